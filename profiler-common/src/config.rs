@@ -1,0 +1,78 @@
+//! What the loader tells the programs: kernel offsets in rodata, one [`Process`] per followed process.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::python::PyTarget;
+
+/// Byte offsets inside the kernel's structs, from `/sys/kernel/btf/vmlinux`.
+///
+/// A rodata global, so the verifier sees constants: `task + offset` stays a typed pointer and is read
+/// without a helper call. `se_*` are offsets from the start of `task_struct`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct KernelOffsets {
+    /// `task_struct.pid`, a tid in the initial PID namespace.
+    pub task_pid: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.comm`, 16 bytes.
+    pub task_comm: u32,
+    /// `task_struct.__state`, u32 (kernel ≥ 5.14).
+    pub task_state: u32,
+    /// `task_struct.on_cpu`, i32.
+    pub task_on_cpu: u32,
+    /// `task_struct.start_boottime`, ns.
+    pub task_start_boottime: u32,
+    /// `task_struct.nvcsw`.
+    pub task_nvcsw: u32,
+    /// `task_struct.nivcsw`.
+    pub task_nivcsw: u32,
+    /// `task_struct.utime`, ns counted in whole ticks.
+    pub task_utime: u32,
+    /// `task_struct.stime`, ns counted in whole ticks.
+    pub task_stime: u32,
+    /// `task_struct.sched_info.run_delay`, ns.
+    pub task_run_delay: u32,
+    /// `task_struct.sched_info.last_queued`, run-queue clock.
+    pub task_last_queued: u32,
+    /// `task_struct.se.sum_exec_runtime`, ns.
+    pub se_sum_exec_runtime: u32,
+    /// `task_struct.se.exec_start`, run-queue task clock.
+    pub se_exec_start: u32,
+    /// `task_struct.se.nr_migrations`.
+    pub se_nr_migrations: u32,
+    /// `task_struct.se.cfs_rq`, a pointer (`CONFIG_FAIR_GROUP_SCHED`).
+    pub se_cfs_rq: u32,
+    /// `cfs_rq.rq`, a pointer (`CONFIG_FAIR_GROUP_SCHED`).
+    pub cfs_rq_rq: u32,
+    /// `rq.clock`, ns of `sched_clock`.
+    pub rq_clock: u32,
+    /// `rq.clock_task`: `clock` less interrupt and steal time.
+    pub rq_clock_task: u32,
+    /// `task_struct.thread.fsbase` (`x86_64`) or `thread.uw.tp_value` (aarch64): the thread pointer.
+    pub task_thread_pointer: u32,
+}
+
+/// One followed process: the value of the `PROCESSES` map, keyed by tgid.
+///
+/// Written by the loader and, when a followed process forks, copied to the child by the kernel side:
+/// a forked interpreter lies where its parent's did.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Process {
+    /// How to walk its Python stacks; [`PyTarget::is_none`] for what is not (yet) a known Python.
+    pub python: PyTarget,
+}
+
+/// Key of the `STACKS` map: one distinct stack of one thread. The value is how often it was sampled.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct StackKey {
+    /// Hash of all three columns of the stack; 64 well mixed bits, so two stacks of one thread meet
+    /// with a probability of about n²/2⁶⁵.
+    pub hash: u64,
+    /// The thread's tgid.
+    pub tgid: u32,
+    /// The thread's tid.
+    pub tid: u32,
+}

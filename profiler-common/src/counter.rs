@@ -1,0 +1,105 @@
+//! Every way to lose or degrade data, by cause. A counter that is not zero ends up in `Quality`.
+
+/// One cause. The kernel side counts the first ones in the per-CPU array `COUNTERS`; user space adds its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Counter {
+    /// A sample was dropped: its stack was new and the ring buffer had no room for the description.
+    RingFull = 0,
+    /// A sample was dropped: the table of stacks was full.
+    StacksFull = 1,
+    /// A process was not followed: the table of processes was full.
+    ProcessesFull = 2,
+    /// The last books of a thread that exited were lost: the ring buffer was full.
+    ExitLost = 3,
+    /// A sample has no Python frames: the thread's slot could not be read.
+    ThreadSlotRead = 4,
+    /// A sample has no Python frames: the thread state could not be read.
+    ThreadStateRead = 5,
+    /// A sample lacks its outer Python frames: a frame could not be read.
+    FrameRead = 6,
+    /// A sample lacks its outer Python frames: more than `MAX_PY_FRAMES`.
+    FramesTruncated = 7,
+    /// A sample came from a thread without a Python thread state: native frames only, nothing lost.
+    NoThreadState = 8,
+    /// A sample came from a process whose interpreter was not known yet, or cannot be walked.
+    NotWalkable = 9,
+    /// The notice of a process's fork or exec was lost: the ring buffer was full.
+    LifecycleLost = 10,
+    /// A code object could not be read in time.
+    CodeUnreadable = 11,
+    /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
+    Unmapped = 12,
+    /// Samples of a stack whose description never came.
+    Undescribed = 13,
+    /// A ring record of an unknown kind or a wrong length.
+    Undecodable = 14,
+}
+
+impl Counter {
+    /// Counters that the kernel side keeps: the size of its array.
+    pub const KERNEL: u32 = 11;
+
+    /// All causes, in the order of their numbers.
+    pub const ALL: [Self; 15] = [
+        Self::RingFull,
+        Self::StacksFull,
+        Self::ProcessesFull,
+        Self::ExitLost,
+        Self::ThreadSlotRead,
+        Self::ThreadStateRead,
+        Self::FrameRead,
+        Self::FramesTruncated,
+        Self::NoThreadState,
+        Self::NotWalkable,
+        Self::LifecycleLost,
+        Self::CodeUnreadable,
+        Self::Unmapped,
+        Self::Undescribed,
+        Self::Undecodable,
+    ];
+
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::StacksFull => "stacks_full",
+            Self::ProcessesFull => "processes_full",
+            Self::ExitLost => "exit_lost",
+            Self::ThreadSlotRead => "thread_slot_read",
+            Self::ThreadStateRead => "thread_state_read",
+            Self::FrameRead => "frame_read",
+            Self::FramesTruncated => "frames_truncated",
+            Self::NoThreadState => "no_thread_state",
+            Self::NotWalkable => "not_walkable",
+            Self::LifecycleLost => "lifecycle_lost",
+            Self::CodeUnreadable => "code_unreadable",
+            Self::Unmapped => "unmapped",
+            Self::Undescribed => "undescribed",
+            Self::Undecodable => "undecodable",
+        }
+    }
+
+    /// The phrase that follows the count in a sentence.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::RingFull => "samples dropped (ring buffer full)",
+            Self::StacksFull => "samples dropped (stack table full)",
+            Self::ProcessesFull => "processes not followed (process table full)",
+            Self::ExitLost => "exited threads without their last numbers (ring buffer full)",
+            Self::ThreadSlotRead => "samples without Python frames (thread slot not readable)",
+            Self::ThreadStateRead => "samples without Python frames (thread state not readable)",
+            Self::FrameRead => "samples cut short (frame not readable)",
+            Self::FramesTruncated => "samples cut short (deeper than the frame limit)",
+            Self::NoThreadState => "samples of threads that run no Python",
+            Self::NotWalkable => "samples of processes whose Python is not known or not supported",
+            Self::LifecycleLost => "forks or execs noticed late (ring buffer full)",
+            Self::CodeUnreadable => "code objects not readable in time",
+            Self::Unmapped => "native stacks cut where an address is no code (no frame pointers)",
+            Self::Undescribed => "samples whose stack was never described",
+            Self::Undecodable => "ring records not understood",
+        }
+    }
+}

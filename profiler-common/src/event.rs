@@ -1,0 +1,137 @@
+//! Ring-buffer records. Each starts with its [`Kind`] as a u32; its length is the ring record's.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    python::{MAX_PY_FRAMES, PyFrame},
+    sched::TaskWords,
+};
+
+/// Most addresses kept of a kernel or a native user stack; the leaf part is kept.
+pub const MAX_NATIVE_FRAMES: usize = 127;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// [`Stack`]: a thread was sampled on a stack that is new for it.
+    Stack = 1,
+    /// [`Fork`]: a followed process forked a process (not a thread).
+    Fork = 2,
+    /// [`Exit`]: a followed thread begins to exit, or is gone.
+    Exit = 3,
+    /// [`Exec`]: a followed process runs another program now.
+    Exec = 4,
+}
+
+/// A stack at first sight: this head, then [`Stack::python_len`] times [`PyFrame`], leaf first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Stack {
+    /// [`Kind::Stack`].
+    pub kind: u32,
+    /// The thread's tgid.
+    pub tgid: u32,
+    /// The thread's tid.
+    pub tid: u32,
+    /// How the Python walk ended: [`crate::python::End`].
+    pub end: u32,
+    /// As in the key of the `STACKS` map.
+    pub hash: u64,
+    /// Addresses in `kernel`.
+    pub kernel_len: u32,
+    /// Addresses in `user`.
+    pub user_len: u32,
+    /// Python frames behind this head.
+    pub python_len: u32,
+    /// 1 if `user` was cut at the interpreter: what is below it are the Python frames.
+    pub user_cut: u32,
+    /// The thread's `comm`, NUL padded.
+    pub comm: [u8; 16],
+    /// Kernel addresses, leaf first.
+    pub kernel: [u64; MAX_NATIVE_FRAMES],
+    /// Native user addresses by frame pointers, leaf first.
+    pub user: [u64; MAX_NATIVE_FRAMES],
+}
+
+/// A followed process forked.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Fork {
+    /// [`Kind::Fork`].
+    pub kind: u32,
+    /// The new process.
+    pub tgid: u32,
+    /// The process that forked it.
+    pub parent_tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// A followed thread begins to exit, or has run for the last time.
+///
+/// On its way out a thread leaves the kernel's lists before it stops running: for that while only the first of the
+/// two records tells of it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Exit {
+    /// [`Kind::Exit`].
+    pub kind: u32,
+    /// 0 when it begins, 1 at its last switch-out.
+    pub is_last: u32,
+    /// Its words then; the last are final.
+    pub words: TaskWords,
+}
+
+/// A followed process called exec: its `Process` entry has been cleared.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Exec {
+    /// [`Kind::Exec`].
+    pub kind: u32,
+    /// The process.
+    pub tgid: u32,
+}
+
+/// A decoded record.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// See [`Stack`]; the Python frames are leaf first.
+    Stack(&'a Stack, &'a [PyFrame]),
+    /// See [`Fork`].
+    Fork(Fork),
+    /// See [`Exit`].
+    Exit(Exit),
+    /// See [`Exec`].
+    Exec(Exec),
+}
+
+impl<'a> Event<'a> {
+    /// Decodes a record that is 8-byte aligned, as the ring's are; `None` if it is not understood.
+    #[must_use]
+    pub fn decode(record: &'a [u8]) -> Option<Self> {
+        let kind = u32::from_ne_bytes(*record.first_chunk()?);
+        if kind == Kind::Stack as u32 {
+            let (head, rest) = record.split_at_checked(size_of::<Stack>())?;
+            let head: &Stack = bytemuck::try_from_bytes(head).ok()?;
+            let len = head.python_len as usize;
+            let sane = head.kernel_len as usize <= MAX_NATIVE_FRAMES
+                && head.user_len as usize <= MAX_NATIVE_FRAMES
+                && len <= MAX_PY_FRAMES;
+            let frames = rest.get(..len * size_of::<PyFrame>()).filter(|_| sane)?;
+            Some(Self::Stack(head, bytemuck::try_cast_slice(frames).ok()?))
+        } else if kind == Kind::Fork as u32 {
+            Some(Self::Fork(read(record)?))
+        } else if kind == Kind::Exit as u32 {
+            Some(Self::Exit(read(record)?))
+        } else if kind == Kind::Exec as u32 {
+            Some(Self::Exec(read(record)?))
+        } else {
+            None
+        }
+    }
+}
+
+fn read<T: Pod>(record: &[u8]) -> Option<T> {
+    record.get(..size_of::<T>()).map(bytemuck::pod_read_unaligned)
+}

@@ -1,0 +1,12 @@
+//! The wire: what punchclock's eBPF programs and its user space both compile.
+//!
+//! `no_std`, no allocation, no names and no formatting. Every type that crosses is `repr(C)` without
+//! padding (checked by `bytemuck` when compiled); every decoder is total: what it does not know is an
+//! error value, never a panic.
+#![no_std]
+
+pub mod config;
+pub mod counter;
+pub mod event;
+pub mod python;
+pub mod sched;

@@ -1,0 +1,208 @@
+//! The walk of a Python thread's frames, one bounded step at a time.
+//!
+//! The same steps run in eBPF (under `bpf_loop`, on the thread that is running) and in user space (on another
+//! process's memory). What differs between versions is data: [`PyOffsets`].
+#![expect(
+    clippy::inline_always,
+    reason = "the walk is one eBPF function: a call would cost more than the step"
+)]
+
+use bytemuck::{Pod, Zeroable};
+
+/// Python frames kept of one stack; of a deeper one the leaf part is kept and the cut is marked.
+pub const MAX_PY_FRAMES: usize = 512;
+/// Steps of one walk: frames and the interpreter's own entry frames between them.
+pub const MAX_STEPS: u32 = 1024;
+/// Words of one read: 128 bytes hold every field that is needed, and a read costs by the call, not by the byte.
+pub const WINDOW_WORDS: usize = 16;
+
+/// One read's worth of a target's memory.
+pub type Window = [u64; WINDOW_WORDS];
+
+/// Bytes of a frame within which the fields that are read lie, where frames are packed (3.11+).
+pub const FRAME_BYTES: usize = 80;
+
+/// A field that this version does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Where the fields stand in CPython's structs, in bytes; those of frames below [`FRAME_BYTES`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct PyOffsets {
+    /// `PyThreadState` → the current frame, or → `cframe` in 3.11 and 3.12.
+    pub tstate_frame: u32,
+    /// `_PyCFrame.current_frame`, or [`ABSENT`].
+    pub cframe_frame: u32,
+    /// `PyThreadState.datastack_chunk`, behind which `datastack_top` stands (3.11+), or [`ABSENT`].
+    pub tstate_datastack: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Frame → the caller's frame.
+    pub frame_previous: u32,
+    /// Frame → its code object.
+    pub frame_code: u32,
+    /// Frame → `f_lasti` (≤ 3.10, an i32) or `prev_instr`/`instr_ptr` (a pointer).
+    pub frame_instr: u32,
+    /// 4 or 8: bytes of `frame_instr`.
+    pub frame_instr_bytes: u32,
+    /// Frame → `owner`, one byte, or [`ABSENT`].
+    pub frame_owner: u32,
+    /// Owners from this number on mark the interpreter's entry frames, which are not Python's.
+    pub native_owner: u32,
+}
+
+/// How to walk one process; the zeroed value means that it cannot be.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct PyTarget {
+    /// Thread pointer → the GIL-state slot, which holds the `PyThreadState` also while the GIL is released.
+    pub slot: i64,
+    /// The interpreter's executable mapping: from here …
+    pub text_start: u64,
+    /// … to here. Native frames inside it are the interpreter at work on the Python frames.
+    pub text_end: u64,
+    /// Of this version.
+    pub offsets: PyOffsets,
+}
+
+impl PyTarget {
+    /// True if there is no Python to walk.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.text_end == 0
+    }
+}
+
+/// One Python frame, raw.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct PyFrame {
+    /// Address of the code object.
+    pub code: u64,
+    /// `f_lasti` or the instruction pointer, as the version has it.
+    pub instr: u64,
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum End {
+    /// It is under way, or was never started.
+    None = 0,
+    /// At the outermost frame: the stack is complete.
+    Complete = 1,
+    /// At [`MAX_PY_FRAMES`] or [`MAX_STEPS`]: the outer frames are missing.
+    Truncated = 2,
+    /// At a frame that could not be read: the outer frames are missing.
+    Unreadable = 3,
+}
+
+/// Reads a target's memory.
+pub trait ReadMemory {
+    /// Fills `window` from `address`; false if any of it cannot be read.
+    fn read(&mut self, address: u64, window: &mut Window) -> bool;
+}
+
+/// A walk under way. Lives in a map value, not on the 512-byte stack.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Walk {
+    /// The next frame to read; 0 at the end.
+    pub next: u64,
+    /// Folded over all frames.
+    pub hash: u64,
+    /// Frames found.
+    pub len: u32,
+    /// [`End`].
+    pub end: u32,
+    /// The last window read.
+    pub window: Window,
+}
+
+impl Walk {
+    /// Makes ready to walk from a frame, forgetting what was walked before.
+    #[inline(always)]
+    pub fn start(&mut self, frame: u64) {
+        self.next = frame;
+        self.hash = 0;
+        self.len = 0;
+        self.end = End::None as u32;
+    }
+
+    /// Finds the current frame of the thread state at `tstate` and makes ready to walk from it;
+    /// false if its memory cannot be read.
+    #[inline(always)]
+    pub fn enter(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets, tstate: u64) -> bool {
+        self.start(0);
+        if !memory.read(tstate, &mut self.window) {
+            return false;
+        }
+        let mut frame = word(&self.window, offsets.tstate_frame);
+        if offsets.cframe_frame != ABSENT && frame != 0 {
+            if !memory.read(frame, &mut self.window) {
+                return false;
+            }
+            frame = word(&self.window, offsets.cframe_frame);
+        }
+        self.next = frame;
+        true
+    }
+
+    /// Takes one step towards the caller. Returns false when the walk is at its end, which `end` then tells.
+    #[inline(always)]
+    pub fn step(
+        &mut self,
+        memory: &mut impl ReadMemory,
+        offsets: &PyOffsets,
+        frames: &mut [PyFrame; MAX_PY_FRAMES],
+    ) -> bool {
+        if self.next == 0 {
+            self.end = End::Complete as u32;
+            return false;
+        }
+        if self.len as usize >= MAX_PY_FRAMES {
+            self.end = End::Truncated as u32;
+            return false;
+        }
+        if !memory.read(self.next, &mut self.window) {
+            self.end = End::Unreadable as u32;
+            return false;
+        }
+        self.next = word(&self.window, offsets.frame_previous);
+        if offsets.frame_owner != ABSENT && byte(&self.window, offsets.frame_owner) >= offsets.native_owner {
+            return true;
+        }
+        let instr = word(&self.window, offsets.frame_instr);
+        let frame = PyFrame {
+            code: word(&self.window, offsets.frame_code),
+            instr: if offsets.frame_instr_bytes == 4 { instr & 0xffff_ffff } else { instr },
+        };
+        self.hash = fold(fold(self.hash, frame.code), frame.instr);
+        // The mask tells the verifier what the comparison above told us.
+        frames[self.len as usize & (MAX_PY_FRAMES - 1)] = frame;
+        self.len += 1;
+        true
+    }
+}
+
+/// Mixes one word into a hash (the body of `MurmurHash3`'s x64 variant).
+#[inline(always)]
+#[must_use]
+pub const fn fold(hash: u64, word: u64) -> u64 {
+    let word = word.wrapping_mul(0x87c3_7b91_1142_53d5).rotate_left(31).wrapping_mul(0x4cf5_ad43_2745_937f);
+    (hash ^ word).rotate_left(27).wrapping_mul(5).wrapping_add(0x52dc_e729)
+}
+
+/// The word at a byte offset; of an offset that is not 8-aligned, the rest of its word.
+#[inline(always)]
+fn word(window: &Window, offset: u32) -> u64 {
+    let index = (offset as usize >> 3) & (WINDOW_WORDS - 1);
+    window[index] >> ((offset & 7) * 8)
+}
+
+#[inline(always)]
+fn byte(window: &Window, offset: u32) -> u32 {
+    (word(window, offset) & 0xff) as u32
+}
+
+const _: () = assert!(MAX_PY_FRAMES.is_power_of_two() && WINDOW_WORDS.is_power_of_two());

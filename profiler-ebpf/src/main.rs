@@ -1,0 +1,24 @@
+//! punchclock's kernel side: one topic a file, each program a shell over a `try_*` whose error is the
+//! [`Counter`](profiler_common::counter::Counter) to bump.
+//!
+//! It counts and copies; it never formats, names, sorts or symbolises.
+#![no_std]
+#![no_main]
+
+mod maps;
+mod native;
+mod process;
+mod pystack;
+mod sample;
+mod sched;
+mod task;
+
+/// The verifier refuses an infinite loop and the programs never panic: every index is masked.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,51 @@
+//! The native columns: kernel stack, and user stack by frame pointers.
+
+use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_stack, programs::PerfEventContext};
+use profiler_common::{
+    event::MAX_NATIVE_FRAMES,
+    python::{PyTarget, fold},
+};
+
+/// Room for one column.
+pub type Column = [u64; MAX_NATIVE_FRAMES];
+
+/// `BPF_F_USER_STACK`, or 0 for the kernel's.
+#[inline(always)]
+pub fn stack(ctx: &PerfEventContext, column: &mut Column, flags: u64) -> u32 {
+    // SAFETY: the column is ours and its size is told.
+    let bytes =
+        unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut *column).cast(), size_of::<Column>() as u32, flags) };
+    // An error means that there is no such stack: the tick hit user mode, or a kernel thread.
+    if bytes < 0 { 0 } else { (bytes as u32) / 8 }
+}
+
+/// Cuts a Python thread's user stack at the interpreter, whose frames the Python column tells; true if it met it.
+///
+/// Without frame pointers in the interpreter the chain below the leaf is noise, so only the leaf stays then.
+#[inline(always)]
+pub fn cut(column: &Column, len: &mut u32, python: &PyTarget) -> bool {
+    for (index, &address) in column.iter().enumerate() {
+        if index as u32 >= *len {
+            break;
+        }
+        if address >= python.text_start && address < python.text_end {
+            *len = index as u32;
+            return true;
+        }
+    }
+    *len = (*len).min(1);
+    false
+}
+
+/// Folds a column into a stack's hash.
+#[inline(always)]
+pub fn hash(mut hash: u64, column: &Column, len: u32) -> u64 {
+    hash = fold(hash, u64::from(len));
+    for (index, &address) in column.iter().enumerate() {
+        if index as u32 >= len {
+            break;
+        }
+        hash = fold(hash, address);
+    }
+    hash
+}

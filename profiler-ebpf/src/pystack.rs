@@ -1,0 +1,120 @@
+//! The Python column: from the running thread to its frames.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
+use profiler_common::{
+    config::Process,
+    counter::Counter,
+    python::{ABSENT, FRAME_BYTES, MAX_STEPS, ReadMemory, WINDOW_WORDS, Window},
+};
+
+use crate::{sample::Scratch, task::Task};
+
+/// Bytes of the frame stack that are read at once: a read costs by the call, not by the byte up to here.
+const BLOCK_BYTES: usize = 4096;
+const BLOCK_WORDS: usize = BLOCK_BYTES / 8;
+
+/// A copy of a part of the thread's frame stack, on which CPython 3.11+ packs its frames, callers below callees.
+#[repr(C)]
+pub struct Block {
+    /// The chunk of the frame stack that is in use begins here …
+    chunk: u64,
+    /// … and is filled to here.
+    top: u64,
+    /// What is copied begins here …
+    start: u64,
+    /// … and ends here.
+    end: u64,
+    /// A window that begins near the end reads past it, within this room.
+    words: [u64; BLOCK_WORDS + WINDOW_WORDS],
+}
+
+/// The current task's memory. A page that is not present fails: a program may not wait for it.
+struct CurrentMemory<'a> {
+    block: &'a mut Block,
+}
+
+impl CurrentMemory<'_> {
+    /// Copies the part of the frame stack that ends behind the frame at `address`; false if it is not there.
+    #[inline(always)]
+    fn fetch(&mut self, address: u64) -> bool {
+        let Block { chunk, top, start, end, words } = &mut *self.block;
+        if address < *chunk || address + FRAME_BYTES as u64 > *top {
+            return false;
+        }
+        *end = address + FRAME_BYTES as u64;
+        *start = (*end - BLOCK_BYTES as u64).max(*chunk);
+        let mut len = *end - *start;
+        if len > BLOCK_BYTES as u64 {
+            len = BLOCK_BYTES as u64; // Known above; the verifier wants to see it.
+        }
+        read_user((&raw mut *words).cast(), len as u32, *start)
+    }
+}
+
+impl ReadMemory for CurrentMemory<'_> {
+    #[inline(always)]
+    fn read(&mut self, address: u64, window: &mut Window) -> bool {
+        let copied = |block: &Block| address >= block.start && address + FRAME_BYTES as u64 <= block.end;
+        if !copied(self.block) && !self.fetch(address) {
+            self.block.end = 0;
+            return read_user((&raw mut *window).cast(), size_of::<Window>() as u32, address);
+        }
+        let first = (address - self.block.start) as usize / 8;
+        for (index, word) in window.iter_mut().enumerate() {
+            // The mask is for the verifier: `first` is below BLOCK_WORDS.
+            *word = self.block.words[(first & (BLOCK_WORDS - 1)) + index];
+        }
+        true
+    }
+}
+
+#[inline(always)]
+fn read_user(to: *mut c_void, bytes: u32, address: u64) -> bool {
+    // SAFETY: the callers own `to`, which has room for `bytes`; the helper checks the source.
+    unsafe { bpf_probe_read_user(to, bytes, address as *const c_void) == 0 }
+}
+
+/// What `bpf_loop` hands to each step: pointers to map values, which only the stack may hold.
+struct Loop {
+    scratch: *mut Scratch,
+    process: *const Process,
+}
+
+/// Walks the current thread's Python frames into the scratch; the error is why there are none.
+#[inline(always)]
+pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
+    let python = &process.python;
+    let slot = task.thread_pointer().wrapping_add_signed(python.slot);
+    let mut tstate = 0u64;
+    if !read_user((&raw mut tstate).cast(), 8, slot) {
+        return Err(Counter::ThreadSlotRead);
+    }
+    if tstate == 0 {
+        return Err(Counter::NoThreadState);
+    }
+    let Scratch { walk, block, .. } = &mut *scratch;
+    (block.chunk, block.top, block.start, block.end) = (0, 0, 0, 0);
+    if python.offsets.tstate_datastack != ABSENT {
+        // Chunk and top stand side by side. If they cannot be read, frames are read one by one.
+        read_user((&raw mut block.chunk).cast(), 16, tstate + u64::from(python.offsets.tstate_datastack));
+    }
+    if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
+        return Err(Counter::ThreadStateRead);
+    }
+    let mut state = Loop { scratch, process };
+    // SAFETY: `step` takes what `state` holds, which outlives the call.
+    unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut state).cast(), 0) };
+    Ok(())
+}
+
+unsafe extern "C" fn step(_index: u64, state: *mut c_void) -> i64 {
+    // SAFETY: `walk` passes a `Loop` whose pointers are live map values.
+    let (scratch, process) = unsafe {
+        let state = &*state.cast::<Loop>();
+        (&mut *state.scratch, &*state.process)
+    };
+    let Scratch { walk, block, frames, .. } = scratch;
+    i64::from(!walk.step(&mut CurrentMemory { block }, &process.python.offsets, frames))
+}

@@ -1,0 +1,105 @@
+//! Reads the kernel's `task_struct` as typed memory: offsets are rodata, so no helper is called.
+
+use core::{ffi::c_void, ptr};
+
+use profiler_common::{config::KernelOffsets, sched::TaskWords};
+
+/// Filled in by the loader before the programs are loaded; frozen after.
+#[unsafe(no_mangle)]
+static KERNEL: KernelOffsets = KernelOffsets {
+    task_pid: 0,
+    task_tgid: 0,
+    task_comm: 0,
+    task_state: 0,
+    task_on_cpu: 0,
+    task_start_boottime: 0,
+    task_nvcsw: 0,
+    task_nivcsw: 0,
+    task_utime: 0,
+    task_stime: 0,
+    task_run_delay: 0,
+    task_last_queued: 0,
+    se_sum_exec_runtime: 0,
+    se_exec_start: 0,
+    se_nr_migrations: 0,
+    se_cfs_rq: 0,
+    cfs_rq_rq: 0,
+    rq_clock: 0,
+    rq_clock_task: 0,
+    task_thread_pointer: 0,
+};
+
+/// One offset, read where the compiler cannot fold the zero it sees above.
+macro_rules! offset {
+    ($field:ident) => {
+        // SAFETY: a field of a static.
+        unsafe { core::ptr::read_volatile(&raw const $crate::task::KERNEL.$field) }
+    };
+}
+
+/// A `task_struct` that the verifier knows as such: a tracepoint's argument or the current task.
+#[derive(Clone, Copy)]
+pub struct Task(pub *const c_void);
+
+impl Task {
+    pub fn tid(self) -> u32 {
+        self.read(offset!(task_pid))
+    }
+
+    pub fn tgid(self) -> u32 {
+        self.read(offset!(task_tgid))
+    }
+
+    pub fn state(self) -> u32 {
+        self.read(offset!(task_state))
+    }
+
+    /// The thread pointer as of the last switch; glibc and musl set it once per thread.
+    pub fn thread_pointer(self) -> u64 {
+        self.read(offset!(task_thread_pointer))
+    }
+
+    /// Its books. A running thread's are brought up to date by ticks and switches on its own CPU meanwhile;
+    /// `exec_start` changes with each of those, so the same value before and after means no tear.
+    #[inline(always)]
+    pub fn words(self, words: &mut TaskWords) {
+        for _ in 0..4 {
+            let before: u64 = self.read(offset!(se_exec_start));
+            self.copy(words);
+            if words.exec_start == before {
+                break;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn copy(self, words: &mut TaskWords) {
+        words.sum_exec_runtime = self.read(offset!(se_sum_exec_runtime));
+        words.run_delay = self.read(offset!(task_run_delay));
+        words.last_queued = self.read(offset!(task_last_queued));
+        words.voluntary = self.read(offset!(task_nvcsw));
+        words.preempted = self.read(offset!(task_nivcsw));
+        words.migrations = self.read(offset!(se_nr_migrations));
+        words.utime = self.read(offset!(task_utime));
+        words.stime = self.read(offset!(task_stime));
+        words.start_boottime = self.read(offset!(task_start_boottime));
+        words.state = self.state();
+        words.on_cpu = self.read(offset!(task_on_cpu));
+        words.tid = self.tid();
+        words.tgid = self.tgid();
+        words.comm = self.read(offset!(task_comm));
+        let cfs_rq = Self(self.read(offset!(se_cfs_rq)));
+        let rq = Self(cfs_rq.read(offset!(cfs_rq_rq)));
+        words.rq_clock = rq.read(offset!(rq_clock));
+        words.rq_clock_task = rq.read(offset!(rq_clock_task));
+        // SAFETY: no arguments.
+        words.read_ns = unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() };
+        words.exec_start = self.read(offset!(se_exec_start));
+    }
+
+    #[inline(always)]
+    fn read<T>(self, offset: u32) -> T {
+        // SAFETY: a load from a typed kernel pointer; the kernel gives zeros should it fault.
+        unsafe { ptr::read_volatile(self.0.byte_add(offset as usize).cast()) }
+    }
+}

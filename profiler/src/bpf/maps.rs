@@ -1,0 +1,63 @@
+//! The maps: what is told to the kernel side, and what it counted.
+
+use anyhow::{Context, Result};
+use aya::maps::{HashMap, Map, MapError, PerCpuArray};
+use profiler_common::{
+    config::{Process, StackKey},
+    counter::Counter,
+};
+
+use crate::bpf::Kernel;
+
+/// aya reads and writes plain arrays; the wire types are cast to and from these.
+type RawProcess = [u8; size_of::<Process>()];
+type RawStackKey = [u8; size_of::<StackKey>()];
+
+impl Kernel {
+    /// Follows a process, or changes how.
+    pub fn follow(&mut self, tgid: u32, process: &Process) -> Result<()> {
+        let mut processes = HashMap::<_, u32, RawProcess>::try_from(self.map_mut("PROCESSES")?)?;
+        processes
+            .insert(tgid, bytemuck::cast::<Process, RawProcess>(*process), 0)
+            .with_context(|| format!("failed to follow process {tgid}"))
+    }
+
+    /// Stops following a process.
+    pub fn forget(&mut self, tgid: u32) -> Result<()> {
+        let mut processes = HashMap::<_, u32, RawProcess>::try_from(self.map_mut("PROCESSES")?)?;
+        match processes.remove(&tgid) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("failed to forget process {tgid}")),
+        }
+    }
+
+    /// Takes the counts of all stacks out of their table.
+    pub fn drain_stacks(&mut self) -> Result<Vec<(StackKey, u64)>> {
+        let mut stacks = HashMap::<_, RawStackKey, u64>::try_from(self.map_mut("STACKS")?)?;
+        let keys = stacks.keys().collect::<Result<Vec<_>, _>>().context("failed to list the stacks")?;
+        let mut counts = Vec::with_capacity(keys.len());
+        for key in keys {
+            let count = stacks.get(&key, 0).context("failed to read a stack's count")?;
+            stacks.remove(&key).context("failed to remove a stack")?;
+            counts.push((bytemuck::cast::<RawStackKey, StackKey>(key), count));
+        }
+        Ok(counts)
+    }
+
+    /// What the kernel side lost so far, by cause.
+    pub fn losses(&mut self) -> Result<Vec<(Counter, u64)>> {
+        let counters = PerCpuArray::<_, u64>::try_from(self.map_mut("COUNTERS")?)?;
+        Counter::ALL
+            .into_iter()
+            .filter(|cause| (*cause as u32) < Counter::KERNEL)
+            .map(|cause| {
+                let counts = counters.get(&(cause as u32), 0).context("failed to read a counter")?;
+                Ok((cause, counts.iter().sum()))
+            })
+            .collect()
+    }
+
+    fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
+        self.ebpf.map_mut(name).with_context(|| format!("the object has no map {name}"))
+    }
+}

@@ -1,0 +1,13 @@
+//! The kernel's side as seen from here: loads it, attaches it, reads it. The only module that says `aya`.
+//!
+//! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
+//! ends, the kernel takes all of it away.
+
+mod maps;
+mod object;
+mod offsets;
+mod snapshot;
+
+pub use object::{Kernel, SamplingClock, Sizes};
+pub use offsets::missing_kernel_features;
+pub use snapshot::Snapshot;

@@ -1,0 +1,74 @@
+//! Snapshots: the books of every followed thread, read in one pass over the tasks.
+
+use std::{fs::File, io::Read, mem::size_of};
+
+use anyhow::{Context, Result, ensure};
+use aya::programs::Iter;
+use profiler_common::sched::TaskWords;
+
+use crate::{
+    bpf::{Kernel, object::program},
+    sys::clock,
+};
+
+/// Attempts to catch the scheduler's clock; one fails when this thread is switched out in between.
+const ATTEMPTS: u32 = 16;
+
+/// The books of all followed threads at one instant.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was taken, `CLOCK_MONOTONIC` ns; each thread's words say their own instant, µs later.
+    pub at_ns: u64,
+    /// `CLOCK_MONOTONIC` less the scheduler's clock: closes the slices that are open at this instant.
+    pub clock_offset_ns: u64,
+    /// False if the clocks could not be compared exactly; open slices may then be off by a tick.
+    pub exact: bool,
+    /// One for each followed thread that lives.
+    pub words: Vec<TaskWords>,
+}
+
+impl Kernel {
+    /// The words of every followed thread that lives.
+    ///
+    /// The kernel tells how far a running thread's books reach in the scheduler's own clock, which user space
+    /// cannot read. But asking for this thread's CPU time makes the kernel bring this thread's books up to now and
+    /// date them in that clock, and the words of the same thread, read right after, show it.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        let own_tid = clock::tid();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut tasks = self.tasks()?;
+            let switches = clock::thread_switches();
+            let before_ns = clock::monotonic_ns();
+            let own_cpu_ns = clock::thread_cpu_ns();
+            let at_ns = clock::monotonic_ns();
+            let mut bytes = Vec::new();
+            tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
+            let records = bytes.chunks_exact(size_of::<TaskWords>());
+            ensure!(records.remainder().is_empty(), "the snapshot ends inside a record");
+            let mut words: Vec<TaskWords> = records.map(bytemuck::pod_read_unaligned).collect();
+            let own = words
+                .iter()
+                .position(|words| words.tid == own_tid)
+                .context("the snapshot lacks its own thread")?;
+            let own = words.swap_remove(own);
+            // Not switched out since: what its books grew by is the time that passed.
+            let exact = own.voluntary + own.preempted == switches;
+            if exact || attempt == ATTEMPTS {
+                let dated_ns = before_ns.midpoint(at_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
+                let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
+                let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
+                return Ok(Snapshot { at_ns, clock_offset_ns, exact, words });
+            }
+        }
+    }
+
+    /// An iterator over all tasks, ready to be read.
+    fn tasks(&mut self) -> Result<File> {
+        let snapshot: &mut Iter = program(&mut self.ebpf, "snapshot")?;
+        let link = snapshot.attach().context("failed to attach snapshot")?;
+        let link = snapshot.take_link(link).context("failed to take the link of snapshot")?;
+        link.into_file().context("failed to start snapshot")
+    }
+}

@@ -1,0 +1,11 @@
+//! One file a verb; each `run` reads like a table of contents.
+
+pub mod doctor;
+pub mod outputs;
+pub mod progress;
+pub mod ps;
+pub mod record;
+pub mod report;
+pub mod runtime;
+pub mod stat;
+pub mod target;

@@ -1,0 +1,107 @@
+//! `punchclock ps`: the fleets of this host, and on request how each process was recognised.
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::{
+    cli::Ps,
+    cmd::outputs::{colour, print},
+    failure::Failure,
+    fleet::{Eyes, Fleet, Member, Tree, discover},
+    model::worker::Role,
+    render::fleets::{self, Block, Row},
+    units,
+};
+
+/// Lists them on standard output. What could not be read, or that there are none, is said on standard error.
+pub fn run(args: &Ps) -> Result<ExitCode> {
+    let found = discover(&Tree::scan()?, &Eyes::real());
+    if args.json {
+        print(&fleets::json(&found)?)?;
+    } else {
+        let blocks: Vec<_> = found.iter().map(|fleet| block(fleet, args.verbose)).collect();
+        print(&fleets::text(&blocks, colour()))?;
+    }
+    if found.is_empty() {
+        eprintln!("punchclock: {}", Failure::NoFleets);
+    }
+    let hidden = found.iter().flat_map(|fleet| &fleet.members).filter(|member| member.hidden).count();
+    if hidden > 0 {
+        eprintln!("punchclock: {hidden} of these processes may not be looked into by this user");
+        eprintln!("  help: `sudo punchclock ps` shows their Python, sockets and worker classes");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn block(fleet: &Fleet, verbose: bool) -> Block {
+    let mut headline = vec![format!("{} {}", fleet.server, fleet.name)];
+    headline.extend((!fleet.listening.is_empty()).then(|| fleet.listening.join(", ")));
+    headline.extend(fleet.with(Role::Master).map(|master| format!("master {}", master.tgid)));
+    let classes = listed(fleet.with(Role::Worker).filter_map(|worker| worker.worker_class.as_deref()));
+    let classes = classes.map(|classes| format!(" ({classes})")).unwrap_or_default();
+    headline.push(units::counted(fleet.with(Role::Worker).count() as u64, "worker") + &classes);
+    let versions = listed(fleet.members.iter().filter_map(|member| member.python.as_deref()));
+    headline.extend(versions.map(|versions| format!("Python {versions}")));
+    Block { headline, rows: fleet.members.iter().map(|member| row(member, verbose)).collect() }
+}
+
+fn row(member: &Member, verbose: bool) -> Row {
+    let words = vec![
+        format!("{} {}", member.role.name(), member.tgid),
+        member.worker_class.clone().unwrap_or_default(),
+        units::counted(member.threads as u64, "thread"),
+    ];
+    Row { words, notes: if verbose { member.evidence.clone() } else { Vec::new() } }
+}
+
+/// Different words, separated by commas; `None` if there are none.
+fn listed<'a>(words: impl Iterator<Item = &'a str>) -> Option<String> {
+    let words: Vec<_> = words.collect::<BTreeSet<_>>().into_iter().collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(role: Role, tgid: u32, class: Option<&str>, python: Option<&str>) -> Member {
+        Member {
+            role,
+            worker_class: class.map(str::to_owned),
+            tgid,
+            ppid: 1,
+            python: python.map(str::to_owned),
+            threads: 2,
+            evidence: vec!["why".to_owned()],
+            hidden: false,
+        }
+    }
+
+    #[test]
+    fn a_headline_tells_the_whole_and_a_row_a_process() {
+        let mut fleet = Fleet {
+            name: "shop:app".to_owned(),
+            server: "gunicorn".to_owned(),
+            listening: vec!["127.0.0.1:80".to_owned(), "[::1]:80".to_owned()],
+            members: vec![
+                member(Role::Master, 7, None, Some("3.11.7")),
+                member(Role::Worker, 8, Some("sync"), Some("3.11.7")),
+                member(Role::Worker, 9, Some("sync"), None),
+            ],
+        };
+        let headline = |fleet: &Fleet| block(fleet, false).headline.join(" | ");
+        let expected =
+            "gunicorn shop:app | 127.0.0.1:80, [::1]:80 | master 7 | 2 workers (sync) | Python 3.11.7";
+        assert_eq!(headline(&fleet), expected);
+        let rows = block(&fleet, true).rows;
+        assert_eq!(
+            (rows[1].words.join(" "), rows[1].notes.join(" ")),
+            ("worker 8 sync 2 threads".into(), "why".into())
+        );
+        assert!(block(&fleet, false).rows[1].notes.is_empty());
+        fleet.members = vec![member(Role::Worker, 7, None, None)];
+        fleet.listening.clear();
+        assert_eq!(headline(&fleet), "gunicorn shop:app | 1 worker");
+    }
+}

@@ -1,0 +1,117 @@
+//! `punchclock record`: exact numbers and sampled stacks of a window.
+
+use std::{
+    fs,
+    process::{Child, Command, ExitCode},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cli::Record,
+    cmd::{
+        outputs::{self, Outputs, default_paths, print},
+        progress::Progress,
+        runtime::block_on,
+        target::select,
+    },
+    collect::{
+        recorder::Recorder,
+        session::{Session, after},
+    },
+    failure::Failure,
+    fleet::{self, Fleet},
+    model::recording::{About, Recording},
+    render::{json, table::Look, text},
+    sys::clock,
+};
+
+/// Seconds to record what runs already, if nobody says.
+const DURATION: f64 = 30.0;
+
+/// Runs the verb.
+pub fn run(args: &Record) -> Result<ExitCode> {
+    let fleets = if args.command.is_empty() { select(&args.target)? } else { Vec::new() };
+    let mut outputs = Some(Outputs::open(&args.output)?).filter(|_| !args.output.is_empty());
+    if let (None, Some(fleet)) = (&outputs, fleets.first()) {
+        outputs = Some(open_default(&fleet.name)?);
+    } else if let (None, Some(command)) = (&outputs, args.command.first()) {
+        let name = command.rsplit('/').next().unwrap_or(command);
+        outputs = Some(open_default(name)?);
+    }
+    let recording = block_on(record(args, fleets))?;
+    if let Some(outputs) = outputs {
+        outputs.write(&recording, args.shape.into())?;
+    }
+    if args.json {
+        print(&json::document(&recording.stat)?)?;
+    } else {
+        print(&text(&recording.stat, Look { threads: false, colour: outputs::colour() }))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_default(name: &str) -> Result<Outputs> {
+    Ok(Outputs::open(&default_paths(name, Duration::from_nanos(clock::unix_ns())))?)
+}
+
+async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
+    let about = about()?;
+    let session = Session::open(fleets, Recorder::sizes(args.rate, about.cpus))?;
+    let mut child = None;
+    let mut recorder = Recorder::start(session, args.rate, |session| {
+        child = start_command(session, &args.command)?;
+        Ok(())
+    })?;
+    let seconds = args.duration.or_else(|| args.command.is_empty().then_some(DURATION));
+    let duration = seconds.map(Duration::from_secs_f64);
+    let mut progress = Progress::start("recording", duration);
+    let ended =
+        |child: &mut Option<Child>| child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
+    recorder
+        .run(duration.map(after), || {
+            progress.tick();
+            !ended(&mut child)
+        })
+        .await?;
+    let (profile, stat) = recorder.finish()?;
+    progress.finish();
+
+    if let Some(child) = &mut child
+        && matches!(child.try_wait(), Ok(None))
+    {
+        eprintln!("{} still runs, as process {}", args.command.join(" "), child.id());
+    }
+    if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
+        return Err(
+            Failure::Incomplete("every process had ended before anything could be seen".to_owned()).into()
+        );
+    }
+    Ok(Recording { about, profile, stat })
+}
+
+/// Starts the command, if there is one. This process is followed while it does: so the child is from before its
+/// first instruction.
+fn start_command(session: &mut Session, command: &[String]) -> Result<Option<Child>> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(None) };
+    let own = std::process::id();
+    session.kernel.follow(own, &bytemuck::Zeroable::zeroed())?;
+    let child = Command::new(program).args(arguments).spawn();
+    session.kernel.forget(own)?;
+    let child = child.with_context(|| format!("failed to start `{program}`"))?;
+    session.fleets = vec![fleet::started(child.id(), command)];
+    Ok(Some(child))
+}
+
+fn about() -> Result<About> {
+    let kernel_word = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    let cpus = std::thread::available_parallelism().context("failed to count the CPUs")?;
+    Ok(About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        host: kernel_word("hostname").trim().to_owned(),
+        kernel: kernel_word("osrelease").trim().to_owned(),
+        cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
+    })
+}

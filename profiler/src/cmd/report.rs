@@ -1,0 +1,62 @@
+//! `punchclock report`: a recording as pictures, or as numbers.
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::Report,
+    cmd::outputs::{self, Outputs},
+    recording,
+    render::{json, table::Look, text},
+};
+
+/// Runs the verb.
+pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
+    let outputs = Outputs::open(&args.output)?;
+    let recording = recording::read(&args.recording)?;
+    outputs.write(&recording, args.shape.into())?;
+    if args.json {
+        outputs::print(&json::document(&recording.stat)?)?;
+    } else if args.output.is_empty() {
+        let look = Look { threads: args.threads, colour: outputs::colour() };
+        outputs::print(&text(&recording.stat, look))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{cli::Shape, failure::Failure, model::fixture};
+
+    fn report(folder: &Path) -> Report {
+        Report {
+            recording: folder.join("in.punch"),
+            output: vec![folder.join("out.folded")],
+            shape: Shape::default(),
+            threads: false,
+            json: false,
+        }
+    }
+
+    #[test]
+    fn a_recording_is_rendered_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = report(folder.path());
+        let mut file = fs::File::create(&report.recording).unwrap();
+        recording::write(&fixture::recording(), &mut file).unwrap();
+        run(&report).unwrap();
+        assert!(fs::read_to_string(&report.output[0]).unwrap().contains("worker 1234;SyncWorker.run"));
+    }
+
+    #[test]
+    fn what_is_no_recording_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = report(folder.path());
+        fs::write(&report.recording, "").unwrap();
+        let error = run(&report).unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(Failure::Recording { .. })), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

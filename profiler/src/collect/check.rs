@@ -1,0 +1,61 @@
+//! Compares what was read with the kernel's other books of the same threads, in `/proc`.
+
+use std::{collections::HashMap, fs};
+
+use profiler_common::sched::TaskWords;
+
+use crate::model::quality::Quality;
+
+/// What `/proc` says of one thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcBooks {
+    /// `schedstat`, first word.
+    pub on_cpu_ns: u64,
+    /// `status`, `voluntary_ctxt_switches`.
+    pub voluntary: u64,
+    /// `status`, `nonvoluntary_ctxt_switches`.
+    pub preempted: u64,
+}
+
+/// What `/proc` says of threads, by tid.
+pub type ProcThreads = HashMap<u32, ProcBooks>;
+
+/// Reads `/proc` for all threads of these processes; those that vanish meanwhile are left out.
+#[must_use]
+pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
+    let threads = |tgid| fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
+    tgids
+        .into_iter()
+        .flat_map(threads)
+        .filter_map(|entry| {
+            let schedstat = fs::read_to_string(entry.path().join("schedstat")).ok()?;
+            let status = fs::read_to_string(entry.path().join("status")).ok()?;
+            let number = |key| status.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+            let books = ProcBooks {
+                on_cpu_ns: schedstat.split(' ').next()?.parse().ok()?,
+                voluntary: number("voluntary_ctxt_switches:")?,
+                preempted: number("nonvoluntary_ctxt_switches:")?,
+            };
+            Some((entry.file_name().to_str()?.parse().ok()?, books))
+        })
+        .collect()
+}
+
+/// Every word that was read between two readings of `/proc` must lie between what these say: the largest amounts
+/// by which one does not.
+pub fn compare(quality: &mut Quality, before: &ProcThreads, words: &[TaskWords], after: &ProcThreads) {
+    for words in words {
+        let (Some(before), Some(after)) = (before.get(&words.tid), after.get(&words.tid)) else { continue };
+        let outside =
+            |low: u64, value: u64, high: u64| low.saturating_sub(value).max(value.saturating_sub(high));
+        let on_cpu = outside(before.on_cpu_ns, words.sum_exec_runtime, after.on_cpu_ns);
+        let switches = outside(before.voluntary, words.voluntary, after.voluntary).max(outside(
+            before.preempted,
+            words.preempted,
+            after.preempted,
+        ));
+        quality.largest_on_cpu_difference_ns = quality.largest_on_cpu_difference_ns.max(on_cpu);
+        quality.largest_switch_difference = quality.largest_switch_difference.max(switches);
+        quality.threads_compared += 1;
+    }
+}

@@ -1,0 +1,239 @@
+//! A session: the kernel side at work for some fleets, from the first edge of the window to the last.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use profiler_common::{config::Process, counter::Counter, event::Event, sched::TaskWords};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
+};
+
+use crate::{
+    bpf::{Kernel, Sizes, Snapshot},
+    collect::{
+        check, preflight,
+        stat::{StatSnapshot, ThreadKey},
+    },
+    fleet::{self, Fleet},
+    model::{SCHEMA_VERSION, accounting::StatDelta, quality::Quality},
+    sys::{clock, memory},
+};
+
+/// How long an edge waits for threads on their way out.
+const LEAVING: Duration = Duration::from_millis(100);
+
+/// Why waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// The time came.
+    Deadline,
+    /// The user asked to stop (Ctrl-C, SIGTERM).
+    Stopped,
+    /// The kernel side reported a fork or an exec.
+    News,
+}
+
+/// The kernel side at work.
+pub struct Session {
+    /// The programs and maps.
+    pub kernel: Kernel,
+    /// Who is followed; processes that are born join.
+    pub fleets: Vec<Fleet>,
+    gone: HashMap<ThreadKey, TaskWords>,
+    /// Threads on their way out, which the kernel may not list any more.
+    leaving: HashMap<ThreadKey, TaskWords>,
+    /// Threads gone since somebody last asked whether anyone is left.
+    exits: u64,
+    undecodable: u64,
+    boot_offset_ns: u64,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Session {
+    /// Checks what is needed, loads, attaches, and follows these fleets.
+    pub fn open(fleets: Vec<Fleet>, sizes: Sizes) -> Result<Self> {
+        preflight::require()?;
+        let kernel = Kernel::open(sizes)?;
+        let mut session = Self {
+            kernel,
+            fleets,
+            gone: HashMap::new(),
+            leaving: HashMap::new(),
+            exits: 0,
+            undecodable: 0,
+            boot_offset_ns: clock::boottime_ns().saturating_sub(clock::monotonic_ns()),
+            interrupt: signal(SignalKind::interrupt()).context("failed to catch SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("failed to catch SIGTERM")?,
+        };
+        session.follow_all()?;
+        Ok(session)
+    }
+
+    /// Follows every member, and those that were forked before their parents were followed.
+    fn follow_all(&mut self) -> Result<()> {
+        let mut followed = HashSet::new();
+        loop {
+            let members: Vec<_> =
+                self.members().into_iter().filter(|tgid| !followed.contains(tgid)).collect();
+            if members.is_empty() {
+                return Ok(());
+            }
+            for tgid in members {
+                self.kernel.follow(tgid, &Process::default())?;
+                followed.insert(tgid);
+            }
+            fleet::adopt(&mut self.fleets);
+        }
+    }
+
+    /// The processes of all fleets.
+    #[must_use]
+    pub fn members(&self) -> Vec<u32> {
+        self.fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect()
+    }
+
+    /// Waits for a time, for the user to stop, or for news from the kernel side.
+    pub async fn wait(&mut self, deadline: Option<Instant>) -> Result<Waited> {
+        let time = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = time => Ok(Waited::Deadline),
+            _ = self.interrupt.recv() => Ok(Waited::Stopped),
+            _ = self.terminate.recv() => Ok(Waited::Stopped),
+            ready = self.kernel.readable() => ready.map(|()| Waited::News),
+        }
+    }
+
+    /// Takes in what the kernel side sent: keeps the books of the gone, lets the newly forked join their fleets.
+    /// `each` sees every event, in order.
+    pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
+        let Self { kernel, gone, leaving, undecodable, fleets, exits, .. } = self;
+        kernel.drain_ring(|record| {
+            let Some(event) = Event::decode(record) else {
+                *undecodable += 1;
+                return;
+            };
+            match &event {
+                Event::Fork(fork) => fleet::join(fleets, fork.tgid, fork.parent_tgid),
+                Event::Exit(exit) if exit.is_last == 0 => {
+                    leaving.insert(ThreadKey::of(&exit.words), exit.words);
+                }
+                Event::Exit(exit) => {
+                    *exits += 1;
+                    leaving.remove(&ThreadKey::of(&exit.words));
+                    gone.insert(ThreadKey::of(&exit.words), exit.words);
+                }
+                Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
+                Event::Stack(..) => {}
+            }
+            each(&event);
+        });
+    }
+
+    /// True once every followed process has ended. Looks only when a thread ended since the last look.
+    pub fn is_over(&mut self) -> bool {
+        if std::mem::take(&mut self.exits) == 0 {
+            return false;
+        }
+        let lives = |tgid| memory::exists(tgid) && !self.has_ended(tgid);
+        let over = !self.members().into_iter().any(lives);
+        // A process that is still on its way out gets another look.
+        self.exits = u64::from(!over);
+        over
+    }
+
+    /// True if the last thread that ended was a process's first one: a zombie waits for its parent only.
+    fn has_ended(&self, tgid: u32) -> bool {
+        self.gone.keys().any(|key| key.tid() == tgid)
+    }
+
+    /// The books now.
+    pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Edge> {
+        let before = check::read(self.members());
+        let mut snapshot = self.kernel.snapshot()?;
+        let after = check::read(self.members());
+        // After the reading: a thread that exits meanwhile is in one or the other then.
+        self.drain(&mut each);
+        self.await_leaving(&mut snapshot, each);
+        let mut quality = Quality::default();
+        check::compare(&mut quality, &before, &snapshot.words, &after);
+        if !snapshot.exact {
+            quality.notes.push("the scheduler's clock could not be caught exactly at an edge: running threads may be off by one tick there".to_owned());
+        }
+        Ok(Edge {
+            stat: StatSnapshot::new(&snapshot, &self.gone, self.boot_offset_ns),
+            unix_ns: clock::unix_ns() - (clock::monotonic_ns() - snapshot.at_ns),
+            own_cpu_ns: clock::process_cpu_ns(),
+            quality,
+        })
+    }
+
+    /// Waits for the threads that the kernel lists no more but that have not run for the last time: that takes them
+    /// µs, unless they wait for a CPU. Those that take longer are shown as they were when they began to exit.
+    fn await_leaving(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
+        let listed: HashSet<_> = snapshot.words.iter().map(ThreadKey::of).collect();
+        let deadline = Instant::now() + LEAVING;
+        while self.leaving.keys().any(|key| !listed.contains(key)) && Instant::now() < deadline {
+            std::thread::yield_now();
+            self.drain(&mut each);
+        }
+        let unlisted = self.leaving.iter().filter(|(key, _)| !listed.contains(key));
+        snapshot.words.extend(unlisted.map(|(_, words)| *words));
+    }
+
+    /// What happened between two edges.
+    pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
+        let mut quality = Quality {
+            user_system_split: "by the kernel's ticks, scaled to the exact on-CPU time".to_owned(),
+            own_cpu_ns: end.own_cpu_ns.saturating_sub(start.own_cpu_ns),
+            ..Quality::default()
+        };
+        for edge in [&start.quality, &end.quality] {
+            quality.largest_on_cpu_difference_ns =
+                quality.largest_on_cpu_difference_ns.max(edge.largest_on_cpu_difference_ns);
+            quality.largest_switch_difference =
+                quality.largest_switch_difference.max(edge.largest_switch_difference);
+            quality.threads_compared = quality.threads_compared.max(edge.threads_compared);
+            quality.notes.extend(edge.notes.iter().cloned());
+        }
+        for (cause, count) in self.kernel.losses()? {
+            quality.lose(cause, count);
+        }
+        quality.lose(Counter::Undecodable, self.undecodable);
+        Ok(StatDelta {
+            schema_version: SCHEMA_VERSION,
+            started_unix_ns: start.unix_ns,
+            duration_ns: end.stat.at_ns.saturating_sub(start.stat.at_ns),
+            fleets: end.stat.since(&start.stat, &self.fleets),
+            quality,
+        })
+    }
+}
+
+/// One edge of a window.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// The books.
+    pub stat: StatSnapshot,
+    /// When, ns since the epoch.
+    pub unix_ns: u64,
+    /// CPU time that this process had used by then, ns.
+    pub own_cpu_ns: u64,
+    /// How the books compare with `/proc`.
+    pub quality: Quality,
+}
+
+/// A deadline so far from now.
+#[must_use]
+pub fn after(duration: Duration) -> Instant {
+    Instant::now() + duration
+}

@@ -1,0 +1,44 @@
+//! How one looks into a process.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use crate::{
+    python,
+    sys::process::{self, Process},
+};
+
+/// What a scan of the host does not tell and is looked up for some processes only, by tgid. A seam: tests have
+/// eyes of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Eyes {
+    /// The process as it is now, if it still is.
+    pub process: fn(u32) -> Option<Process>,
+    /// Its Python's version.
+    pub version: fn(u32) -> Option<String>,
+    /// The files of its main thread's Python frames, leaf first.
+    pub peek: fn(u32) -> Option<Vec<String>>,
+    /// A variable of the environment that it was started with.
+    pub environ: fn(u32, &str) -> Option<String>,
+    /// The inodes of its sockets.
+    pub sockets: fn(u32) -> Option<Vec<u64>>,
+    /// The addresses of the listening sockets in its network namespace, by inode.
+    pub listeners: fn(u32) -> HashMap<u64, String>,
+    /// The files of which it has code mapped.
+    pub code_files: fn(u32) -> Vec<PathBuf>,
+}
+
+impl Eyes {
+    /// Those that see this host.
+    #[must_use]
+    pub const fn real() -> Self {
+        Self {
+            process: Process::read,
+            version: python::version,
+            peek: python::peek,
+            environ: process::environ,
+            sockets: process::sockets,
+            listeners: process::listeners,
+            code_files: process::code_files,
+        }
+    }
+}

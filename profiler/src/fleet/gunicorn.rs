@@ -1,0 +1,197 @@
+//! Gunicorn: a master, called arbiter, and the workers that it forks.
+//!
+//! Where the settings come from, in Gunicorn's own order: the command line, then `GUNICORN_CMD_ARGS`, then a
+//! configuration file. The file is a Python program, so it is not read: what it chose shows in the workers' stacks.
+//! Facts are from the sources of Gunicorn 19 to 27.
+
+mod options;
+
+use crate::{
+    fleet::{
+        Eyes, Fleet, Member, bounded,
+        command::{self, Command, is_same},
+        discover::Search,
+    },
+    model::worker::Role,
+    sys::process::Process,
+};
+use options::Options;
+
+/// What `gunicorn` is called as a script and as a module.
+const NAMES: [&str; 3] = ["gunicorn", "gunicorn3", "gunicorn.app.wsgiapp"];
+
+/// Modules whose code a worker runs, as paths, and what the class is called on the command line.
+const CLASSES: [(&str, &str); 8] = [
+    ("gunicorn/workers/sync", "sync"),
+    ("gunicorn/workers/gthread", "gthread"),
+    ("gunicorn/workers/ggevent", "gevent"),
+    ("gunicorn/workers/geventlet", "eventlet"),
+    ("gunicorn/workers/gtornado", "tornado"),
+    ("gunicorn/workers/gasgi", "asgi"),
+    ("uvicorn/workers", "uvicorn"),
+    ("uvicorn_worker/", "uvicorn"),
+];
+
+/// A running Gunicorn's master, and its fleet.
+#[must_use]
+pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+    let eyes = search.eyes;
+    let mut options = Options::default();
+    let (name, why) = match Title::of(process) {
+        Some(Title::Master(name)) => (Some(name.to_owned()), "its title says that it is Gunicorn's master"),
+        Some(Title::Worker | Title::Other(_)) => return None,
+        None if is_gunicorn(process) => {
+            options = Options::parse(Command::of(process)?.args);
+            (None, "its command line runs Gunicorn")
+        }
+        None => {
+            // Embedded in another program: only the stack tells.
+            let has_twins = search.tree.children(process.tgid).any(|child| is_same(child, process));
+            if !has_twins || !is_arbiter(&(eyes.peek)(process.tgid)?) {
+                return None;
+            }
+            (Some(command::name(process).to_owned()), "its Python stack is in gunicorn/arbiter.py")
+        }
+    };
+    let environment = (eyes.environ)(process.tgid, "GUNICORN_CMD_ARGS").unwrap_or_default();
+    options.fall_back_on(Options::parse(&options::split(&environment)));
+    let name = name.or(options.name.clone()).or(options.app.clone()).unwrap_or_else(|| "gunicorn".to_owned());
+
+    let judge = |child: &Process, shares: Option<bool>| judge(child, process, shares, search);
+    let mut fleet = search.gather("gunicorn", &name, (process, why.to_owned()), judge)?;
+    let class = class(&options, process.tgid, &fleet, eyes);
+    for worker in fleet.members.iter_mut().filter(|member| member.role == Role::Worker) {
+        match &class {
+            Some((class, why)) => {
+                worker.worker_class = Some(bounded(class));
+                worker.evidence.push(bounded(&format!("{class}: {why}")));
+            }
+            None => worker
+                .evidence
+                .push("its class shows neither in its options nor in its Python stack".to_owned()),
+        }
+    }
+    Some(fleet)
+}
+
+/// What a child of the master is; `None` for a master of its own, as after an upgrade by SIGUSR2.
+fn judge(
+    child: &Process,
+    master: &Process,
+    shares: Option<bool>,
+    search: &Search<'_>,
+) -> Option<(Role, String)> {
+    let (worker, helper) =
+        (|why: &str| Some((Role::Worker, why.to_owned())), |why: String| Some((Role::Helper, why)));
+    let mut children = search.tree.children(child.tgid);
+    match Title::of(child) {
+        Some(Title::Worker) => return worker("its title says that it is Gunicorn's worker"),
+        Some(Title::Master(_)) if children.any(|below| Title::of(below) == Some(Title::Worker)) => {
+            return None;
+        }
+        Some(Title::Master(_)) => return worker("it has its master's title still: it was just forked"),
+        Some(Title::Other(title)) => return helper(format!("its title says {}", bounded(title))),
+        None => {}
+    }
+    let is_upgrade = || (search.eyes.environ)(child.tgid, "GUNICORN_PID") == Some(master.tgid.to_string());
+    if !is_same(child, master) {
+        return if is_gunicorn(child) {
+            None
+        } else {
+            helper("it runs another command than its master".to_owned())
+        };
+    } else if is_upgrade() {
+        return None;
+    }
+    // The "dirty" arbiter, and whatever else the master's hooks may fork, run the same command.
+    let is_doubtful = shares == Some(false) || children.any(|below| is_same(below, child));
+    if is_doubtful {
+        let stack = (search.eyes.peek)(child.tgid).unwrap_or_default();
+        let stack_has = |part| stack.iter().any(|file| file.contains(part));
+        if stack_has("gunicorn/dirty/") {
+            return helper("its Python stack is in gunicorn/dirty/".to_owned());
+        } else if shares == Some(false) && !stack_has("gunicorn/workers/") {
+            return helper("it does not hold its master's listening socket".to_owned());
+        }
+    }
+    worker("its master runs Gunicorn, and it runs the same command")
+}
+
+/// The class of a master's workers, and how it is known.
+fn class(options: &Options, master: u32, fleet: &Fleet, eyes: &Eyes) -> Option<(String, String)> {
+    let is_sync = |class: &str| class == "sync" || class.ends_with("SyncWorker");
+    let threads = options.threads.unwrap_or(1);
+    match &options.class {
+        Some(class) if !is_sync(class) => return Some((plain(class), format!("its options say {class}"))),
+        Some(class) if threads > 1 => {
+            return Some(("gthread".to_owned(), format!("its options say {class} and {threads} threads")));
+        }
+        _ => {}
+    }
+    let stack_of = |worker: &Member| Some((class_of_stack(&(eyes.peek)(worker.tgid)?)?, worker.tgid));
+    if let Some(((class, file), tgid)) = fleet.with(Role::Worker).find_map(stack_of) {
+        return Some((class.to_owned(), format!("the Python stack of {tgid} is in {file}")));
+    }
+    if threads > 1 {
+        return Some(("gthread".to_owned(), format!("its options say {threads} threads")));
+    }
+    if let Some(class) = &options.class {
+        return Some((plain(class), format!("its options say {class}")));
+    }
+    // A worker may have imported gevent for its application; a master has it from the class of its workers.
+    let gevent =
+        (eyes.code_files)(master).into_iter().find(|file| file.iter().any(|part| part == "gevent"))?;
+    Some(("gevent".to_owned(), format!("its master has {} loaded", gevent.display())))
+}
+
+/// The class by the worker's main loop, which is the outermost of its frames.
+fn class_of_stack(files: &[String]) -> Option<(&'static str, String)> {
+    files.iter().rev().find_map(|file| {
+        let (_, class) = CLASSES.iter().find(|(module, _)| file.contains(module))?;
+        Some((*class, file.clone()))
+    })
+}
+
+/// A class as it is called on the command line, whichever way it was written; foreign ones as they are.
+fn plain(class: &str) -> String {
+    let class = class.strip_prefix("egg:gunicorn#").unwrap_or(class);
+    let path = class.replace('.', "/");
+    let known = CLASSES.iter().find(|(module, _)| path.starts_with(module)).map(|(_, known)| *known);
+    known.unwrap_or(if class.ends_with("SyncWorker") { "sync" } else { class }).to_owned()
+}
+
+fn is_gunicorn(process: &Process) -> bool {
+    Command::of(process).is_some_and(|command| NAMES.contains(&command.name()))
+}
+
+/// A worker's stack goes through the arbiter, too: it is forked there.
+fn is_arbiter(files: &[String]) -> bool {
+    let has = |part| files.iter().any(|file| file.contains(part));
+    has("gunicorn/arbiter.py") && !has("gunicorn/workers/")
+}
+
+/// What Gunicorn writes over the command line where the module `setproctitle` is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Title<'a> {
+    /// With the name of the application, or that of `--name`.
+    Master(&'a str),
+    Worker,
+    /// `dirty-arbiter`, `dirty-worker [app]`
+    Other(&'a str),
+}
+
+impl<'a> Title<'a> {
+    fn of(process: &'a Process) -> Option<Self> {
+        let [title] = process.argv.as_slice() else { return None };
+        let title = title.strip_prefix("gunicorn: ")?;
+        Some(match title.split_once(" [") {
+            // The room for a title is limited: the closing bracket may be lost.
+            Some(("master", name)) => Self::Master(name.strip_suffix(']').unwrap_or(name)),
+            Some(("worker", _)) => Self::Worker,
+            _ => Self::Other(title),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Who joins a fleet while it is watched.
+
+use crate::{
+    fleet::{Eyes, Fleet, Member, Tree, command::is_piece_of, discover},
+    model::worker::Role,
+    sys::process::Process,
+};
+
+/// Takes a process in that a member forked. A master's child becomes a worker, of the class that its siblings have;
+/// any other a helper. The process may be gone already; one whose parent is in no fleet is left alone.
+pub fn join(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32) {
+    place(fleets, tgid, parent_tgid, Process::read);
+}
+
+/// Looks at a member again that has called `exec`: a worker that now runs another program is a helper.
+pub fn renew(fleets: &mut [Fleet], tgid: u32) {
+    let parent = fleets.iter().find_map(|fleet| fleet.member(tgid)).map(|member| member.ppid);
+    if let Some(parent_tgid) = parent {
+        join(fleets, tgid, parent_tgid);
+    }
+}
+
+/// Takes in whoever is below a member by now and in no fleet. Without /proc nobody joins.
+pub fn adopt(fleets: &mut [Fleet]) {
+    let tree = Tree::scan().unwrap_or_default();
+    for process in tree.iter() {
+        if !fleets.iter().any(|fleet| fleet.member(process.tgid).is_some()) {
+            join(fleets, process.tgid, process.ppid);
+        }
+    }
+}
+
+/// Looks at all members again and fills in what shows only after a while: what a command that was just started has
+/// become, the class of the first workers. Who is gone keeps what was known of it.
+pub fn refresh(fleets: &mut [Fleet]) {
+    learn(fleets, &discover(&Tree::scan().unwrap_or_default(), &Eyes::real()));
+}
+
+/// Notes the version of a member's Python, which showed after it was started.
+pub fn learn_python(fleets: &mut [Fleet], tgid: u32, version: &str) {
+    for fleet in fleets {
+        if fleet.server == "process" && fleet.members.first().is_some_and(|member| member.tgid == tgid) {
+            "python".clone_into(&mut fleet.server);
+        }
+        for member in fleet.members.iter_mut().filter(|member| member.tgid == tgid) {
+            member.python = Some(version.to_owned());
+        }
+    }
+}
+
+fn learn(fleets: &mut [Fleet], found: &[Fleet]) {
+    let lead = |fleet: &Fleet| fleet.members.first().map(|member| (member.tgid, member.ppid));
+    for fleet in fleets {
+        if let Some(now) = found.iter().find(|now| lead(now) == lead(fleet)) {
+            (fleet.name, fleet.server) = (now.name.clone(), now.server.clone());
+            fleet.listening.clone_from(&now.listening);
+        }
+        for member in &mut fleet.members {
+            let now =
+                found.iter().find_map(|now| now.member(member.tgid)).filter(|now| now.ppid == member.ppid);
+            if let Some(now) = now {
+                let before = std::mem::replace(member, now.clone());
+                member.worker_class = member.worker_class.take().or(before.worker_class);
+                member.python = member.python.take().or(before.python);
+            }
+        }
+    }
+}
+
+fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Option<Process>) {
+    let Some(fleet) = fleets.iter_mut().find(|fleet| fleet.member(parent_tgid).is_some()) else { return };
+    let Some(parent) = fleet.member(parent_tgid) else { return };
+    let (process, parents) = (read(tgid), read(parent_tgid));
+    // Without both command lines it counts as forked, which it was.
+    let is_piece =
+        process.as_ref().zip(parents.as_ref()).is_none_or(|(process, parent)| is_piece_of(process, parent));
+    let role = if parent.role == Role::Master && is_piece { Role::Worker } else { Role::Helper };
+    let sibling = fleet.with(Role::Worker).find(|sibling| sibling.tgid != tgid);
+    let member = Member {
+        role,
+        worker_class: sibling
+            .filter(|_| role == Role::Worker)
+            .and_then(|sibling| sibling.worker_class.clone()),
+        tgid,
+        ppid: parent_tgid,
+        python: parent.python.clone().filter(|_| is_piece),
+        threads: process.as_ref().map_or(1, |process| process.threads),
+        evidence: vec![format!("{parent_tgid} forked it while it was watched")],
+        hidden: process.is_some_and(|process| process.is_hidden()),
+    };
+    match fleet.members.iter_mut().find(|known| known.tgid == tgid) {
+        Some(known) => *known = member,
+        None => fleet.members.push(member),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::fleet::fixture::{self, process};
+
+    fn fleet() -> Fleet {
+        let mut fleet = Fleet::new("gunicorn", "app:app");
+        for (tgid, role) in [(10, Role::Master), (11, Role::Worker)] {
+            let mut member =
+                Member::new(&process(tgid, 0, "python gunicorn"), role, String::new(), &fixture::eyes());
+            member.worker_class = (role == Role::Worker).then(|| "sync".to_owned());
+            member.python = Some("3.11.7".to_owned());
+            fleet.members.push(member);
+        }
+        fleet
+    }
+
+    fn read(tgid: u32) -> Option<Process> {
+        Some(match tgid {
+            10..=12 => process(tgid, 10, "python gunicorn"),
+            13 => process(tgid, 10, "sleep 1"),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn children_of_masters_and_of_workers() {
+        let mut fleets = [Fleet::new("python", "other"), fleet()];
+        place(&mut fleets, 12, 10, read);
+        place(&mut fleets, 13, 10, read);
+        place(&mut fleets, 14, 10, read);
+        place(&mut fleets, 15, 11, read);
+        place(&mut fleets, 16, 13, read);
+        place(&mut fleets, 17, 99, read);
+        let seen: Vec<_> = fleets[1].members[2..]
+            .iter()
+            .map(|m| (m.tgid, m.role, m.worker_class.as_deref(), m.python.as_deref()))
+            .collect();
+        let (class, python) = (Some("sync"), Some("3.11.7"));
+        assert_eq!(
+            seen,
+            [
+                (12, Role::Worker, class, python),
+                (13, Role::Helper, None, None),
+                (14, Role::Worker, class, python),
+                (15, Role::Helper, None, python),
+                (16, Role::Helper, None, None),
+            ]
+        );
+        assert!(fleets[0].members.is_empty());
+    }
+
+    #[test]
+    fn who_calls_exec_is_looked_at_again() {
+        let mut fleets = [fleet()];
+        place(&mut fleets, 13, 10, |tgid| read(tgid.min(12)));
+        assert_eq!(fleets[0].member(13).unwrap().role, Role::Worker);
+        place(&mut fleets, 13, 10, read);
+        assert_eq!(fleets[0].member(13).unwrap().role, Role::Helper);
+        assert_eq!(fleets[0].members.len(), 3);
+    }
+
+    #[test]
+    fn what_shows_only_later() {
+        let mut started = Fleet::new("python", "gunicorn");
+        started.members.push(Member::new(
+            &process(10, 1, "python gunicorn"),
+            Role::Worker,
+            String::new(),
+            &fixture::eyes(),
+        ));
+        let mut fleets = [started];
+        place(&mut fleets, 11, 10, read);
+        place(&mut fleets, 14, 10, read);
+        let mut now = fleet();
+        now.members[0].ppid = 1;
+        now.members[1].ppid = 10;
+        learn(&mut fleets, &[Fleet::new("python", "other"), now]);
+        assert_eq!(fixture::short(&fleets[0]), "gunicorn app:app: m10 w11:sync h14");
+        assert_eq!(fleets[0].members[1].python.as_deref(), Some("3.11.7"));
+        let mut blank = fleet();
+        blank.members[1].ppid = 10;
+        (blank.members[1].worker_class, blank.members[1].python) = (None, None);
+        learn(&mut fleets, &[blank]);
+        assert_eq!(fleets[0].members[1].worker_class.as_deref(), Some("sync"), "what was known stays");
+        let mut reused = fleet();
+        reused.members[1].ppid = 99;
+        reused.members[1].role = Role::Helper;
+        learn(&mut fleets, &[reused]);
+        assert_eq!(fleets[0].members[1].role, Role::Worker, "another process of the same PID");
+    }
+
+    #[test]
+    fn adopts_the_living_below_a_member() {
+        let mut child = Command::new("sh").args(["-c", "sleep 60; :"]).spawn().unwrap();
+        let mut fleet = Fleet::new("process", "sh");
+        let sh = Process::read(child.id()).unwrap();
+        fleet.members.push(Member::new(&sh, Role::Worker, String::new(), &fixture::eyes()));
+        let mut fleets = [fleet];
+        while fleets[0].members.len() < 2 {
+            adopt(&mut fleets);
+        }
+        let sleep = fleets[0].members[1].clone();
+        assert_eq!((sleep.role, sleep.ppid), (Role::Helper, child.id()));
+        renew(&mut fleets, sleep.tgid);
+        assert_eq!(fleets[0].members.len(), 2);
+        let _ = Command::new("kill").arg(sleep.tgid.to_string()).status();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,103 @@
+//! Which processes are workers: finds the fleets of this host, and who joins them.
+//!
+//! All of it is read from outside: process tree, command lines, titles, sockets, mapped files and, last, the
+//! Python stack. What these do not tell stays blank; what decided is kept as evidence.
+
+mod command;
+mod discover;
+mod eyes;
+#[cfg(test)]
+mod fixture;
+mod generic;
+mod gunicorn;
+mod join;
+mod select;
+mod tree;
+
+use serde::Serialize;
+
+use crate::{model::worker::Role, sys::process::Process};
+pub use discover::discover;
+pub use eyes::Eyes;
+pub use join::{adopt, join, learn_python, refresh, renew};
+pub use select::{Wanted, select, started};
+pub use tree::Tree;
+
+/// The longest name that is kept, in characters: names are chosen by those who are watched.
+const MAX_NAME_CHARS: usize = 200;
+
+/// A master and the processes below it, or one process that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fleet {
+    /// The application, or the command.
+    pub name: String,
+    /// `gunicorn`; `python` for any other Python; `process` for what is none.
+    pub server: String,
+    /// Where its workers listen: `127.0.0.1:8000`, `unix:/run/app.sock`. Empty if that may not be known.
+    pub listening: Vec<String>,
+    /// The master first, then workers and helpers, each from the oldest to the youngest.
+    #[serde(rename = "workers")]
+    pub members: Vec<Member>,
+}
+
+/// One process of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Its part.
+    pub role: Role,
+    /// `sync`, `gthread`, `gevent` …, if it is a worker of a server that has such, and shows which.
+    pub worker_class: Option<String>,
+    /// Its PID.
+    pub tgid: u32,
+    /// Its parent's.
+    pub ppid: u32,
+    /// The interpreter's version, such as `3.11.7`.
+    pub python: Option<String>,
+    /// How many threads it had when it was seen.
+    pub threads: usize,
+    /// What decided all this, in sentences.
+    pub evidence: Vec<String>,
+    /// True if most of it may not be read, for it belongs to somebody else.
+    #[serde(skip)]
+    pub hidden: bool,
+}
+
+impl Fleet {
+    fn new(server: &str, name: &str) -> Self {
+        let (name, server) = (bounded(name), server.to_owned());
+        Self { name, server, listening: Vec::new(), members: Vec::new() }
+    }
+
+    /// The members with this part.
+    pub fn with(&self, role: Role) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |member| member.role == role)
+    }
+
+    /// The member with this PID.
+    #[must_use]
+    pub fn member(&self, tgid: u32) -> Option<&Member> {
+        self.members.iter().find(|member| member.tgid == tgid)
+    }
+}
+
+impl Member {
+    fn new(process: &Process, role: Role, evidence: String, eyes: &Eyes) -> Self {
+        Self {
+            role,
+            worker_class: None,
+            tgid: process.tgid,
+            ppid: process.ppid,
+            python: (eyes.version)(process.tgid),
+            threads: process.threads,
+            evidence: vec![evidence],
+            hidden: process.is_hidden(),
+        }
+    }
+}
+
+fn bounded(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Which of the fleets somebody asked for.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+
+use crate::{
+    failure::Failure,
+    fleet::{Eyes, Fleet, Member, Tree, command, discover},
+    model::worker::Role,
+    sys::process::Process,
+};
+
+/// Which fleets and processes are asked for; none of both means all fleets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Globs over the names and servers of fleets.
+    pub names: &'a [String],
+    /// Processes: each with everything below it. What is in no fleet becomes one of its own.
+    pub tgids: &'a [u32],
+}
+
+/// Finds what is asked for, on this host and now. Fails with [`Failure`] where nothing answers to a name or a PID.
+pub fn select(wanted: Wanted<'_>) -> Result<Vec<Fleet>> {
+    Ok(among(wanted, &Tree::scan()?, &Eyes::real())?)
+}
+
+fn among(wanted: Wanted<'_>, tree: &Tree, eyes: &Eyes) -> Result<Vec<Fleet>, Failure> {
+    let mut fleets = discover(tree, eyes);
+    if wanted.names.is_empty() && wanted.tgids.is_empty() {
+        return if fleets.is_empty() { Err(Failure::NoFleets) } else { Ok(fleets) };
+    }
+    let answers = |fleet: &Fleet, glob: &String| matches(glob, &fleet.name) || matches(glob, &fleet.server);
+    if let Some(name) = wanted.names.iter().find(|name| !fleets.iter().any(|fleet| answers(fleet, name))) {
+        return Err(Failure::NoSuchFleet(name.clone()));
+    }
+    if let Some(tgid) = wanted.tgids.iter().find(|tgid| tree.get(**tgid).is_none()) {
+        return Err(Failure::NoSuchProcess(*tgid));
+    }
+    let below = |tgid: &u32| std::iter::once(*tgid).chain(tree.descendants(*tgid));
+    let asked: HashSet<u32> = wanted.tgids.iter().flat_map(below).collect();
+
+    let mut taken: HashSet<u32> =
+        fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect();
+    for fleet in &mut fleets {
+        if !wanted.names.iter().any(|name| answers(fleet, name)) {
+            fleet.members.retain(|member| asked.contains(&member.tgid));
+        }
+    }
+    fleets.retain(|fleet| !fleet.members.is_empty());
+    // Parents first, so that a process is not asked for twice.
+    for process in tree.iter().filter(|process| wanted.tgids.contains(&process.tgid)) {
+        if taken.insert(process.tgid) {
+            fleets.push(alone(process, tree, eyes, &mut taken));
+        }
+    }
+    Ok(fleets)
+}
+
+/// A fleet of one process and of what is below it.
+fn alone(process: &Process, tree: &Tree, eyes: &Eyes, taken: &mut HashSet<u32>) -> Fleet {
+    let asked = Member::new(process, Role::Worker, "it was asked for by its PID".to_owned(), eyes);
+    let is_python = command::is_python(process) || asked.python.is_some();
+    let mut fleet = Fleet::new(if is_python { "python" } else { "process" }, command::name(process));
+    fleet.members.push(asked);
+    let below = tree.descendants(process.tgid).into_iter().filter(|tgid| taken.insert(*tgid));
+    let why = format!("it is below {}, which was asked for", process.tgid);
+    let helper = |process| Member::new(process, Role::Helper, why.clone(), eyes);
+    fleet.members.extend(below.filter_map(|tgid| tree.get(tgid)).map(helper));
+    fleet
+}
+
+/// The fleet of a command that was just started; it may have ended already.
+#[must_use]
+pub fn started(tgid: u32, command: &[String]) -> Fleet {
+    if let Some(process) = Process::read(tgid) {
+        return alone(&process, &Tree::default(), &Eyes::real(), &mut HashSet::new());
+    }
+    let mut fleet = Fleet::new("process", command.first().map_or("", String::as_str));
+    fleet.members.push(Member {
+        role: Role::Worker,
+        worker_class: None,
+        tgid,
+        ppid: std::process::id(),
+        python: None,
+        threads: 1,
+        evidence: vec!["it was started to be watched".to_owned()],
+        hidden: false,
+    });
+    fleet
+}
+
+/// `*` stands for any text, `?` for any character.
+fn matches(glob: &str, text: &str) -> bool {
+    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
+    let (mut g, mut t) = (0, 0);
+    // Where the last `*` stands, and how far it reaches.
+    let mut star = None;
+    while t < text.len() {
+        if glob.get(g) == Some(&'*') {
+            star = Some((g, t));
+            g += 1;
+        } else if glob.get(g).is_some_and(|c| *c == '?' || *c == text[t]) {
+            (g, t) = (g + 1, t + 1);
+        } else if let Some((at, reach)) = star {
+            star = Some((at, reach + 1));
+            (g, t) = (at + 1, reach + 1);
+        } else {
+            return false;
+        }
+    }
+    glob[g..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::fixture::{self, host, short};
+
+    fn tree() -> Tree {
+        host(&[
+            (1, 0, "init"),
+            (5, 1, "bash"),
+            (10, 5, "python gunicorn shop:app"),
+            (11, 10, "python gunicorn shop:app"),
+            (12, 11, "convert"),
+            (13, 10, "python gunicorn shop:app"),
+            (20, 1, "python gunicorn blog:app"),
+            (30, 1, "python pool.py"),
+            (31, 30, "python pool.py"),
+            (40, 5, "python serve.py"),
+            (41, 40, "sh -c sleep"),
+            (42, 41, "sleep"),
+        ])
+    }
+
+    #[track_caller]
+    fn chosen(names: &[&str], tgids: &[u32]) -> Vec<String> {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let fleets = among(Wanted { names: &names, tgids }, &tree(), &fixture::eyes()).unwrap();
+        fleets.iter().map(short).collect()
+    }
+
+    const SHOP: &str = "gunicorn shop:app: m10 w11 w13 h12";
+    const BLOG: &str = "gunicorn blog:app: m20";
+    const POOL: &str = "python pool.py: m30 w31";
+
+    #[test]
+    fn by_name_server_or_glob() {
+        assert_eq!(chosen(&[], &[]), [BLOG, SHOP, POOL]);
+        assert_eq!(chosen(&["shop:app"], &[]), [SHOP]);
+        assert_eq!(chosen(&["gunicorn"], &[]), [BLOG, SHOP]);
+        assert_eq!(chosen(&["b*", "po?l.py", "pool*"], &[]), [BLOG, POOL]);
+    }
+
+    #[test]
+    fn by_pid() {
+        assert_eq!(chosen(&[], &[10]), [SHOP]);
+        assert_eq!(chosen(&[], &[11]), ["gunicorn shop:app: w11 h12"]);
+        assert_eq!(chosen(&[], &[13, 31, 12]), ["gunicorn shop:app: w13 h12", "python pool.py: w31"]);
+        assert_eq!(chosen(&["shop:app"], &[13]), [SHOP]);
+        assert_eq!(chosen(&[], &[42, 40, 40]), ["python serve.py: w40 h41 h42"]);
+        assert_eq!(chosen(&[], &[41]), ["process sh: w41 h42"]);
+        assert_eq!(chosen(&[], &[5]), [SHOP, "process bash: w5 h40 h41 h42"]);
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        let fails = |names: &[String], tgids: &[u32], tree: &Tree| {
+            among(Wanted { names, tgids }, tree, &fixture::eyes()).unwrap_err().to_string()
+        };
+        assert_eq!(
+            fails(&["gunicorn".to_owned(), "sho".to_owned()], &[], &tree()),
+            "no fleet on this host matches `sho`"
+        );
+        assert_eq!(fails(&[], &[10, 99], &tree()), "no process has the PID 99");
+        assert_eq!(fails(&[], &[], &host(&[(1, 0, "init")])), "no fleet of Python workers runs on this host");
+    }
+
+    #[test]
+    fn never_itself() {
+        assert!(matches!(
+            select(Wanted { names: &[], tgids: &[std::process::id()] }).unwrap_err().downcast_ref(),
+            Some(Failure::NoSuchProcess(_))
+        ));
+    }
+
+    #[test]
+    fn globs() {
+        for (glob, text) in [
+            ("*", ""),
+            ("a*c", "abbc"),
+            ("a*c", "ac"),
+            ("*b*", "abc"),
+            ("a**?", "ab"),
+            ("é?", "éü"),
+            ("*ab", "aab"),
+        ] {
+            assert!(matches(glob, text), "{glob} {text}");
+        }
+        for (glob, text) in
+            [("", "a"), ("a", ""), ("?", ""), ("a*c", "abcd"), ("*?b", "b"), ("[a]", "a"), ("A", "a")]
+        {
+            assert!(!matches(glob, text), "{glob} {text}");
+        }
+        assert!(!matches(&"*a".repeat(50), &"a".repeat(49)));
+    }
+}

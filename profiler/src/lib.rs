@@ -1,0 +1,38 @@
+//! punchclock clocks every Python worker on and off the CPU.
+//!
+//! The layout shows the architecture: data flows from the kernel's side (`bpf`) through `collect` into a
+//! [`model`], and from the model, by `render`, to text. Who may import whom; `cargo xtask floors` reads it here:
+//!
+//! ```text
+//! 6  cmd -> cli
+//! 5  (reserved)
+//! 4  collect
+//! 3  bpf | fleet | symbolize | render | recording
+//! 2  model | python
+//! 1  units | sys
+//! 0  profiler_common
+//! ```
+//!
+//! Crates that only one module may name:
+//!
+//! ```text
+//! aya: bpf
+//! clap: cli
+//! inferno: render
+//! blazesym: symbolize
+//! tokio: cmd collect bpf
+//! ```
+
+pub mod bpf;
+pub mod cli;
+pub mod cmd;
+pub mod collect;
+pub mod failure;
+pub mod fleet;
+pub mod model;
+pub mod python;
+pub mod recording;
+pub mod render;
+pub mod symbolize;
+pub mod sys;
+pub mod units;

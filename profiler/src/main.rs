@@ -1,0 +1,29 @@
+//! The command `punchclock`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use profiler::{
+    cli::{Cli, Verb, hint},
+    cmd,
+};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Ps(args) => cmd::ps::run(&args),
+        Verb::Stat(args) => cmd::stat::run(&args),
+        Verb::Record(args) => cmd::record::run(&args),
+        Verb::Report(args) => cmd::report::run(&args),
+        Verb::Doctor(args) => cmd::doctor::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("punchclock: {error:#}");
+            if let Some(advice) = hint::advice(&error) {
+                eprintln!("  help: {advice}");
+            }
+            ExitCode::from(hint::exit_code(&error))
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Exact numbers: the books of a thread at one instant, and what happened between two instants.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{quality::Quality, worker::Role};
+
+/// One thread's cumulative books at one instant, open slices closed at that instant.
+///
+/// On-CPU, run-queue and wall time are of the scheduler's clock, in ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// When, `CLOCK_MONOTONIC` ns.
+    pub at_ns: u64,
+    /// Time on a CPU.
+    pub on_cpu_ns: u64,
+    /// The part of `on_cpu_ns` in user mode, by the kernel's tick sampling scaled to `on_cpu_ns`.
+    pub user_ns: u64,
+    /// The rest of `on_cpu_ns`.
+    pub system_ns: u64,
+    /// Time runnable but waiting for a CPU.
+    pub run_queue_ns: u64,
+    /// Switches out to sleep (`nvcsw`).
+    pub voluntary_switches: u64,
+    /// Switches out while still runnable (`nivcsw`).
+    pub preempted_switches: u64,
+    /// Moves to another CPU.
+    pub migrations: u64,
+    /// True if it sleeps.
+    pub blocked: bool,
+}
+
+/// What one thread, worker or fleet did in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Time that its threads lived inside the window, summed over threads.
+    pub wall_ns: u64,
+    /// Time on a CPU.
+    pub on_cpu_ns: u64,
+    /// The part of `on_cpu_ns` in user mode: the kernel's own split, which samples by ticks.
+    pub user_ns: u64,
+    /// The part of `on_cpu_ns` in the kernel: the rest.
+    pub system_ns: u64,
+    /// Time runnable but waiting for a CPU.
+    pub run_queue_ns: u64,
+    /// Time asleep: `wall_ns` less the two above.
+    pub blocked_ns: u64,
+    /// Switches out to sleep.
+    pub voluntary_switches: u64,
+    /// Switches out while still runnable.
+    pub preempted_switches: u64,
+    /// Moves to another CPU.
+    pub migrations: u64,
+    /// Ends of sleep. Each voluntary switch begins a sleep, so this is their number, corrected for the
+    /// sleeps that were under way at the window's edges.
+    pub wakeups: u64,
+}
+
+impl Counters {
+    /// What happened to one thread between two instants. A thread born inside the window starts from zeroed
+    /// books dated at its birth.
+    #[must_use]
+    pub fn between(start: &Books, end: &Books) -> Self {
+        let wall_ns = end.at_ns.saturating_sub(start.at_ns);
+        let on_cpu_ns = end.on_cpu_ns.saturating_sub(start.on_cpu_ns);
+        let run_queue_ns = end.run_queue_ns.saturating_sub(start.run_queue_ns);
+        // The split's two parts each grow; their sum is the exact on-CPU time.
+        let system_ns = end.system_ns.saturating_sub(start.system_ns).min(on_cpu_ns);
+        let voluntary_switches = end.voluntary_switches.saturating_sub(start.voluntary_switches);
+        Self {
+            wall_ns,
+            on_cpu_ns,
+            user_ns: on_cpu_ns - system_ns,
+            system_ns,
+            run_queue_ns,
+            blocked_ns: wall_ns.saturating_sub(on_cpu_ns + run_queue_ns),
+            voluntary_switches,
+            preempted_switches: end.preempted_switches.saturating_sub(start.preempted_switches),
+            migrations: end.migrations.saturating_sub(start.migrations),
+            wakeups: (voluntary_switches + u64::from(start.blocked)).saturating_sub(u64::from(end.blocked)),
+        }
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            wall_ns,
+            on_cpu_ns,
+            user_ns,
+            system_ns,
+            run_queue_ns,
+            blocked_ns,
+            voluntary_switches,
+            preempted_switches,
+            migrations,
+            wakeups,
+        } = other;
+        self.wall_ns += wall_ns;
+        self.on_cpu_ns += on_cpu_ns;
+        self.user_ns += user_ns;
+        self.system_ns += system_ns;
+        self.run_queue_ns += run_queue_ns;
+        self.blocked_ns += blocked_ns;
+        self.voluntary_switches += voluntary_switches;
+        self.preempted_switches += preempted_switches;
+        self.migrations += migrations;
+        self.wakeups += wakeups;
+    }
+}
+
+/// The exact numbers of a window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatDelta {
+    /// [`crate::model::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// When the window began, ns since the epoch.
+    pub started_unix_ns: u64,
+    /// The window's length by `CLOCK_MONOTONIC`.
+    pub duration_ns: u64,
+    /// By fleet.
+    pub fleets: Vec<FleetDelta>,
+    /// What was lost, and how the numbers compare with `/proc`.
+    pub quality: Quality,
+}
+
+/// One fleet's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetDelta {
+    /// The application, or the command.
+    pub name: String,
+    /// `gunicorn`, or `python` for what is not recognised.
+    pub server: String,
+    /// Masters first, then by tgid.
+    pub workers: Vec<WorkerDelta>,
+}
+
+impl FleetDelta {
+    /// The workers' sum, without masters and helpers.
+    #[must_use]
+    pub fn total(&self) -> Counters {
+        let mut total = Counters::default();
+        for worker in self.workers.iter().filter(|worker| worker.role == Role::Worker) {
+            total.add(&worker.counters);
+        }
+        total
+    }
+}
+
+/// One process's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerDelta {
+    /// Its part in the fleet.
+    pub role: Role,
+    /// `sync`, `gthread`, `gevent` …; absent if not known.
+    pub worker_class: Option<String>,
+    /// Process id.
+    pub tgid: u32,
+    /// Version of its interpreter; absent if it is not a known Python.
+    pub python: Option<String>,
+    /// Summed over its threads.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// True if it ended inside the window.
+    pub exited: bool,
+    /// Its threads, by tid, those that ended too.
+    pub threads: Vec<ThreadDelta>,
+}
+
+/// One thread's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadDelta {
+    /// Thread id.
+    pub tid: u32,
+    /// The kernel's name of it (`comm`).
+    pub name: String,
+    /// What it did.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// True if it ended inside the window.
+    pub exited: bool,
+}

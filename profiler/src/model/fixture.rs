@@ -1,0 +1,137 @@
+//! A small recording whose right picture a person can work out: two workers, their master and a helper.
+
+use crate::model::{
+    SCHEMA_VERSION,
+    accounting::{Counters, FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
+    profile::{Profile, Sample},
+    quality::{Quality, SampleQuality},
+    recording::{About, Recording},
+    tables::{Frame, FrameKind, Stack},
+    worker::Role,
+};
+
+const MS: u64 = 1_000_000;
+
+/// Worker 1234 was sampled four times in 400 ms and 3 ns, worker 1235 twice in 200 ms, the helper once in 10 ms;
+/// the master ran for 2 ms and was never hit.
+#[must_use]
+pub fn recording() -> Recording {
+    Recording {
+        about: About {
+            version: "0.1.0".to_owned(),
+            command: "punchclock record gunicorn -d 1".to_owned(),
+            host: "web-1".to_owned(),
+            kernel: "6.18.5".to_owned(),
+            cpus: 4,
+        },
+        profile: profile(),
+        stat: stat(),
+    }
+}
+
+/// Adds a stack, root first, and gives its index.
+pub fn stack(profile: &mut Profile, frames: &[(FrameKind, &str, &str, u32)]) -> Option<u32> {
+    let mut caller = None;
+    for &(kind, name, file, line) in frames {
+        let name = profile.strings.intern(name.to_owned());
+        let file = (!file.is_empty()).then(|| profile.strings.intern(file.to_owned()));
+        let frame = profile.frames.intern(Frame { kind, name, file, line });
+        caller = Some(profile.stacks.intern(Stack { frame, caller }));
+    }
+    caller
+}
+
+fn profile() -> Profile {
+    use FrameKind::{Kernel, Mark, Native, Python};
+    const SYNC: &str = "/srv/venv/lib/python3.11/site-packages/gunicorn/workers/sync.py";
+    let mut profile = Profile { rate_hz: 99, ..Profile::default() };
+    let main = (Native, "main", "/usr/bin/python3.11", 0);
+    let run = (Python, "SyncWorker.run", SYNC, 130);
+    let handle = (Python, "SyncWorker.handle", SYNC, 177);
+    let application = (Python, "application", "/srv/shop/wsgi_app.py", 21);
+    let loads = (Python, "loads", "/usr/lib/python3.11/json/__init__.py", 346);
+    let scan = (Native, "scan_once", "/usr/lib/python3.11/lib-dynload/_json.so", 0);
+    let accept = (Native, "accept4", "/usr/lib/x86_64-linux-gnu/libc.so.6", 0);
+    let system_call = (Kernel, "do_syscall_64", "", 0);
+    let cut = (Mark, "[stack cut short]", "", 0);
+    let parse = stack(&mut profile, &[main, run, handle, application, loads, scan]);
+    let plain = stack(&mut profile, &[main, run, handle, application]);
+    let waits = stack(&mut profile, &[main, run, accept, system_call]);
+    let deep = stack(&mut profile, &[cut, application]);
+    let native = stack(&mut profile, &[accept, system_call]);
+    profile.samples = vec![
+        Sample { tgid: 1234, tid: 1234, stack: parse, count: 2 },
+        Sample { tgid: 1234, tid: 1234, stack: plain, count: 1 },
+        Sample { tgid: 1234, tid: 1240, stack: waits, count: 1 },
+        Sample { tgid: 1235, tid: 1235, stack: plain, count: 1 },
+        Sample { tgid: 1235, tid: 1235, stack: deep, count: 1 },
+        Sample { tgid: 1250, tid: 1250, stack: native, count: 1 },
+        Sample { tgid: 1250, tid: 1250, stack: None, count: 1 },
+    ];
+    profile
+}
+
+/// The exact numbers of one second.
+#[must_use]
+pub fn stat() -> StatDelta {
+    let workers = vec![
+        worker(Role::Master, 1230, 2 * MS, &[(1230, "gunicorn")]),
+        worker(Role::Worker, 1234, 400 * MS + 3, &[(1234, "gunicorn"), (1240, "watch")]),
+        WorkerDelta { exited: true, ..worker(Role::Worker, 1235, 200 * MS, &[(1235, "gunicorn")]) },
+        WorkerDelta {
+            python: None,
+            worker_class: None,
+            ..worker(Role::Helper, 1250, 10 * MS, &[(1250, "sh")])
+        },
+    ];
+    let quality = Quality {
+        user_system_split: "by the kernel's ticks".to_owned(),
+        threads_compared: 5,
+        own_cpu_ns: 3 * MS,
+        samples: Some(SampleQuality {
+            total: 8,
+            python_complete: 5,
+            python_partial: 1,
+            stacks: 5,
+            event: "cpu-clock".to_owned(),
+        }),
+        ..Quality::default()
+    };
+    StatDelta {
+        schema_version: SCHEMA_VERSION,
+        started_unix_ns: 1_776_161_700_000_000_000,
+        duration_ns: 1_000_000_000,
+        fleets: vec![FleetDelta {
+            name: "wsgi_app:application".to_owned(),
+            server: "gunicorn".to_owned(),
+            workers,
+        }],
+        quality,
+    }
+}
+
+/// A process of a fleet whose first thread did it all.
+fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> WorkerDelta {
+    let alive = Counters { wall_ns: 1000 * MS, blocked_ns: 1000 * MS, ..Counters::default() };
+    let busy = Counters {
+        on_cpu_ns,
+        user_ns: on_cpu_ns - on_cpu_ns / 4,
+        system_ns: on_cpu_ns / 4,
+        run_queue_ns: 5 * MS,
+        blocked_ns: 995 * MS - on_cpu_ns,
+        voluntary_switches: 1500,
+        preempted_switches: 12,
+        migrations: 3,
+        wakeups: 1501,
+        ..alive
+    };
+    let mut counters = Counters::default();
+    let mut rows = Vec::new();
+    for (index, &(tid, name)) in threads.iter().enumerate() {
+        let mine = if index == 0 { busy } else { alive };
+        counters.add(&mine);
+        rows.push(ThreadDelta { tid, name: name.to_owned(), counters: mine, exited: false });
+    }
+    let (worker_class, python) = (Some("sync".to_owned()), Some("3.11.7".to_owned()));
+    WorkerDelta { role, worker_class, tgid, python, counters, exited: false, threads: rows }
+}

@@ -1,0 +1,14 @@
+//! What a user can be shown, as plain data: no input or output, no clocks, no log.
+
+pub mod accounting;
+#[cfg(test)]
+pub mod fixture;
+pub mod profile;
+pub mod quality;
+pub mod recording;
+pub mod sample;
+pub mod tables;
+pub mod worker;
+
+/// The version of every JSON document and recording; a reader of one version refuses later ones.
+pub const SCHEMA_VERSION: u32 = 1;

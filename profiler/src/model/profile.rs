@@ -1,0 +1,67 @@
+//! A profile: which stacks each thread was sampled on, and how often.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::tables::{Frame, Stack, Table};
+
+/// Sampled stacks with everything needed to show them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Samples per second and CPU that were asked for.
+    pub rate_hz: u64,
+    /// Names and paths.
+    pub strings: Table<String>,
+    /// Lines of stacks.
+    pub frames: Table<Frame>,
+    /// Chains of frames, callers before their leaves.
+    pub stacks: Table<Stack>,
+    /// What was sampled.
+    pub samples: Vec<Sample>,
+}
+
+/// One distinct stack of one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Process id: a `WorkerDelta` of the same recording.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Index of the stack; absent if its description was lost.
+    pub stack: Option<u32>,
+    /// Times sampled.
+    pub count: u64,
+}
+
+impl Profile {
+    /// The frames of a stack, root first.
+    #[must_use]
+    pub fn frames_of(&self, stack: Option<u32>) -> Vec<&Frame> {
+        let mut frames = Vec::new();
+        let mut next = stack;
+        // A caller comes before its leaf in the table, so a damaged file cannot make this run in circles.
+        while let Some((index, stack)) = next.and_then(|index| Some((index, self.stacks.get(index)?))) {
+            frames.extend(self.frames.get(stack.frame));
+            next = stack.caller.filter(|caller| *caller < index);
+        }
+        frames.reverse();
+        frames
+    }
+
+    /// The string at an index, or a question mark.
+    #[must_use]
+    pub fn string(&self, index: u32) -> &str {
+        self.strings.get(index).map_or("?", String::as_str)
+    }
+
+    /// Samples by process.
+    #[must_use]
+    pub fn counts_by_tgid(&self) -> HashMap<u32, u64> {
+        let mut counts = HashMap::new();
+        for sample in &self.samples {
+            *counts.entry(sample.tgid).or_default() += sample.count;
+        }
+        counts
+    }
+}

@@ -1,0 +1,52 @@
+//! What was lost, truncated or unresolved, by cause; and how the numbers compare with the kernel's own.
+
+use std::collections::BTreeMap;
+
+use profiler_common::counter::Counter;
+use serde::{Deserialize, Serialize};
+
+/// The last part of every output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Losses by cause ([`Counter::name`]); causes that did not occur are absent.
+    pub lost: BTreeMap<String, u64>,
+    /// How the user/system split was made.
+    pub user_system_split: String,
+    /// The largest on-CPU difference of any thread from `/proc`'s `schedstat`, ns.
+    pub largest_on_cpu_difference_ns: u64,
+    /// The largest difference of any thread's switches from `/proc`'s `status`.
+    pub largest_switch_difference: u64,
+    /// Threads that were compared.
+    pub threads_compared: u64,
+    /// CPU time that punchclock itself used during the window, ns.
+    pub own_cpu_ns: u64,
+    /// One sentence for each process that could not be seen fully.
+    pub notes: Vec<String>,
+    /// Of a recording: how its samples fared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<SampleQuality>,
+}
+
+/// How the samples of a recording fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleQuality {
+    /// Samples of followed threads.
+    pub total: u64,
+    /// Of these, with all their Python frames.
+    pub python_complete: u64,
+    /// Of these, with some of their Python frames.
+    pub python_partial: u64,
+    /// Distinct stacks.
+    pub stacks: u64,
+    /// The clock that ticked: `cpu-clock` or `cpu-cycles`.
+    pub event: String,
+}
+
+impl Quality {
+    /// Adds to a cause; nothing is noted for zero.
+    pub fn lose(&mut self, cause: Counter, count: u64) {
+        if count != 0 {
+            *self.lost.entry(cause.name().to_owned()).or_default() += count;
+        }
+    }
+}

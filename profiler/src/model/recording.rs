@@ -1,0 +1,31 @@
+//! A recording: everything that one run of `record` learned, complete enough to render anything from later.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{accounting::StatDelta, profile::Profile};
+
+/// The body of a `.punch` file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Where and how it was made.
+    pub about: About,
+    /// Sampled stacks.
+    pub profile: Profile,
+    /// Exact numbers of the same window.
+    pub stat: StatDelta,
+}
+
+/// Where and how a recording was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// punchclock's version.
+    pub version: String,
+    /// Its command line.
+    pub command: String,
+    /// The host's name.
+    pub host: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// CPUs online.
+    pub cpus: u32,
+}

@@ -1,0 +1,118 @@
+//! An ELF file that may hold an interpreter, and where its symbols are. Parsed once per file.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, ReadCache, SegmentFlags, elf::PF_X};
+
+use crate::sys::memory::Mapping;
+
+/// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
+const SYMBOLS: [&str; 5] = [
+    "_PyRuntime",
+    "PyCode_Type",
+    "Py_Version",
+    "_thread_db_pthread_specific",
+    "_thread_db_pthread_key_data_data",
+];
+
+/// What is known of one file.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    symbols: HashMap<&'static str, u64>,
+    /// The words that some symbols stand for in the file, before it is loaded.
+    constants: HashMap<&'static str, [u32; 3]>,
+    /// Executable segments: (address, file offset).
+    segments: Vec<(u64, u64)>,
+    /// Its zeroed data: (address, bytes).
+    bss: Option<(u64, u64)>,
+}
+
+type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
+static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+
+impl Image {
+    /// Of the file at a path; `None` if it cannot be read as ELF of this machine.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Arc<Self>> {
+        let file = File::open(path).ok()?;
+        let about = file.metadata().ok()?;
+        let key = (about.dev(), about.ino(), about.mtime());
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        let cache = cache.get_or_insert_default();
+        cache.entry(key).or_insert_with(|| Self::parse(file).map(Arc::new)).clone()
+    }
+
+    fn parse(file: File) -> Option<Self> {
+        let data = ReadCache::new(file);
+        let elf = object::File::parse(&data).ok()?;
+        if elf.architecture() != object::Architecture::X86_64 {
+            return None;
+        }
+        let mut image = Self::default();
+        for symbol in elf.dynamic_symbols().filter(ObjectSymbol::is_definition) {
+            let Some(name) = symbol.name().ok().and_then(|name| SYMBOLS.iter().find(|known| **known == name))
+            else {
+                continue;
+            };
+            image.symbols.insert(name, symbol.address());
+            if let Some(words) = constant(&elf, symbol.address()) {
+                image.constants.insert(name, words);
+            }
+        }
+        for segment in elf.segments() {
+            if let SegmentFlags::Elf { p_flags, .. } = segment.flags()
+                && p_flags.contains(PF_X)
+            {
+                image.segments.push((segment.address(), segment.file_range().0));
+            }
+        }
+        image.bss = elf.section_by_name(".bss").map(|section| (section.address(), section.size()));
+        Some(image)
+    }
+
+    /// Where a symbol is, unloaded.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<u64> {
+        self.symbols.get(name).copied()
+    }
+
+    /// The first words of what a symbol names, as they are in the file.
+    #[must_use]
+    pub fn constant(&self, name: &str) -> Option<[u32; 3]> {
+        self.constants.get(name).copied()
+    }
+
+    /// Where its zeroed data is, unloaded: address and bytes.
+    #[must_use]
+    pub const fn bss(&self) -> Option<(u64, u64)> {
+        self.bss
+    }
+
+    /// What to add to an address of the file for its address in memory, given one executable mapping of it.
+    #[must_use]
+    pub fn bias(&self, mapping: &Mapping) -> Option<u64> {
+        let (address, offset) = self.segments.iter().find(|(_, offset)| {
+            *offset >= mapping.offset && *offset - mapping.offset < mapping.end - mapping.start
+        })?;
+        Some(mapping.start.wrapping_add(offset - mapping.offset).wrapping_sub(*address))
+    }
+}
+
+/// The three words at an address, if they are in the file.
+fn constant<'data>(elf: &impl Object<'data>, address: u64) -> Option<[u32; 3]> {
+    let section = elf.sections().find(|section| {
+        address >= section.address() && address < section.address() + section.size() && section.address() != 0
+    })?;
+    let word = |index: u64| {
+        let bytes = section.data_range(address + 4 * index, 4).ok()??;
+        Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+    };
+    // A symbol of one word may end its section.
+    Some([word(0)?, word(1).unwrap_or(0), word(2).unwrap_or(0)])
+}

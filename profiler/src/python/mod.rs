@@ -1,0 +1,54 @@
+//! How CPython lies in a process: which version, where its frames are, what its code objects say.
+//!
+//! Offsets and traps: `ARCHITECTURE.md`, section 5. Nothing here stops or writes to a process.
+
+pub mod code;
+pub mod image;
+pub mod interpreter;
+pub mod layout;
+pub mod lines;
+pub mod slot;
+
+use profiler_common::python::{MAX_PY_FRAMES, MAX_STEPS, PyFrame, Walk};
+
+use crate::sys::memory::Memory;
+pub use interpreter::{Interpreter, Unwalkable};
+
+/// The version of the interpreter in a process, such as `3.11.7`; `None` if it runs none that is known.
+#[must_use]
+pub fn version(tgid: u32) -> Option<String> {
+    match Interpreter::of(tgid) {
+        Ok(interpreter) => Some(interpreter.version),
+        Err(unwalkable) => unwalkable.version,
+    }
+}
+
+/// The files of the main thread's Python frames, leaf first, as they are now; `None` if it has none or runs on.
+#[must_use]
+pub fn peek(tgid: u32) -> Option<Vec<String>> {
+    let interpreter = Interpreter::of(tgid).ok()?;
+    let memory = Memory::of(tgid);
+    let tstate = interpreter.thread_states(memory).into_iter().find(|state| state.is_main)?;
+    let mut files = Vec::new();
+    for frame in frames(memory, &interpreter, tstate.address) {
+        files.push(interpreter.code(memory, frame.code)?.file);
+    }
+    Some(files).filter(|files| !files.is_empty())
+}
+
+/// Walks a thread's frames from outside, leaf first. Exact for a thread that does not run meanwhile.
+#[must_use]
+pub fn frames(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<PyFrame> {
+    let offsets = &interpreter.target.offsets;
+    let mut memory = memory;
+    let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
+    let mut walk: Walk = bytemuck::Zeroable::zeroed();
+    if walk.enter(&mut memory, offsets, tstate) {
+        for _ in 0..MAX_STEPS {
+            if !walk.step(&mut memory, offsets, &mut frames) {
+                break;
+            }
+        }
+    }
+    frames[..walk.len as usize].to_vec()
+}

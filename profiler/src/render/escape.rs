@@ -1,0 +1,111 @@
+//! Names from targets, made harmless.
+//!
+//! Names of functions, files, threads and applications are chosen by whoever wrote the program that is watched.
+//! A character that could act instead of being seen is written as Rust writes it: `\x1b`, `\u{202e}`. A
+//! backslash is doubled, so that every name can be told from every other.
+
+use std::{borrow::Cow, fmt::Write};
+
+/// The longest name that a frame shows, in characters.
+const MAX_NAME: usize = 240;
+
+/// A text of which every character is seen and none acts: for terminals, tables and sentences.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.chars().any(|c| acts(c) || c == '\\') { escaped(text, acts).into() } else { text.into() }
+}
+
+/// A name as part of a line of folded stacks: `visible`, without the `;` that separates frames, without blanks
+/// at its ends (readers trim them), never empty and not longer than 240 characters.
+#[must_use]
+pub fn frame(name: &str) -> String {
+    let name = name.trim();
+    if name.is_empty() {
+        return "?".to_owned();
+    }
+    let Some((cut, _)) = name.char_indices().nth(MAX_NAME) else {
+        return escaped(name, |c| acts(c) || c == ';');
+    };
+    escaped(&name[..cut], |c| acts(c) || c == ';') + "…"
+}
+
+/// A JSON document in which no character acts on a terminal: they occur only inside of strings, where `\u`
+/// means the same.
+#[must_use]
+pub fn json(document: String) -> String {
+    let hidden = |c: char| acts(c) && c != '\n';
+    if !document.chars().any(hidden) {
+        return document;
+    }
+    let mut safe = String::with_capacity(document.len() + 64);
+    for c in document.chars() {
+        if hidden(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+fn escaped(text: &str, hidden: impl Fn(char) -> bool) -> String {
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        // Writing to a string cannot fail.
+        let _ = match c {
+            '\\' => safe.write_str("\\\\"),
+            c if hidden(c) && u32::from(c) <= 0xff => write!(safe, "\\x{:02x}", u32::from(c)),
+            c if hidden(c) => write!(safe, "\\u{{{:x}}}", u32::from(c)),
+            c => safe.write_char(c),
+        };
+    }
+    safe
+}
+
+/// True for control characters, breaks of lines, marks of writing direction, and what XML forbids. All of them
+/// lie in the basic plane.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_is_shown() {
+        assert_eq!(visible("plain name (ä.py:3) <b>"), "plain name (ä.py:3) <b>");
+        assert_eq!(visible("\x1b[31mred\x07\n"), r"\x1b[31mred\x07\x0a");
+        assert_eq!(visible("\u{9b}31m"), r"\x9b31m");
+        assert_eq!(visible("abc\u{202e}fed\u{2029}"), r"abc\u{202e}fed\u{2029}");
+    }
+
+    #[test]
+    fn an_escape_cannot_be_counterfeited() {
+        assert_eq!(visible(r"\x1b"), r"\\x1b");
+        assert_ne!(frame("a;b"), frame(r"a\x3bb"));
+    }
+
+    #[test]
+    fn frames_keep_their_line_whole() {
+        assert_eq!(frame("a;b"), r"a\x3bb");
+        assert_eq!(frame(" a b "), "a b");
+        assert_eq!(frame(" \u{a0}\n"), "?");
+        assert_eq!(frame(&"ä".repeat(240)).chars().count(), 240);
+        assert_eq!(frame(&"ä".repeat(241)).chars().count(), 241);
+        assert!(frame(&"ä".repeat(241)).ends_with("ä…"));
+    }
+
+    #[test]
+    fn json_means_the_same_and_does_nothing() {
+        let text = serde_json::to_string_pretty(&["\u{9b}2J\u{7f}\u{202e}", "fine"]).unwrap();
+        let safe = json(text.clone());
+        assert!(safe.is_ascii(), "{safe}");
+        let (before, after): (Vec<String>, Vec<String>) =
+            (serde_json::from_str(&text).unwrap(), serde_json::from_str(&safe).unwrap());
+        assert_eq!(before, after);
+    }
+}

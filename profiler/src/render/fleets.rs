@@ -1,0 +1,88 @@
+//! The list of fleets: a headline each, and a row for each of its processes. Rows come as plain words, which are
+//! escaped here.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::render::escape;
+
+/// One fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    /// What there is to say of the whole.
+    pub headline: Vec<String>,
+    /// Its processes.
+    pub rows: Vec<Row>,
+}
+
+/// One process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// A word for each column.
+    pub words: Vec<String>,
+    /// Sentences behind them, one a line.
+    pub notes: Vec<String>,
+}
+
+/// The fleets as text, an empty line between two; `colour` makes the headlines bold.
+#[must_use]
+pub fn text(blocks: &[Block], colour: bool) -> String {
+    let blocks: Vec<_> = blocks.iter().map(|one| block(one, colour)).collect();
+    blocks.join("\n")
+}
+
+/// The fleets as one JSON document, with a line break at its end.
+pub fn json(fleets: &impl Serialize) -> anyhow::Result<String> {
+    Ok(escape::json(serde_json::to_string_pretty(fleets)?) + "\n")
+}
+
+fn block(block: &Block, colour: bool) -> String {
+    let headline: Vec<_> = block.headline.iter().map(|part| escape::visible(part)).collect();
+    let headline = headline.join(" · ");
+    let headline = if colour { format!("\x1b[1m{headline}\x1b[0m") } else { headline };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for Row { words, notes } in &block.rows {
+        let visible = |text: &String| escape::visible(text).into_owned();
+        let notes: Vec<_> = notes.iter().map(visible).collect();
+        table.add_row(words.iter().map(visible).chain([notes.join("\n")]).collect::<Vec<_>>());
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((2, 0));
+    }
+    format!("{headline}\n{}\n", table.trim_fmt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_headline_and_aligned_rows() {
+        let row = |line: &[&str], notes: &[&str]| Row { words: words(line), notes: words(notes) };
+        let block = Block {
+            headline: words(&["gunicorn shop\x1b[2J", "2 workers"]),
+            rows: vec![
+                row(&["master 7", "", "1 thread"], &["first", "second\n"]),
+                row(&["worker 12345", "sync", "1 thread"], &[]),
+            ],
+        };
+        let expected = "gunicorn shop\\x1b[2J · 2 workers\n  \
+                        master 7            1 thread  first\n                                \
+                        second\\x0a\n  \
+                        worker 12345  sync  1 thread\n";
+        assert_eq!(text(std::slice::from_ref(&block), false), expected);
+        let two = text(&[block.clone(), block], true);
+        assert!(two.contains("\n\n\x1b[1mgunicorn"), "{two}");
+        assert!(!two.contains("\x1b[2J"));
+    }
+
+    #[test]
+    fn json_shows_no_character_that_acts() {
+        assert_eq!(json(&["\u{9b}2J"]).unwrap(), "[\n  \"\\u009b2J\"\n]\n");
+    }
+}

@@ -1,0 +1,50 @@
+//! What the fixture looks like, judged once by eye and kept in `tests/golden`. `BLESS=1` replaces the files.
+
+use std::{env, fs, path::Path};
+
+use crate::{
+    model::fixture,
+    render::{
+        flamegraph, folded,
+        shape::{By, Shape, fold},
+        table::Look,
+        text,
+    },
+};
+
+/// Compares with a golden file, or replaces it.
+fn compare(name: &str, seen: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(name);
+    if env::var_os("BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, seen).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    let lines = || golden.lines().zip(seen.lines()).enumerate();
+    let (line, (expected, found)) = lines().find(|(_, (golden, seen))| golden != seen).unwrap_or_default();
+    assert!(
+        golden == seen,
+        "{} is not what is drawn now. The first line that differs, {}:\n  golden: {expected}\n  now:    {found}\n\
+         If the new one is right, run `BLESS=1 cargo test -p profiler --lib golden` and look at the file.",
+        path.display(),
+        line + 1,
+    );
+}
+
+#[test]
+fn folded_stacks() {
+    let shape = Shape { by: By::Worker, ..Shape::default() };
+    compare("fixture.folded", &folded::text(&fold(&fixture::recording(), shape)));
+}
+
+#[test]
+fn flame_graph() {
+    let shape = Shape { native: true, kernel: true, ..Shape::default() };
+    let svg = flamegraph::svg(&fixture::recording(), shape).unwrap();
+    compare("fixture.svg", str::from_utf8(&svg).unwrap());
+}
+
+#[test]
+fn numbers() {
+    compare("fixture.txt", &text(&fixture::stat(), Look { threads: true, colour: false }));
+}

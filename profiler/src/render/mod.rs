@@ -1,0 +1,23 @@
+//! From the model to bytes: folded stacks, flame graphs, tables and JSON. Opens no file, asks no clock, and
+//! computes percentages only here.
+
+mod escape;
+pub mod flamegraph;
+pub mod fleets;
+pub mod folded;
+#[cfg(test)]
+mod golden;
+pub mod json;
+pub mod label;
+pub mod quality;
+mod rows;
+pub mod shape;
+pub mod table;
+
+use crate::model::accounting::StatDelta;
+
+/// The exact numbers as text: the fleets' tables, then the quality.
+#[must_use]
+pub fn text(stat: &StatDelta, look: table::Look) -> String {
+    format!("{}\n{}", table::text(stat, look), quality::text(stat))
+}

@@ -1,0 +1,117 @@
+//! The end of every text output: what was lost, how the numbers compare with the kernel's own, what
+//! punchclock itself used.
+
+use std::fmt::Write;
+
+use profiler_common::counter::Counter;
+
+use crate::{
+    model::{accounting::StatDelta, quality::SampleQuality},
+    render::escape,
+    units,
+};
+
+/// The quality of a window: a line that begins with `quality:`, and indented lines below it.
+#[must_use]
+pub fn text(stat: &StatDelta) -> String {
+    let quality = &stat.quality;
+    let own = units::percent(quality.own_cpu_ns, stat.duration_ns, 1);
+    let mut text =
+        format!("quality: {}; {}; punchclock used {own} % of one core\n", losses(stat), compared(stat));
+    let mut line = |sentence: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {}", escape::visible(sentence));
+    };
+    if let Some(samples) = &quality.samples {
+        line(&sampled(samples));
+    }
+    if !quality.user_system_split.is_empty() {
+        line(&format!("user/system split: {}", quality.user_system_split));
+    }
+    quality.notes.iter().for_each(|note| line(note));
+    text
+}
+
+fn losses(stat: &StatDelta) -> String {
+    let lost = &stat.quality.lost;
+    if lost.is_empty() {
+        return "nothing lost".to_owned();
+    }
+    let phrase = |name: &str| {
+        let cause = Counter::ALL.into_iter().find(|cause| cause.name() == name);
+        cause.map_or_else(|| escape::visible(name).into_owned(), |cause| cause.says().to_owned())
+    };
+    let losses: Vec<_> =
+        lost.iter().map(|(name, count)| format!("{} {}", units::grouped(*count), phrase(name))).collect();
+    losses.join(", ")
+}
+
+fn compared(stat: &StatDelta) -> String {
+    let quality = &stat.quality;
+    if quality.threads_compared == 0 {
+        return "not compared with /proc".to_owned();
+    }
+    format!(
+        "largest difference from /proc {} ns, {} over {}",
+        units::grouped(quality.largest_on_cpu_difference_ns),
+        // `counted` knows only the plural in s.
+        match quality.largest_switch_difference {
+            1 => "1 switch".to_owned(),
+            count => format!("{} switches", units::grouped(count)),
+        },
+        units::counted(quality.threads_compared, "thread"),
+    )
+}
+
+fn sampled(samples: &SampleQuality) -> String {
+    let SampleQuality { total, python_complete, python_partial, stacks, event } = samples;
+    if *total == 0 {
+        return format!("samples: none ({event})");
+    }
+    format!(
+        "samples: {} by {event}, {} % with all Python frames, {} % with some; {}",
+        units::grouped(*total),
+        units::percent(*python_complete, *total, 1),
+        units::percent(*python_partial, *total, 1),
+        units::counted(*stacks, "distinct stack"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn all_is_well() {
+        let expected = "\
+quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 threads; punchclock used 0.3 % of one core
+  samples: 8 by cpu-clock, 62.5 % with all Python frames, 12.5 % with some; 5 distinct stacks
+  user/system split: by the kernel's ticks
+";
+        assert_eq!(text(&fixture::stat()), expected);
+    }
+
+    #[test]
+    fn losses_are_told_by_cause() {
+        let mut stat = fixture::stat();
+        stat.quality.lose(Counter::RingFull, 1200);
+        stat.quality.lose(Counter::FramesTruncated, 3);
+        stat.quality.lost.insert("later\x1bcause".to_owned(), 7);
+        let text = text(&stat);
+        let expected = "quality: 3 samples cut short (deeper than the frame limit), 7 later\\x1bcause, \
+                        1,200 samples dropped (ring buffer full); largest";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[test]
+    fn notes_stand_on_a_line_each_and_cannot_break_out() {
+        let mut stat = fixture::stat();
+        stat.quality.notes = vec!["7: `a\nb` runs no Python".to_owned(), "8: gone".to_owned()];
+        stat.quality.threads_compared = 0;
+        stat.quality.samples = None;
+        let text = text(&stat);
+        assert!(text.contains("; not compared with /proc;"), "{text}");
+        assert!(text.ends_with("ticks\n  7: `a\\x0ab` runs no Python\n  8: gone\n"), "{text}");
+    }
+}

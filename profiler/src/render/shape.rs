@@ -1,0 +1,235 @@
+//! A recording as merged stacks with a value each: what every picture is drawn from.
+//!
+//! Which process, thread or class a stack belongs to becomes its root here, and only here: the model knows
+//! nothing of it. All values together are the workers' exact on-CPU time, or the number of samples.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    model::{
+        accounting::{FleetDelta, WorkerDelta},
+        profile::Sample,
+        recording::Recording,
+        sample::Weights,
+        tables::FrameKind,
+        worker::Role,
+    },
+    render::label::{Label, Labels, Tint},
+};
+
+/// How stacks become pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// What stands at the root of each stack.
+    pub by: By,
+    /// What is counted.
+    pub weight: Weight,
+    /// True if native frames of Python processes are shown too.
+    pub native: bool,
+    /// True if kernel frames of Python processes are shown too.
+    pub kernel: bool,
+}
+
+/// What stands at the root of each stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Server and application.
+    Fleet,
+    /// Role and process id.
+    #[default]
+    Worker,
+    /// Role, process id, and the thread's name and id.
+    Thread,
+    /// The worker class; the role of what is not a worker, or of no known class.
+    Class,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weight {
+    /// On-CPU nanoseconds: each process's exact time, dealt out over its samples.
+    #[default]
+    Cpu,
+    /// Samples, raw.
+    Samples,
+}
+
+/// Distinct stacks, root first, in order, with their values. None is zero.
+pub type Folded = BTreeMap<Vec<Label>, u64>;
+
+/// Merges a recording's stacks.
+#[must_use]
+pub fn fold(recording: &Recording, shape: Shape) -> Folded {
+    let Recording { profile, stat, .. } = recording;
+    let processes: HashMap<u32, Process> = stat
+        .fleets
+        .iter()
+        .flat_map(|fleet| fleet.workers.iter().map(move |worker| (worker.tgid, Process { fleet, worker })))
+        .collect();
+    let weights = Weights::new(profile, stat);
+    let mut labels = Labels::new(profile);
+    let mut folded = Folded::new();
+    for (sample, on_cpu_ns) in profile.samples.iter().zip(&weights.on_cpu_ns) {
+        let process = processes.get(&sample.tgid);
+        let frames = profile.frames_of(sample.stack);
+        let shown = frames.into_iter().filter(|frame| shape.shows(frame.kind, process));
+        let mut stack = vec![shape.root(process, sample.tgid, Some(sample.tid))];
+        stack.extend(shown.map(|frame| labels.of(frame)));
+        if stack.len() == 1 {
+            stack.push(Label::new(absence(sample, process), Tint::Mark));
+        }
+        let value = match shape.weight {
+            Weight::Cpu => *on_cpu_ns,
+            Weight::Samples => sample.count,
+        };
+        *folded.entry(stack).or_default() += value;
+    }
+    if shape.weight == Weight::Cpu {
+        for (tgid, ns) in weights.unsampled_ns {
+            let root = shape.root(processes.get(&tgid), tgid, None);
+            *folded.entry(vec![root, Label::new("[ran, not sampled]", Tint::Mark)]).or_default() += ns;
+        }
+    }
+    folded.retain(|_, value| *value != 0);
+    folded
+}
+
+/// A process and the fleet it belongs to.
+struct Process<'a> {
+    fleet: &'a FleetDelta,
+    worker: &'a WorkerDelta,
+}
+
+impl Shape {
+    /// Whether frames of a kind are shown. What runs no Python would be empty without its native frames.
+    fn shows(self, kind: FrameKind, process: Option<&Process>) -> bool {
+        let python = process.is_some_and(|process| process.worker.python.is_some());
+        match kind {
+            FrameKind::Python | FrameKind::Mark => true,
+            FrameKind::Native => self.native || !python,
+            FrameKind::Kernel => self.kernel || !python,
+        }
+    }
+
+    /// The root of a process's stacks, or of those of one of its threads.
+    fn root(self, process: Option<&Process>, tgid: u32, thread: Option<u32>) -> Label {
+        let Some(Process { fleet, worker }) = process else {
+            return Label::new(&format!("process {tgid}"), Tint::Root);
+        };
+        let role = worker.role.name();
+        let text = match (self.by, thread) {
+            (By::Fleet, _) => format!("{} {}", fleet.server, fleet.name),
+            (By::Thread, Some(id)) => {
+                let thread = worker.threads.iter().find(|thread| thread.tid == id);
+                format!("{role} {tgid} thread {}/{id}", thread.map_or("?", |thread| &thread.name))
+            }
+            (By::Worker | By::Thread, _) => format!("{role} {tgid}"),
+            (By::Class, _) => match &worker.worker_class {
+                Some(class) if worker.role == Role::Worker => class.clone(),
+                _ => role.to_owned(),
+            },
+        };
+        Label::new(&text, Tint::Root)
+    }
+}
+
+/// Why a sample shows no frame.
+fn absence(sample: &Sample, process: Option<&Process>) -> &'static str {
+    match process {
+        _ if sample.stack.is_none() => "[stack lost]",
+        Some(process) if process.worker.python.is_some() => "[no Python frames]",
+        _ => "[no frames]",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{fixture, sample::Weights},
+        render::folded,
+    };
+
+    fn lines(recording: &Recording, shape: Shape) -> Vec<String> {
+        folded::text(&fold(recording, shape)).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn python_stacks_stand_under_their_workers() {
+        let run = "SyncWorker.run (gunicorn/workers/sync.py:130)";
+        let handle = "SyncWorker.handle (gunicorn/workers/sync.py:177)";
+        let application = "application (shop/wsgi_app.py:21)";
+        let loads = "loads (json/__init__.py:346)";
+        let expected = [
+            "helper 1250;[stack lost] 5000000".to_owned(),
+            "helper 1250;accept4 (libc.so.6);do_syscall_64_[k] 5000000".to_owned(),
+            "master 1230;[ran, not sampled] 2000000".to_owned(),
+            format!("worker 1234;{run} 100000001"),
+            format!("worker 1234;{run};{handle};{application} 100000001"),
+            format!("worker 1234;{run};{handle};{application};{loads} 200000001"),
+            format!("worker 1235;{run};{handle};{application} 100000000"),
+            format!("worker 1235;[stack cut short];{application} 100000000"),
+        ];
+        assert_eq!(lines(&fixture::recording(), Shape::default()), expected);
+    }
+
+    #[test]
+    fn every_shape_sums_to_the_exact_time_or_to_the_samples() {
+        let recording = fixture::recording();
+        for by in [By::Fleet, By::Worker, By::Thread, By::Class] {
+            for (native, kernel) in [(false, false), (true, false), (false, true), (true, true)] {
+                let sum =
+                    |weight| fold(&recording, Shape { by, weight, native, kernel }).values().sum::<u64>();
+                assert_eq!(sum(Weight::Cpu), 612_000_003);
+                assert_eq!(sum(Weight::Samples), 8);
+            }
+        }
+    }
+
+    #[test]
+    fn roots_follow_what_was_asked_for() {
+        let recording = fixture::recording();
+        let roots = |by| {
+            let folded = fold(&recording, Shape { by, ..Shape::default() });
+            let mut roots: Vec<String> = folded.keys().map(|stack| stack[0].text.to_string()).collect();
+            roots.dedup();
+            roots
+        };
+        assert_eq!(roots(By::Fleet), ["gunicorn wsgi_app:application"]);
+        assert_eq!(roots(By::Class), ["helper", "master", "sync"]);
+        let threads = [
+            "helper 1250 thread sh/1250",
+            "master 1230",
+            "worker 1234 thread gunicorn/1234",
+            "worker 1234 thread watch/1240",
+            "worker 1235 thread gunicorn/1235",
+        ];
+        assert_eq!(roots(By::Thread), threads);
+    }
+
+    #[test]
+    fn native_and_kernel_frames_come_when_asked_for() {
+        let recording = fixture::recording();
+        let native = lines(&recording, Shape { native: true, ..Shape::default() });
+        assert!(native.iter().any(|line| line.contains("main (python3.11);SyncWorker.run")), "{native:#?}");
+        assert!(native.iter().any(|line| line.ends_with("accept4 (libc.so.6) 100000001")), "{native:#?}");
+        let both = lines(&recording, Shape { native: true, kernel: true, ..Shape::default() });
+        assert!(both.iter().any(|line| line.ends_with("do_syscall_64_[k] 100000001")), "{both:#?}");
+    }
+
+    #[test]
+    fn what_has_no_frames_says_so() {
+        let mut recording = fixture::recording();
+        let native = fixture::stack(&mut recording.profile, &[(FrameKind::Native, "main", "", 0)]);
+        recording.profile.samples = vec![
+            Sample { tgid: 1234, tid: 1234, stack: native, count: 1 },
+            Sample { tgid: 1235, tid: 1235, stack: None, count: 1 },
+            Sample { tgid: 99, tid: 99, stack: native, count: 1 },
+        ];
+        let samples = Shape { weight: Weight::Samples, ..Shape::default() };
+        let expected =
+            ["process 99;main 1", "worker 1234;[no Python frames] 1", "worker 1235;[stack lost] 1"];
+        assert_eq!(lines(&recording, samples), expected);
+        assert_eq!(Weights::new(&recording.profile, &recording.stat).on_cpu_ns[2], 0);
+    }
+}

@@ -1,0 +1,177 @@
+//! The exact numbers as a table: a block a fleet, a row a process.
+//!
+//! What the numbers are stands in `rows.rs`; here is how they look.
+
+use std::collections::BTreeSet;
+
+use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle};
+
+use crate::{
+    model::accounting::{FleetDelta, StatDelta},
+    render::{
+        escape,
+        rows::{Kind, Row, rows, workers},
+    },
+    units,
+};
+
+/// A column's name above its unit, and the further blanks that follow it: none between two that belong together.
+const COLUMNS: [(&str, u16); 16] = [
+    ("\n\nprocess", 1),
+    ("\n\nclass", 1),
+    ("\nCPU\n%", 1),
+    ("\non-CPU\nms", 1),
+    ("\nuser\n%", 0),
+    ("\nsys\n%", 1),
+    ("run\nqueue\nms", 1),
+    ("\nblocked\n%", 1),
+    ("\nvoluntary\nswitches", 0),
+    ("\n\n/s", 1),
+    ("\npreempted\nswitches", 0),
+    ("\n\n/s", 1),
+    ("\nmigra-\ntions", 0),
+    ("\n\n/s", 1),
+    ("\nwake-\nups", 0),
+    ("\n\n/s", 0),
+];
+
+/// The columns of text come first; the others hold numbers and are aligned to the right.
+const TEXT_COLUMNS: usize = 2;
+
+/// No lines but one under the header.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// How a table looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// A row for each thread, too.
+    pub threads: bool,
+    /// Bold and dim, for a terminal whose user has not set `NO_COLOR`.
+    pub colour: bool,
+}
+
+/// All fleets' blocks, an empty line between two.
+#[must_use]
+pub fn text(stat: &StatDelta, look: Look) -> String {
+    if stat.fleets.is_empty() {
+        return "no process was seen\n".to_owned();
+    }
+    let blocks: Vec<String> = stat.fleets.iter().map(|fleet| block(fleet, stat.duration_ns, look)).collect();
+    blocks.join("\n")
+}
+
+/// A fleet's header and its table.
+fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(COLUMNS.map(|(name, _)| name));
+    if look.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    for row in rows(fleet, look.threads) {
+        table.add_row(cells(&row, duration_ns));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, COLUMNS[index].1));
+        if index >= TEXT_COLUMNS {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    // The header tells a class that all workers share.
+    if let (Some(column), false) = (table.column_mut(1), classes(fleet).len() > 1) {
+        column.set_constraint(ColumnConstraint::Hidden);
+    }
+    let header = headline(fleet, duration_ns);
+    let header = if look.colour { format!("\x1b[1m{header}\x1b[0m") } else { header };
+    format!("{header}\n{}\n", table.trim_fmt())
+}
+
+/// Who it is: `gunicorn wsgi_app:application · 4 workers (sync) · Python 3.11.7 · 10.0 s`.
+fn headline(fleet: &FleetDelta, duration_ns: u64) -> String {
+    let listed = |words: BTreeSet<&str>| {
+        let words: Vec<_> = words.into_iter().map(escape::visible).collect();
+        words.join(", ")
+    };
+    let count = units::counted(workers(fleet).count() as u64, "worker");
+    let classes = match listed(classes(fleet)) {
+        none if none.is_empty() => none,
+        classes => format!(" ({classes})"),
+    };
+    let python = match listed(fleet.workers.iter().filter_map(|worker| worker.python.as_deref()).collect()) {
+        none if none.is_empty() => "not Python".to_owned(),
+        versions => format!("Python {versions}"),
+    };
+    let (server, name) = (escape::visible(&fleet.server), escape::visible(&fleet.name));
+    format!("{server} {name} · {count}{classes} · {python} · {}", units::seconds(duration_ns))
+}
+
+/// The distinct classes of a fleet's workers.
+fn classes(fleet: &FleetDelta) -> BTreeSet<&str> {
+    workers(fleet).filter_map(|worker| worker.worker_class.as_deref()).collect()
+}
+
+fn cells(row: &Row, duration_ns: u64) -> Vec<Cell> {
+    let cell = |text| match row.kind {
+        Kind::Process => Cell::new_owned(text),
+        Kind::Thread => Cell::new_owned(text).add_attribute(Attribute::Dim),
+        Kind::Sum => Cell::new_owned(text).add_attribute(Attribute::Bold),
+    };
+    row.texts(duration_ns).into_iter().map(cell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn classes_get_a_column_when_they_differ() {
+        let mut stat = fixture::stat();
+        assert!(!text(&stat, Look::default()).contains("class"));
+        stat.fleets[0].workers[2].worker_class = Some("gthread".to_owned());
+        let mixed = text(&stat, Look::default());
+        assert!(mixed.starts_with(
+            "gunicorn wsgi_app:application · 2 workers (gthread, sync) · Python 3.11.7 · 1.0 s\n"
+        ));
+        assert!(mixed.contains("\nworker 1235 exited  gthread  "), "{mixed}");
+        assert!(mixed.contains("\nhelper 1250         -  "), "{mixed}");
+    }
+
+    #[test]
+    fn it_fits_the_screen() {
+        let mut stat = fixture::stat();
+        stat.duration_ns = 10_000_000_000;
+        for worker in &mut stat.fleets[0].workers {
+            worker.exited = false;
+            worker.tgid += 4_000_000;
+            worker.counters.on_cpu_ns = 9_999_999_999;
+            worker.counters.voluntary_switches = 99_999;
+            worker.counters.wakeups = 99_999;
+        }
+        let text = text(&stat, Look::default());
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(120), "{widest:?}\n{text}");
+    }
+
+    #[test]
+    fn nobody_is_said() {
+        let mut stat = fixture::stat();
+        stat.fleets.clear();
+        assert_eq!(text(&stat, Look::default()), "no process was seen\n");
+    }
+
+    #[test]
+    fn only_a_willing_terminal_gets_escapes() {
+        let mut stat = fixture::stat();
+        stat.fleets[0].name = "\x1b[2Jevil".to_owned();
+        stat.fleets[0].workers[1].threads[0].name = "a\nb\x1b[1m".to_owned();
+        let plain = text(&stat, Look { threads: true, colour: false });
+        assert!(!plain.contains('\x1b'));
+        assert!(plain.starts_with(r"gunicorn \x1b[2Jevil · "));
+        assert!(plain.contains(r"  1234 a\x0ab\x1b[1m "));
+        let coloured = text(&stat, Look { threads: true, colour: true });
+        assert!(coloured.contains("\x1b[1m"));
+        assert!(!coloured.contains("\x1b[2J"));
+    }
+}

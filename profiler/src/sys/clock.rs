@@ -1,0 +1,57 @@
+//! The clocks.
+#![expect(unsafe_code, reason = "calls of the kernel that std does not offer")]
+
+/// `CLOCK_MONOTONIC`, ns: the clock of `bpf_ktime_get_ns`.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+/// Time since the epoch, ns.
+#[must_use]
+pub fn unix_ns() -> u64 {
+    read(libc::CLOCK_REALTIME)
+}
+
+/// `CLOCK_BOOTTIME`, ns: the clock of a task's `start_boottime`.
+#[must_use]
+pub fn boottime_ns() -> u64 {
+    read(libc::CLOCK_BOOTTIME)
+}
+
+/// On-CPU time of the calling thread, ns. The kernel brings the thread's books and its run queue's clock up to
+/// date to answer (`task_sched_runtime`, kernel/sched/core.c).
+#[must_use]
+pub fn thread_cpu_ns() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// On-CPU time of this process, ns.
+#[must_use]
+pub fn process_cpu_ns() -> u64 {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// How often the calling thread was switched out, to sleep or not.
+#[must_use]
+pub fn thread_switches() -> u64 {
+    // SAFETY: all-zero bytes are a valid `rusage`.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the destination is ours; RUSAGE_THREAD cannot fail.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    (usage.ru_nvcsw + usage.ru_nivcsw).cast_unsigned()
+}
+
+/// The calling thread's tid.
+#[must_use]
+pub fn tid() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+fn read(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the destination is ours; these clocks exist on every Linux that has eBPF.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}

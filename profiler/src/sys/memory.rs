@@ -1,0 +1,143 @@
+//! Another process's memory and mappings. Everything that comes from there is hostile: reads are bounded, and a
+//! failed one is an absence, not an error.
+#![expect(unsafe_code, reason = "process_vm_readv takes raw addresses; malloc_trim")]
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use profiler_common::python::{ReadMemory, Window};
+
+/// The memory of one process, read through `process_vm_readv`, which never stops it.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    tgid: u32,
+}
+
+impl Memory {
+    /// Of this process.
+    #[must_use]
+    pub const fn of(tgid: u32) -> Self {
+        Self { tgid }
+    }
+
+    /// Fills `buffer` from `address`; `None` unless all of it could be read.
+    #[must_use]
+    pub fn fill(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
+        let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
+        // SAFETY: `local` is exactly `buffer`; `remote` is checked by the kernel.
+        let read = unsafe {
+            libc::process_vm_readv(self.tgid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0)
+        };
+        (usize::try_from(read) == Ok(buffer.len())).then_some(())
+    }
+
+    /// `len` bytes at `address`.
+    #[must_use]
+    pub fn bytes(&self, address: u64, len: usize) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; len];
+        self.fill(address, &mut buffer)?;
+        Some(buffer)
+    }
+
+    /// The u64 at `address`.
+    #[must_use]
+    pub fn u64(&self, address: u64) -> Option<u64> {
+        let mut buffer = [0; 8];
+        self.fill(address, &mut buffer)?;
+        Some(u64::from_ne_bytes(buffer))
+    }
+
+    /// The u32 at `address`.
+    #[must_use]
+    pub fn u32(&self, address: u64) -> Option<u32> {
+        let mut buffer = [0; 4];
+        self.fill(address, &mut buffer)?;
+        Some(u32::from_ne_bytes(buffer))
+    }
+}
+
+impl ReadMemory for Memory {
+    fn read(&mut self, address: u64, window: &mut Window) -> bool {
+        self.fill(address, bytemuck::bytes_of_mut(window)).is_some()
+    }
+}
+
+/// Gives back to the kernel what the allocator keeps of freed memory. Worth it once: after the kernel's types,
+/// some 15 MiB of small pieces, were read and dropped.
+#[cfg(target_env = "gnu")]
+pub fn give_back() {
+    // SAFETY: touches only memory that is free.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// True while the process exists; a zombie does.
+#[must_use]
+pub fn exists(tgid: u32) -> bool {
+    Path::new(&format!("/proc/{tgid}")).exists()
+}
+
+/// A part of a file that a process has mapped as executable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// From here …
+    pub start: u64,
+    /// … to before here.
+    pub end: u64,
+    /// Offset in the file, bytes.
+    pub offset: u64,
+    /// As the kernel names it; ` (deleted)` is not part of it.
+    pub path: PathBuf,
+    /// Device and inode: which file it really is.
+    pub file: (u64, u64),
+}
+
+impl Mapping {
+    /// The executable file mappings of a process, by address.
+    pub fn executable(tgid: u32) -> io::Result<Vec<Self>> {
+        let maps = procfs::process::Process::new(tgid.cast_signed())
+            .and_then(|process| process.maps())
+            .map_err(io::Error::other)?;
+        Ok(maps
+            .into_iter()
+            .filter(|map| map.perms.contains(procfs::process::MMPermissions::EXECUTE))
+            .filter_map(|map| {
+                let procfs::process::MMapPath::Path(path) = map.pathname else { return None };
+                let file = (
+                    u64::from(map.dev.0.cast_unsigned()) << 32 | u64::from(map.dev.1.cast_unsigned()),
+                    map.inode,
+                );
+                Some(Self {
+                    start: map.address.0,
+                    end: map.address.1,
+                    offset: map.offset,
+                    path: undeleted(path),
+                    file,
+                })
+            })
+            .collect())
+    }
+
+    /// A path under which this file can be opened from here, whatever its mount namespace and even if it was
+    /// deleted since: the kernel's own link to it, else its path below the process's root.
+    #[must_use]
+    pub fn reachable(&self, tgid: u32) -> PathBuf {
+        let link = PathBuf::from(format!("/proc/{tgid}/map_files/{:x}-{:x}", self.start, self.end));
+        if File::open(&link).is_ok() {
+            return link;
+        }
+        let below_root =
+            Path::new(&format!("/proc/{tgid}/root")).join(self.path.strip_prefix("/").unwrap_or(&self.path));
+        if below_root.exists() { below_root } else { self.path.clone() }
+    }
+}
+
+fn undeleted(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(path) => PathBuf::from(path),
+        None => path,
+    }
+}

@@ -1,0 +1,144 @@
+//! Numbers as people read them: the printing edge.
+//!
+//! Everything before this point is an integer with its unit in its name. Decimals are fixed, so that a column's
+//! digits line up, and nothing is rounded twice. A quotient whose divisor is zero is shown as `-`.
+
+use std::time::Duration;
+
+/// An integer with its thousands apart: `1,234,567`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index != 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number with so many decimals, its thousands apart: `1,234.5`. What is not a number is `-`.
+#[must_use]
+pub fn decimal(number: f64, places: usize) -> String {
+    if !number.is_finite() {
+        return "-".to_owned();
+    }
+    let text = format!("{number:.places$}");
+    match text.split_once('.') {
+        Some((whole, fraction)) => format!("{}.{fraction}", grouped(whole.parse().unwrap_or(u64::MAX))),
+        None => grouped(text.parse().unwrap_or(u64::MAX)),
+    }
+}
+
+/// Nanoseconds as milliseconds, without the unit: `1,234.57`.
+#[must_use]
+pub fn ms(ns: u64) -> String {
+    decimal(ns as f64 / 1e6, 2)
+}
+
+/// Nanoseconds as seconds: `10.0 s`.
+#[must_use]
+pub fn seconds(ns: u64) -> String {
+    format!("{} s", decimal(ns as f64 / 1e9, 1))
+}
+
+/// A part of a whole in percent, without the sign.
+#[must_use]
+pub fn percent(part: u64, whole: u64, places: usize) -> String {
+    decimal(part as f64 * 100.0 / whole as f64, places)
+}
+
+/// A rate or a mean of counts: with one decimal if it is small.
+#[must_use]
+pub fn average(number: f64) -> String {
+    decimal(number, usize::from(number < 99.95))
+}
+
+/// A count in so many nanoseconds as a rate per second.
+#[must_use]
+pub fn per_second(count: u64, ns: u64) -> String {
+    average(count as f64 * 1e9 / ns as f64)
+}
+
+/// A count and its noun: `1 worker`, `4 workers`.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// An instant since the epoch in UTC, fit for a file's name: `20260414T101500Z`.
+#[must_use]
+pub fn utc_stamp(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (year, month, day) = civil_date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// Year, month and day of a number of days since 1970-01-01: the proleptic Gregorian calendar, counted in eras
+/// of 400 years that begin on 1 March (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (400 * era + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(decimal(1234.56, 1), "1,234.6");
+    }
+
+    #[test]
+    fn nanoseconds_become_what_people_read() {
+        assert_eq!(ms(1_234_567_890), "1,234.57");
+        assert_eq!(ms(4_000), "0.00");
+        assert_eq!(ms(5_000), "0.01");
+        assert_eq!(seconds(10_004_000_000), "10.0 s");
+    }
+
+    #[test]
+    fn quotients_say_when_there_is_nothing_to_divide_by() {
+        assert_eq!(percent(1, 3, 2), "33.33");
+        assert_eq!(percent(0, 0, 2), "-");
+        assert_eq!(percent(5, 0, 2), "-");
+        assert_eq!(per_second(7, 0), "-");
+    }
+
+    #[test]
+    fn small_rates_keep_a_decimal() {
+        assert_eq!(per_second(1, 10_000_000_000), "0.1");
+        assert_eq!(per_second(250_004, 10_000_000_000), "25,000");
+        assert_eq!(per_second(9_996, 100_000_000_000), "100");
+    }
+
+    #[test]
+    fn nouns_agree_with_their_count() {
+        assert_eq!(counted(1, "worker"), "1 worker");
+        assert_eq!(counted(0, "worker"), "0 workers");
+        assert_eq!(counted(1000, "worker"), "1,000 workers");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(utc_stamp(Duration::from_secs(0)), "19700101T000000Z");
+        assert_eq!(utc_stamp(Duration::from_secs(951_782_399)), "20000228T235959Z");
+        assert_eq!(utc_stamp(Duration::from_secs(951_782_400)), "20000229T000000Z");
+        assert_eq!(utc_stamp(Duration::from_secs(1_776_161_700)), "20260414T101500Z");
+    }
+}

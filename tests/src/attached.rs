@@ -1,0 +1,80 @@
+//! The eBPF objects that a process holds, and whether the kernel still has them once the process is gone.
+
+use std::{
+    fs, io,
+    os::fd::{FromRawFd, OwnedFd},
+};
+
+/// `bpf(2)`'s commands that look an object up by its id (`enum bpf_cmd`, include/uapi/linux/bpf.h).
+const LOOK_UP: [(&str, libc::c_int); 3] = [("prog_id", 13), ("map_id", 14), ("link_id", 30)];
+
+/// What a process holds.
+#[derive(Clone, Debug, Default)]
+pub struct Attached {
+    /// `prog_id`, `map_id` or `link_id`, and the id.
+    objects: Vec<(&'static str, u32)>,
+    clocks: usize,
+}
+
+impl Attached {
+    /// Of a process, by its file descriptors.
+    #[must_use]
+    pub fn to(tgid: u32) -> Self {
+        let mut attached = Self::default();
+        for entry in fs::read_dir(format!("/proc/{tgid}/fdinfo")).into_iter().flatten().flatten() {
+            let about = fs::read_to_string(entry.path()).unwrap_or_default();
+            let fields: Vec<_> = about.lines().filter_map(|line| line.split_once(":\t")).collect();
+            let has = |key: &str| fields.iter().any(|(name, _)| *name == key);
+            // A link tells its program's id, too.
+            let key = if has("link_type") {
+                "link_id"
+            } else if has("map_type") {
+                "map_id"
+            } else {
+                "prog_id"
+            };
+            let kind = LOOK_UP.iter().map(|(name, _)| *name).find(|name| *name == key);
+            let id = fields.iter().find(|(name, _)| *name == key).and_then(|(_, id)| id.trim().parse().ok());
+            attached.objects.extend(kind.zip(id));
+            attached.clocks += usize::from(fields.contains(&("link_type", "perf")));
+        }
+        attached
+    }
+
+    /// How many sampling clocks drive its programs.
+    #[must_use]
+    pub fn clocks(&self) -> usize {
+        self.clocks
+    }
+
+    /// How many objects of a kind there are: `prog_id`, `map_id` or `link_id`.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.objects.iter().filter(|(name, _)| *name == kind).count()
+    }
+
+    /// True as long as the kernel has any of the objects.
+    #[must_use]
+    pub fn remains(&self) -> bool {
+        self.objects.iter().any(|(kind, id)| {
+            let (_, command) = LOOK_UP.iter().find(|(name, _)| name == kind).expect("a known kind");
+            exists(*command, *id)
+        })
+    }
+}
+
+#[expect(unsafe_code, reason = "std has no bpf(2)")]
+fn exists(command: libc::c_int, id: u32) -> bool {
+    // The id, where to search on from, flags.
+    let attributes = [id, 0, 0, 0];
+    // SAFETY: the kernel reads as many bytes as it is told there are.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size_of_val(&attributes)) };
+    if fd < 0 {
+        let error = io::Error::last_os_error();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "bpf(2) looks up {id}: {error}");
+        return false;
+    }
+    // SAFETY: the call has just opened it for us.
+    drop(unsafe { OwnedFd::from_raw_fd(fd.try_into().expect("a descriptor")) });
+    true
+}

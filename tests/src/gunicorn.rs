@@ -1,0 +1,76 @@
+//! A real Gunicorn, from the virtual environment that `cargo xtask test` makes.
+
+use std::{
+    env, fs,
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{wait_for, workload};
+
+/// A master with its workers, serving `workloads/wsgi_app.py`; gone when dropped.
+pub struct Gunicorn {
+    master: Child,
+    /// Where it listens, on the loopback interface.
+    pub port: u16,
+}
+
+/// The virtual environment.
+#[must_use]
+pub fn venv() -> PathBuf {
+    let here = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/venv");
+    env::var_os("PUNCHCLOCK_VENV").map_or_else(here, PathBuf::from)
+}
+
+impl Gunicorn {
+    /// Starts it with so many workers, and waits until all of them run and it answers.
+    #[must_use]
+    pub fn start(workers: usize, arguments: &[&str]) -> Self {
+        let port = free_port();
+        let master = Command::new(venv().join("bin/gunicorn"))
+            .args(["--bind", &format!("127.0.0.1:{port}"), "--workers", &workers.to_string()])
+            .args(["--no-control-socket", "--chdir"])
+            .arg(crate::workloads())
+            .args(arguments)
+            .arg("wsgi_app:application")
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("gunicorn is in the virtual environment: cargo xtask test");
+        let gunicorn = Self { master, port };
+        wait_for("gunicorn's workers", || gunicorn.workers().len() == workers);
+        wait_for("gunicorn to answer", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        gunicorn
+    }
+
+    /// The master's PID.
+    #[must_use]
+    pub fn master(&self) -> u32 {
+        self.master.id()
+    }
+
+    /// The workers' PIDs.
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
+        let master = self.master();
+        let children =
+            fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|tgid| tgid.parse().ok()).collect()
+    }
+}
+
+impl Drop for Gunicorn {
+    fn drop(&mut self) {
+        workload::kill(self.master.id(), libc::SIGKILL);
+        // It is dead by now; collecting it cannot fail in a way that matters.
+        let _ = self.master.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
+    listener.local_addr().expect("it is bound").port()
+}

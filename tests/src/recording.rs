@@ -1,0 +1,154 @@
+//! A recording as its file tells it, read here without the code that wrote it.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
+
+use serde_json::Value;
+
+/// The first line of the format that the tests know.
+pub const FIRST_LINE: &str = "punchclock recording v1\n";
+
+/// A `.punch` file.
+#[derive(Debug)]
+pub struct Recording {
+    document: Value,
+}
+
+/// One line of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// `python`, `native`, `kernel` or `mark`.
+    pub kind: String,
+    /// Of the function.
+    pub name: String,
+    /// Of its source or its module; empty if not known.
+    pub file: String,
+    /// 0 if not known.
+    pub line: u64,
+}
+
+/// One distinct stack of a thread.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The process.
+    pub tgid: u32,
+    /// The thread.
+    pub tid: u32,
+    /// Times seen.
+    pub count: u64,
+    /// The outermost frame first.
+    pub frames: Vec<Frame>,
+}
+
+impl Sample {
+    /// Its frames of one kind.
+    #[must_use]
+    pub fn of_kind(&self, kind: &str) -> Vec<&Frame> {
+        self.frames.iter().filter(|frame| frame.kind == kind).collect()
+    }
+
+    /// The names of its Python functions.
+    #[must_use]
+    pub fn functions(&self) -> Vec<&str> {
+        self.of_kind("python").into_iter().map(|frame| frame.name.as_str()).collect()
+    }
+}
+
+impl Recording {
+    /// Reads a file.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut file = BufReader::new(file);
+        let mut line = String::new();
+        file.read_line(&mut line).expect("the first line is text");
+        assert_eq!(line, FIRST_LINE);
+        let mut json = String::new();
+        flate2::bufread::GzDecoder::new(file).read_to_string(&mut json).expect("it unpacks");
+        Self { document: serde_json::from_str(&json).expect("its body is JSON") }
+    }
+
+    /// The exact numbers.
+    #[must_use]
+    pub fn stat(&self) -> &Value {
+        &self.document["stat"]
+    }
+
+    /// What was lost, by cause.
+    #[must_use]
+    pub fn lost(&self, cause: &str) -> u64 {
+        self.stat()["quality"]["lost"][cause].as_u64().unwrap_or(0)
+    }
+
+    /// A count of how the samples fared.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> u64 {
+        self.stat()["quality"]["samples"][name].as_u64().expect("the quality of the samples")
+    }
+
+    /// The sentences about processes that could not be seen fully.
+    #[must_use]
+    pub fn notes(&self) -> Vec<&str> {
+        let notes = self.stat()["quality"]["notes"].as_array().expect("notes");
+        notes.iter().filter_map(Value::as_str).collect()
+    }
+
+    /// The samples of one process.
+    #[must_use]
+    pub fn samples_of(&self, tgid: u32) -> Vec<Sample> {
+        self.samples().into_iter().filter(|sample| sample.tgid == tgid).collect()
+    }
+
+    /// All samples.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        let samples = self.document["profile"]["samples"].as_array().expect("samples").iter();
+        samples
+            .map(|sample| Sample {
+                tgid: number(&sample["tgid"]),
+                tid: number(&sample["tid"]),
+                count: sample["count"].as_u64().expect("a count"),
+                frames: self.stack(&sample["stack"]),
+            })
+            .collect()
+    }
+
+    fn stack(&self, leaf: &Value) -> Vec<Frame> {
+        let profile = &self.document["profile"];
+        let string =
+            |index: &Value| row(&profile["strings"], index).and_then(Value::as_str).unwrap_or_default();
+        let mut frames = Vec::new();
+        let mut next = row(&profile["stacks"], leaf);
+        while let Some(stack) = next {
+            let frame = row(&profile["frames"], &stack["frame"]).expect("a frame");
+            frames.insert(
+                0,
+                Frame {
+                    kind: frame["kind"].as_str().expect("a kind").to_owned(),
+                    name: string(&frame["name"]).to_owned(),
+                    file: string(&frame["file"]).to_owned(),
+                    line: frame["line"].as_u64().expect("a line"),
+                },
+            );
+            next = row(&profile["stacks"], &stack["caller"]);
+        }
+        frames
+    }
+}
+
+/// How many samples there are in all.
+#[must_use]
+pub fn total(samples: &[Sample]) -> u64 {
+    samples.iter().map(|sample| sample.count).sum()
+}
+
+fn row<'a>(table: &'a Value, index: &Value) -> Option<&'a Value> {
+    table.get(usize::try_from(index.as_u64()?).ok()?)
+}
+
+fn number(value: &Value) -> u32 {
+    value.as_u64().and_then(|number| number.try_into().ok()).expect("a small number")
+}

@@ -1,0 +1,88 @@
+//! The BPF programs that one process holds, and what the kernel counted of them.
+
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::exec::{as_root, read};
+
+/// A loaded program. Its counters stand still unless BPF statistics are enabled.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub name: String,
+    pub runs: u64,
+    pub ns: u64,
+}
+
+/// The programs that the process `pid` holds.
+pub fn held_by(pid: u32) -> Result<Vec<Program>> {
+    // Others may have programs of the same names: the kernel knows whose a descriptor is.
+    let ids = held(pid, "prog_id:")?;
+    let shown = read(as_root("bpftool").args(["prog", "show", "--json"]))?;
+    let shown: Vec<Value> = serde_json::from_str(&shown).context("failed to parse bpftool's output")?;
+    let ours = shown.iter().filter(|program| program["id"].as_u64().is_some_and(|id| ids.contains_key(&id)));
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    Ok(ours
+        .map(|program| Program {
+            name: program["name"].as_str().unwrap_or_default().to_owned(),
+            runs: number(&program["run_cnt"]),
+            ns: number(&program["run_time_ns"]),
+        })
+        .collect())
+}
+
+/// Waits until the process `pid` holds a program that is `ready`.
+pub fn wait_for(pid: u32, ready: impl Fn(&Program) -> bool) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !held_by(pid)?.iter().any(&ready) {
+        if Instant::now() > deadline {
+            bail!("failed to see process {pid} attach its programs: its output is in target/bench");
+        }
+        thread::sleep(Duration::from_millis(30));
+    }
+    Ok(())
+}
+
+/// Bytes of kernel memory in the maps that the process `pid` holds.
+pub fn map_bytes(pid: u32) -> Result<u64> {
+    Ok(held(pid, "map_id:")?.into_values().sum())
+}
+
+/// The BPF objects behind the descriptors of `pid`: ids, with the kernel memory of each.
+fn held(pid: u32, kind: &str) -> Result<BTreeMap<u64, u64>> {
+    // A descriptor may be closed before it is read, which is no failure: cat goes on with the next one.
+    let mut cat = as_root("sh");
+    cat.args(["-c", "cat /proc/$0/fdinfo/*", &pid.to_string()]).stderr(Stdio::null());
+    let output = cat.output().context("failed to start cat")?;
+    Ok(parse(&String::from_utf8_lossy(&output.stdout), kind))
+}
+
+fn parse(descriptors: &str, kind: &str) -> BTreeMap<u64, u64> {
+    let field = |text: &str, name| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+        value.trim().parse().ok()
+    };
+    descriptors
+        .split("pos:")
+        .filter_map(|descriptor| Some((field(descriptor, kind)?, field(descriptor, "memlock:").unwrap_or(0))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_names_its_object_and_its_memory() {
+        let text = "pos:\t0\nflags:\t02\nmap_type:\t1\nmemlock:\t4096\nmap_id:\t7\npos:\t0\nflags:\t02\n\
+                    pos:\t0\nprog_type:\t26\nmemlock:\t8192\nprog_id:\t12\npos:\t0\nlink_id:\t3\nprog_id:\t13\n";
+        assert_eq!(parse(text, "map_id:"), BTreeMap::from([(7, 4096)]));
+        assert_eq!(parse(text, "prog_id:"), BTreeMap::from([(12, 8192), (13, 0)]));
+    }
+}

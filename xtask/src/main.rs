@@ -1,0 +1,66 @@
+//! `cargo xtask VERB`: what a developer and CI do with this repository, one file a verb.
+//!
+//! Every verb runs in the repository's root, says each command before it runs it, and stops at the first that fails.
+
+mod bench;
+mod bpf_toolchain;
+mod cargo;
+mod ci;
+mod demo;
+mod exec;
+mod floors;
+mod imports;
+mod licenses;
+mod load;
+mod server;
+mod setup;
+mod test;
+mod venv;
+
+use std::{env, path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "punchclock's own tools", disable_help_subcommand = true)]
+enum Verb {
+    /// Install what is missing to build and test; end at once when nothing is
+    Setup(setup::Options),
+    /// Profile four busy Gunicorn workers for ten seconds; leave a flame graph in target/demo
+    Demo,
+    /// Set up, build, and run every test; those that load eBPF programs run as root
+    Test(test::Options),
+    /// Measure what punchclock costs, beside other tools; write target/bench/report.md
+    Bench(bench::Options),
+    /// Everything CI asks: format, floors, licences, clippy, docs, and the `test` verb
+    Ci,
+    /// Check who imports whom against the table in profiler/src/lib.rs
+    Floors,
+    /// Check the licence of every dependency against deny.toml
+    Licenses,
+}
+
+fn main() -> ExitCode {
+    match run(&Verb::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: &Verb) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    env::set_current_dir(&root).with_context(|| format!("failed to enter {}", root.display()))?;
+    match verb {
+        Verb::Setup(opts) => setup::run(opts),
+        Verb::Demo => demo::run(),
+        Verb::Test(opts) => test::run(opts),
+        Verb::Bench(opts) => bench::run(opts),
+        Verb::Ci => ci::run(),
+        Verb::Floors => floors::run(),
+        Verb::Licenses => licenses::run(),
+    }
+}
