@@ -29,6 +29,9 @@ fn build() -> Result<(), String> {
     // A folder of its own: the cargo around us holds the lock on the usual one.
     let target = Path::new(&out).join("ebpf");
     let mut cargo = compiler.cargo("build", &linker);
+    if env::var_os("CARGO_FEATURE_EBPF_LOG").is_some() {
+        cargo.args(["--features", "log"]);
+    }
     let status = cargo.arg("--target-dir").arg(&target).status();
     let status = status.map_err(|error| format!("failed to start cargo for the eBPF object: {error}"))?;
     if !status.success() {

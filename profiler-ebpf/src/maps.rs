@@ -1,6 +1,7 @@
 //! The maps, and the two ways the programs write to user space: counters and ring records.
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::BPF_RB_NO_WAKEUP,
     macros::map,
     maps::{HashMap, PerCpuArray, RingBuf},
@@ -40,6 +41,16 @@ pub fn count(cause: Counter) {
         // SAFETY: the pointer is this CPU's own slot, checked by the verifier.
         unsafe { *counter += 1 };
     }
+}
+
+/// Ends a program with a cause: counts it, and in a debugging build tells it at once.
+#[inline(always)]
+pub fn lose(ctx: &impl EbpfContext, cause: Counter) {
+    count(cause);
+    #[cfg(feature = "log")]
+    aya_log_ebpf::warn!(ctx, "cause {}", cause as u32);
+    #[cfg(not(feature = "log"))]
+    let _ = ctx;
 }
 
 /// When user space hears of a record.

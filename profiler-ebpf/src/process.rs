@@ -9,7 +9,7 @@ use profiler_common::{
 };
 
 use crate::{
-    maps::{PROCESSES, Wake, count, send},
+    maps::{PROCESSES, Wake, lose, send},
     task::Task,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     if let Err(cause) = try_fork(Task(ctx.arg(0)), Task(ctx.arg(1))) {
-        count(cause);
+        lose(&ctx, cause);
     }
     0
 }
@@ -44,7 +44,7 @@ fn try_fork(parent: Task, child: Task) -> Result<(), Counter> {
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     if let Err(cause) = try_exec(Task(ctx.arg(0))) {
-        count(cause);
+        lose(&ctx, cause);
     }
     0
 }

@@ -14,7 +14,7 @@ use profiler_common::{
 };
 
 use crate::{
-    maps::{PROCESSES, RING, SCRATCH, STACKS, count},
+    maps::{PROCESSES, RING, SCRATCH, STACKS, count, lose},
     native,
     pystack::{self, Block},
     task::Task,
@@ -35,7 +35,7 @@ pub struct Scratch {
 #[perf_event]
 pub fn sample(ctx: PerfEventContext) -> u32 {
     if let Err(cause) = try_sample(&ctx) {
-        count(cause);
+        lose(&ctx, cause);
     }
     0
 }

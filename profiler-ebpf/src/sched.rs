@@ -17,7 +17,7 @@ use profiler_common::{
 };
 
 use crate::{
-    maps::{PROCESSES, Wake, count, send},
+    maps::{PROCESSES, Wake, lose, send},
     task::Task,
 };
 
@@ -31,7 +31,7 @@ static SNAPSHOT_TID: u32 = 0;
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     if let Err(cause) = try_exit(Task(ctx.arg(0)), 0) {
-        count(cause);
+        lose(&ctx, cause);
     }
     0
 }
@@ -45,7 +45,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     if prev.state() & TASK_DEAD != 0
         && let Err(cause) = try_exit(prev, 1)
     {
-        count(cause);
+        lose(&ctx, cause);
     }
     0
 }

@@ -10,14 +10,14 @@
 //! 3  bpf | fleet | symbolize | render | recording
 //! 2  model | python
 //! 1  units | sys
-//! 0  profiler_common
+//! 0  failure | profiler_common
 //! ```
 //!
 //! Crates that only one module may name:
 //!
 //! ```text
 //! aya: bpf
-//! clap: cli
+//! clap: cli main
 //! inferno: render
 //! blazesym: symbolize
 //! tokio: cmd collect bpf

@@ -2,13 +2,13 @@
 
 use std::{
     env, fs,
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
-use crate::{wait_for, workload};
+use crate::{load, wait_for, workload};
 
 /// A master with its workers, serving `workloads/wsgi_app.py`; gone when dropped.
 pub struct Gunicorn {
@@ -28,21 +28,43 @@ impl Gunicorn {
     /// Starts it with so many workers, and waits until all of them run and it answers.
     #[must_use]
     pub fn start(workers: usize, arguments: &[&str]) -> Self {
+        Self::start_with(workers, arguments, Some("untitled"))
+    }
+
+    /// The same where the module `setproctitle` lets processes write over their command lines.
+    #[must_use]
+    pub fn titled(workers: usize, arguments: &[&str]) -> Self {
+        Self::start_with(workers, arguments, None)
+    }
+
+    /// `modules`: a folder of `workloads/` whose modules come before the installed ones.
+    fn start_with(workers: usize, arguments: &[&str], modules: Option<&str>) -> Self {
         let port = free_port();
+        let log = tempfile::NamedTempFile::new().expect("there is room for a file");
         let master = Command::new(venv().join("bin/gunicorn"))
             .args(["--bind", &format!("127.0.0.1:{port}"), "--workers", &workers.to_string()])
             .args(["--no-control-socket", "--chdir"])
             .arg(crate::workloads())
             .args(arguments)
             .arg("wsgi_app:application")
+            .env("PYTHONPATH", modules.map(|modules| crate::workloads().join(modules)).unwrap_or_default())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .process_group(0)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log.reopen().expect("it was just made"))
             .spawn()
             .expect("gunicorn is in the virtual environment: cargo xtask test");
-        let gunicorn = Self { master, port };
-        wait_for("gunicorn's workers", || gunicorn.workers().len() == workers);
-        wait_for("gunicorn to answer", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let mut gunicorn = Self { master, port };
+        wait_for("gunicorn's workers", || {
+            let ended = gunicorn.master.try_wait().expect("it is our child");
+            assert!(
+                ended.is_none(),
+                "gunicorn ended: {}",
+                fs::read_to_string(log.path()).unwrap_or_default()
+            );
+            gunicorn.workers().len() == workers
+        });
+        wait_for("gunicorn to answer", || load::get(port).is_ok_and(|answer| answer.contains(" 200 ")));
         gunicorn
     }
 

@@ -5,6 +5,7 @@ pub mod attached;
 pub mod books;
 pub mod gunicorn;
 pub mod interpreters;
+pub mod load;
 pub mod punchclock;
 pub mod record;
 pub mod recording;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Output, Stdio},
     rc::Rc,
@@ -11,15 +12,32 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    attached::Attached, books::Books, punchclock::punchclock, recording::Recording, wait_for,
-    workload::signal,
+    attached::Attached,
+    books::Books,
+    punchclock::punchclock,
+    recording::Recording,
+    wait_for,
+    workload::{kill, signal},
 };
 
 /// A `record` at work, in a folder of its own.
 #[derive(Debug)]
 pub struct Record {
     child: Option<Child>,
-    folder: Rc<TempDir>,
+    place: Rc<Place>,
+}
+
+/// Its folder, and its process group: what it started is in it, too.
+#[derive(Debug)]
+struct Place {
+    folder: TempDir,
+    group: u32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        kill(self.group, libc::SIGKILL);
+    }
 }
 
 /// What it left.
@@ -29,7 +47,7 @@ pub struct Recorded {
     pub output: Output,
     /// `all.punch`.
     pub recording: Recording,
-    folder: Rc<TempDir>,
+    place: Rc<Place>,
 }
 
 impl Record {
@@ -48,9 +66,9 @@ impl Record {
     pub fn with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let mut command = punchclock(&[&["record", "-o", "all.punch"], arguments].concat());
-        let command = command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let child = command.spawn().expect("punchclock is built: cargo xtask test");
-        Self { child: Some(child), folder: Rc::new(folder) }
+        Self { place: Rc::new(Place { folder, group: child.id() }), child: Some(child) }
     }
 
     /// Waits until a clock ticks on each CPU: punchclock starts them after its window has begun.
@@ -73,7 +91,7 @@ impl Record {
     /// Where it writes.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.folder.path().join(name)
     }
 
     /// Waits until each of these processes has used so much CPU time more than it has now, and ends the window.
@@ -101,7 +119,7 @@ impl Record {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "punchclock record failed: {stderr}");
         let recording = Recording::read(&self.path("all.punch"));
-        Recorded { output, recording, folder: Rc::clone(&self.folder) }
+        Recorded { output, recording, place: Rc::clone(&self.place) }
     }
 }
 
@@ -119,7 +137,7 @@ impl Recorded {
     /// A file that it wrote.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.folder.path().join(name)
     }
 
     /// A file that it wrote, as text.

@@ -3,6 +3,8 @@
 //! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
 //! ends, the kernel takes all of it away.
 
+#[cfg(feature = "ebpf-log")]
+mod log;
 mod maps;
 mod object;
 mod offsets;

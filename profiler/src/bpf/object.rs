@@ -56,6 +56,8 @@ impl SamplingClock {
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
+    #[cfg(feature = "ebpf-log")]
+    log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
 }
 
 impl Kernel {
@@ -86,7 +88,12 @@ impl Kernel {
         memory::give_back();
         let ring = ebpf.take_map("RING").context("the object has no map RING")?;
         let ring = RingBuf::try_from(ring).context("failed to map the ring buffer")?;
-        Ok(Self { ebpf, ring: watch(ring)? })
+        Ok(Self {
+            #[cfg(feature = "ebpf-log")]
+            log: crate::bpf::log::start(&mut ebpf)?,
+            ebpf,
+            ring: watch(ring)?,
+        })
     }
 
     /// Starts sampling every CPU that is online, so many times a second.
@@ -138,6 +145,8 @@ impl Kernel {
 
     /// Takes every record out of the ring buffer.
     pub fn drain_ring(&mut self, mut take: impl FnMut(&[u8])) {
+        #[cfg(feature = "ebpf-log")]
+        self.log.flush();
         while let Some(record) = self.ring.get_mut().next() {
             take(&record);
         }

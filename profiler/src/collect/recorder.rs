@@ -173,6 +173,9 @@ impl Recorder {
                     self.notes.retain(|known| !known.starts_with(&note(tgid, "")));
                 }
                 Err(unwalkable) => {
+                    if let Some(version) = &unwalkable.version {
+                        fleet::learn_python(&mut self.session.fleets, tgid, version);
+                    }
                     let lives = memory::exists(tgid);
                     if lives && unwalkable.transient && now < until {
                         self.starting.insert(tgid, until);

@@ -145,8 +145,8 @@ mod tests {
             vec![entry(15, 1)],
             // Two units, -1 line (signed 3), no columns.
             vec![entry(13, 2), 3],
-            // One unit, +70 lines (signed 140 = 12 | 64, 2), end line and columns.
-            vec![entry(14, 1), 12 | 64, 2, 0, 1, 1],
+            // One unit, +70 lines (signed 140: six bits 12 with more to come, then 2), end line and columns.
+            vec![entry(14, 1), 0b100_1100, 2, 0, 1, 1],
         ]
         .concat();
         let line = |unit: i64| line_of(Format::Locations, &table, 5, unit * 2);
@@ -166,7 +166,7 @@ mod tests {
         for first in 0..=255u8 {
             for second in 0..=255u8 {
                 for format in [Format::Lnotab, Format::Linetable, Format::Locations] {
-                    line_of(format, &[first, second, second], 1, 7);
+                    let _ = line_of(format, &[first, second, second], 1, 7);
                 }
             }
         }

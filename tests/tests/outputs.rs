@@ -1,0 +1,103 @@
+//! What `record` leaves, and that `report` makes the same of a recording.
+
+use std::fs;
+
+use profiler_tests::{
+    interpreters::supported,
+    punchclock::{json, punchclock, run},
+    record::{Record, Recorded, folded},
+    truth::Truth,
+    workload::Workload,
+};
+
+fn workload() -> Workload {
+    let interpreter = supported().pop().expect("there is a Python");
+    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
+    let _ = Truth::told_by(&mut workload);
+    workload
+}
+
+fn record(workload: &Workload, arguments: &[&str]) -> Recorded {
+    Record::start(&[workload.tgid()], &[&["-r", "499"], arguments].concat())
+        .end_after(&[workload.tgid()], 300)
+}
+
+#[test]
+fn a_report_is_byte_for_byte_what_record_wrote() {
+    let workload = workload();
+    for shape in [&[][..], &["--by", "thread", "--weight", "samples", "--native", "--kernel"]] {
+        let outputs = ["-o", "one.svg", "-o", "one.folded", "-o", "one.json"];
+        let recorded = record(&workload, &[&outputs, shape].concat());
+        let punch = recorded.path("all.punch").display().to_string();
+        let again = ["svg", "folded", "json", "punch"].map(|end| (end, recorded.path(&format!("two.{end}"))));
+        let paths: Vec<_> = again.iter().map(|(_, path)| path.display().to_string()).collect();
+        let outputs: Vec<_> = paths.iter().flat_map(|path| ["-o", path]).collect();
+        let output = run(&[&["report", &punch][..], &outputs, shape].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for (end, path) in again {
+            let first =
+                recorded.path(&if end == "punch" { "all.punch".to_owned() } else { format!("one.{end}") });
+            assert!(
+                fs::read(&first).expect("record wrote it") == fs::read(path).expect("report wrote it"),
+                "{end}"
+            );
+            assert!(recorded.stderr().contains(&first.file_name().expect("a name").display().to_string()));
+        }
+    }
+}
+
+#[test]
+fn the_picture_tells_how_it_was_made() {
+    let workload = workload();
+    let recorded = record(&workload, &["-o", "out.svg", "-o", "out.folded", "--weight", "samples"]);
+    let samples = recorded.recording.counted("total");
+    assert_eq!(recorded.folded("out.folded").iter().map(|(_, count)| count).sum::<u64>(), samples);
+    let svg = recorded.text("out.svg");
+    let title = svg.split("<text id=\"title\"").nth(1).and_then(|rest| rest.split("</text>").next());
+    let title = title.expect("a title").replace(',', "");
+    let seconds = recorded.recording.stat()["duration_ns"].as_f64().expect("a number") / 1e9;
+    for part in ["generator.py", "499 Hz", &format!("{seconds:.1} s"), &samples.to_string()] {
+        assert!(title.contains(part), "{part} in {title}");
+    }
+}
+
+#[test]
+fn a_recording_gives_every_shape_and_the_numbers() {
+    let workload = workload();
+    let recorded = record(&workload, &["-o", "out.json"]);
+    let punch = recorded.path("all.punch").display().to_string();
+    let root = |by: &str| {
+        let path = recorded.path("by.folded");
+        let output = run(&["report", &punch, "--by", by, "-o", &path.display().to_string()]);
+        assert!(output.status.success());
+        let stacks = folded(&fs::read_to_string(path).expect("report wrote it"));
+        assert!(stacks.iter().all(|(stack, _)| stack[0] == stacks[0].0[0]));
+        stacks[0].0[0].clone()
+    };
+    assert_eq!(root("fleet"), "python generator.py");
+    assert_eq!(root("worker"), format!("worker {}", workload.pid()));
+    assert!(root("thread").ends_with(&format!("/{}", workload.pid())));
+    assert_eq!(root("class"), "worker");
+    let written: serde_json::Value = serde_json::from_str(&recorded.text("out.json")).expect("JSON");
+    assert_eq!(json(&["report", &punch, "--json"]), written);
+    let table = run(&["report", &punch]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains(&format!("worker {}", workload.pid())));
+}
+
+#[test]
+fn without_an_output_there_is_one_with_a_telling_name() {
+    let workload = workload();
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let mut command = punchclock(&["record", "-d", "1", "-p", &workload.pid()]);
+    let output = command.current_dir(folder.path()).output().expect("punchclock is built");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let entries = folder.path().read_dir().expect("it is a folder").flatten();
+    let names: Vec<_> = entries.map(|entry| entry.file_name().display().to_string()).collect();
+    for end in [".svg", ".punch"] {
+        let name = names.iter().find(|name| name.ends_with(end)).expect(end);
+        assert!(name.contains("generator.py"), "{name}");
+        assert!(stderr.contains(name.as_str()), "{name} in {stderr}");
+    }
+    assert_eq!(names.len(), 2, "{names:?}");
+}

@@ -1,0 +1,181 @@
+//! Fleets of real servers: what they are called, who is in them, and how to ask for them.
+
+use std::{fs, process::Command};
+
+use profiler_tests::{
+    gunicorn::{Gunicorn, venv},
+    interpreters,
+    punchclock::{json, run, worker, workers},
+    wait_for,
+    workload::Workload,
+    workloads,
+};
+use serde_json::Value;
+
+/// The fleet that a process is in, by `ps`.
+fn fleet_of(tgid: u32) -> Value {
+    let fleets = json(&["ps", "--json"]);
+    let has =
+        |fleet: &&Value| fleet["workers"].as_array().expect("workers").iter().any(|row| row["tgid"] == tgid);
+    fleets
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(has)
+        .unwrap_or_else(|| panic!("{tgid} in {fleets:#}"))
+        .clone()
+}
+
+/// A fleet's PIDs with this role.
+fn tgids(fleet: &Value, role: &str) -> Vec<u64> {
+    let rows = fleet["workers"].as_array().expect("workers").iter();
+    let mut tgids: Vec<_> =
+        rows.filter(|row| row["role"] == role).filter_map(|row| row["tgid"].as_u64()).collect();
+    tgids.sort_unstable();
+    tgids
+}
+
+/// What the interpreter of the virtual environment says of itself.
+fn version() -> String {
+    let python = venv().join("bin/python");
+    let output = Command::new(python).arg("--version").output().expect("it runs");
+    String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("Python ").to_owned()
+}
+
+fn assert_fleet(gunicorn: &Gunicorn, name: &str, class: &str) {
+    let fleet = fleet_of(gunicorn.master());
+    assert_eq!(fleet["server"], "gunicorn");
+    assert_eq!(fleet["name"], name);
+    assert_eq!(fleet["listening"], serde_json::json!([format!("127.0.0.1:{}", gunicorn.port)]));
+    assert_eq!(tgids(&fleet, "master"), [u64::from(gunicorn.master())]);
+    let mut workers: Vec<_> = gunicorn.workers().into_iter().map(u64::from).collect();
+    workers.sort_unstable();
+    assert_eq!(tgids(&fleet, "worker"), workers);
+    assert!(tgids(&fleet, "helper").is_empty());
+    for row in fleet["workers"].as_array().expect("workers") {
+        let class = (row["role"] == "worker").then_some(class);
+        assert_eq!(row["worker_class"].as_str(), class, "{row:#}");
+        assert_eq!(row["python"], version());
+        let threads = format!("/proc/{}/task", row["tgid"]);
+        assert_eq!(row["threads"], fs::read_dir(threads).expect("it lives").count());
+    }
+}
+
+const APPLICATION: &str = "wsgi_app:application";
+
+#[test]
+fn sync_is_the_default() {
+    assert_fleet(&Gunicorn::start(2, &[]), APPLICATION, "sync");
+}
+
+#[test]
+fn threads_make_gthread() {
+    assert_fleet(&Gunicorn::start(2, &["--threads", "4"]), APPLICATION, "gthread");
+}
+
+#[test]
+fn gevent_by_its_option() {
+    assert_fleet(&Gunicorn::start(2, &["--worker-class", "gevent"]), APPLICATION, "gevent");
+}
+
+#[test]
+fn a_class_that_only_a_configuration_file_names() {
+    let file = workloads().join("gthread_conf.py").display().to_string();
+    assert_fleet(&Gunicorn::start(2, &["-c", &file]), APPLICATION, "gthread");
+}
+
+#[test]
+fn a_name_of_its_own() {
+    assert_fleet(&Gunicorn::start(2, &["--name", "shop"]), "shop", "sync");
+}
+
+#[test]
+fn titles_over_the_command_lines() {
+    let gunicorn = Gunicorn::titled(2, &["--worker-class", "gevent"]);
+    let titled = |tgid: u32| {
+        fs::read(format!("/proc/{tgid}/cmdline")).is_ok_and(|line| line.starts_with(b"gunicorn: "))
+    };
+    assert!(titled(gunicorn.master()), "setproctitle is in the virtual environment: cargo xtask test");
+    wait_for("the workers' titles", || gunicorn.workers().into_iter().all(titled));
+    assert_fleet(&gunicorn, APPLICATION, "gevent");
+    drop(gunicorn);
+    let file = workloads().join("gthread_conf.py").display().to_string();
+    assert_fleet(&Gunicorn::titled(2, &["-c", &file, "--name", "shop"]), "shop", "gthread");
+}
+
+#[test]
+fn a_pool_of_forked_processes() {
+    for interpreter in [8, 11, 13].into_iter().filter_map(interpreters::required) {
+        let pool = Workload::python(&interpreter.path, "pool.py", &[]);
+        let fleet = fleet_of(pool.tgid());
+        assert_eq!((&fleet["server"], &fleet["name"]), (&Value::from("python"), &Value::from("pool.py")));
+        assert_eq!(tgids(&fleet, "master"), [u64::from(pool.tgid())]);
+        assert_eq!(tgids(&fleet, "worker").len(), 3, "{fleet:#}");
+        for row in fleet["workers"].as_array().expect("workers") {
+            let version = row["python"].as_str().expect("a version");
+            assert!(version.starts_with(&format!("3.{}.", interpreter.minor)), "{version}");
+        }
+    }
+}
+
+#[test]
+fn fleets_are_asked_for_by_name_glob_server_or_master() {
+    let gunicorn = Gunicorn::start(2, &["--name", "asked-for-by-many-names", "--threads", "2"]);
+    let mut tree: Vec<_> = gunicorn.workers().into_iter().chain([gunicorn.master()]).collect();
+    tree.sort_unstable();
+    let master = gunicorn.master().to_string();
+    let asked = [&["asked-for-by-many-names"][..], &["asked-*-many-name?"], &["-p", &master]];
+    for words in asked {
+        let document = json(&[&["stat", "--json", "-d", "0.1"][..], words].concat());
+        let mut seen: Vec<_> =
+            workers(&document).into_iter().filter_map(|row| row["tgid"].as_u64()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, tree.iter().copied().map(u64::from).collect::<Vec<_>>(), "{words:?}");
+        assert_eq!(document["fleets"].as_array().map(Vec::len), Some(1));
+    }
+    // Other Gunicorns may run on this host.
+    for words in [&["gunicorn"][..], &["--all"], &[]] {
+        let document = json(&[&["stat", "--json", "-d", "0.1"][..], words].concat());
+        tree.iter().for_each(|tgid| assert_eq!(worker(&document, *tgid)["tgid"], *tgid));
+    }
+    // One worker alone.
+    let one = gunicorn.workers()[0];
+    let document = json(&["stat", "--json", "-d", "0.1", "-p", &one.to_string()]);
+    assert_eq!(workers(&document).len(), 1);
+    assert_eq!(worker(&document, one)["worker_class"], "gthread");
+}
+
+#[test]
+fn the_table_has_every_process_of_a_fleet() {
+    let gunicorn = Gunicorn::start(2, &["--name", "listed"]);
+    let output = run(&["ps"]);
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let block = text.split("\n\n").find(|block| block.starts_with("gunicorn listed ")).expect("a block");
+    assert!(block.contains(&format!("master {}", gunicorn.master())), "{block}");
+    for tgid in gunicorn.workers() {
+        assert!(
+            block.lines().any(|line| line.contains(&format!("worker {tgid} ")) && line.contains("sync")),
+            "{block}"
+        );
+    }
+}
+
+#[test]
+fn who_is_not_there_is_told_with_exit_code_3() {
+    // No PID reaches the limit.
+    let limit = fs::read_to_string("/proc/sys/kernel/pid_max").expect("/proc");
+    for verb in ["stat", "record"] {
+        for (words, named) in
+            [(&["no-such-fl*et"][..], "`no-such-fl*et`"), (&["-p", limit.trim()], limit.trim())]
+        {
+            let output = run(&[&[verb, "-d", "60"][..], words].concat());
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{stderr}");
+            let [sentence, help] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+            assert!(sentence.starts_with("punchclock: ") && sentence.contains(named), "{stderr}");
+            assert!(help.trim_start().starts_with("help: ") && help.contains("punchclock ps"), "{stderr}");
+            assert!(output.stdout.is_empty());
+        }
+    }
+}
