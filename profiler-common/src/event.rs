@@ -135,3 +135,45 @@ impl<'a> Event<'a> {
 fn read<T: Pod>(record: &[u8]) -> Option<T> {
     record.get(..size_of::<T>()).map(bytemuck::pod_read_unaligned)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec;
+
+    use super::*;
+
+    /// Bytes as a ring holds them: 8-byte aligned.
+    fn aligned(words: &[u64]) -> &[u8] {
+        bytemuck::cast_slice(words)
+    }
+
+    #[test]
+    fn a_stack_has_the_frames_that_it_says() {
+        let mut words = vec![0u64; size_of::<Stack>() / 8 + 4];
+        let head: &mut Stack =
+            bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut words[..size_of::<Stack>() / 8]));
+        (head.kind, head.python_len) = (Kind::Stack as u32, 2);
+        let Some(Event::Stack(_, frames)) = Event::decode(aligned(&words)) else { panic!("a stack") };
+        assert_eq!(frames.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let mut words = vec![0u64; size_of::<Stack>() / 8];
+        for (python, user, kernel) in [(1, 0, 0), (u32::MAX, 0, 0), (0, 128, 0), (0, 0, 128)] {
+            let head: &mut Stack = bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut words));
+            (head.kind, head.python_len, head.user_len, head.kernel_len) =
+                (Kind::Stack as u32, python, user, kernel);
+            assert!(Event::decode(aligned(&words)).is_none());
+        }
+        for kind in [0, 5, u32::MAX] {
+            assert!(Event::decode(aligned(&[u64::from(kind); 40])).is_none());
+        }
+        for kind in [Kind::Stack, Kind::Fork, Kind::Exit, Kind::Exec] {
+            assert!(Event::decode(&(kind as u32).to_ne_bytes()).is_none());
+        }
+        assert!(Event::decode(&[]).is_none());
+    }
+}

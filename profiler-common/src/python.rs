@@ -206,3 +206,94 @@ fn byte(window: &Window, offset: u32) -> u32 {
 }
 
 const _: () = assert!(MAX_PY_FRAMES.is_power_of_two() && WINDOW_WORDS.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::{boxed::Box, collections::HashMap, vec::Vec};
+
+    use super::*;
+
+    /// Objects by address; what is not there cannot be read.
+    struct Objects(HashMap<u64, Window>);
+
+    impl ReadMemory for Objects {
+        fn read(&mut self, address: u64, window: &mut Window) -> bool {
+            self.0.get(&address).map(|object| *window = *object).is_some()
+        }
+    }
+
+    /// As in 3.12: by way of a cframe, with owners.
+    const OFFSETS: PyOffsets = PyOffsets {
+        tstate_frame: 56,
+        cframe_frame: 0,
+        tstate_datastack: ABSENT,
+        reserved: 0,
+        frame_previous: 8,
+        frame_code: 0,
+        frame_instr: 56,
+        frame_instr_bytes: 8,
+        frame_owner: 70,
+        native_owner: 3,
+    };
+
+    fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> Window {
+        let mut window = Window::default();
+        (window[0], window[1], window[7], window[8]) = (code, previous, instr, owner << 48 | 7);
+        window
+    }
+
+    /// A thread state at 1, its cframe at 2, its frames from 10 on, leaf first.
+    fn thread(frames: impl IntoIterator<Item = Window>) -> Objects {
+        let mut objects = HashMap::new();
+        let (mut tstate, mut cframe) = (Window::default(), Window::default());
+        (tstate[7], cframe[0]) = (2, 10);
+        objects.extend([(1, tstate), (2, cframe)]);
+        objects.extend((10..).zip(frames));
+        Objects(objects)
+    }
+
+    fn walk(memory: &mut Objects, offsets: &PyOffsets) -> (Vec<(u64, u64)>, u32, u64) {
+        let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
+        let mut walk: Walk = Zeroable::zeroed();
+        assert!(walk.enter(memory, offsets, 1));
+        while walk.step(memory, offsets, &mut frames) {}
+        let found = frames[..walk.len as usize].iter().map(|frame| (frame.code, frame.instr)).collect();
+        (found, walk.end, walk.hash)
+    }
+
+    #[test]
+    fn frames_from_leaf_to_root_without_the_interpreters_own() {
+        let chain =
+            [frame(100, 11, 101, 0), frame(200, 12, 201, 1), frame(0, 13, 0, 3), frame(300, 0, 301, 0)];
+        let (frames, end, _) = walk(&mut thread(chain), &OFFSETS);
+        assert_eq!((frames, end), ([(100, 101), (200, 201), (300, 301)].into(), End::Complete as u32));
+    }
+
+    #[test]
+    fn short_instruction_indexes_have_no_neighbours() {
+        let offsets = PyOffsets { frame_instr_bytes: 4, frame_owner: ABSENT, ..OFFSETS };
+        let (frames, _, _) = walk(&mut thread([frame(100, 0, 0xdead_0000_0005, 9)]), &offsets);
+        assert_eq!(frames, [(100, 5)]);
+    }
+
+    #[test]
+    fn an_unreadable_frame_cuts_the_stack() {
+        let (frames, end, _) = walk(&mut thread([frame(100, 99, 101, 0)]), &OFFSETS);
+        assert_eq!((frames.len(), end), (1, End::Unreadable as u32));
+    }
+
+    #[test]
+    fn of_a_deep_stack_the_leaf_part_is_kept() {
+        let deep = (11..).map(|previous| frame(previous, previous, 0, 0)).take(MAX_PY_FRAMES + 5);
+        let (frames, end, _) = walk(&mut thread(deep), &OFFSETS);
+        assert_eq!((frames.len(), frames[0].0, end), (MAX_PY_FRAMES, 11, End::Truncated as u32));
+    }
+
+    #[test]
+    fn every_word_of_every_frame_is_in_the_hash() {
+        let of = |code, instr| walk(&mut thread([frame(code, 11, instr, 0), frame(7, 0, 8, 0)]), &OFFSETS).2;
+        assert!(of(1, 2) != of(1, 3) && of(1, 2) != of(2, 2) && of(1, 2) != of(2, 1));
+    }
+}

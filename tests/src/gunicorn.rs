@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     net::TcpListener,
-    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -41,7 +40,8 @@ impl Gunicorn {
     fn start_with(workers: usize, arguments: &[&str], modules: Option<&str>) -> Self {
         let port = free_port();
         let log = tempfile::NamedTempFile::new().expect("there is room for a file");
-        let master = Command::new(venv().join("bin/gunicorn"))
+        let mut command = Command::new(venv().join("bin/gunicorn"));
+        command
             .args(["--bind", &format!("127.0.0.1:{port}"), "--workers", &workers.to_string()])
             .args(["--no-control-socket", "--chdir"])
             .arg(crate::workloads())
@@ -49,9 +49,9 @@ impl Gunicorn {
             .arg("wsgi_app:application")
             .env("PYTHONPATH", modules.map(|modules| crate::workloads().join(modules)).unwrap_or_default())
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .process_group(0)
             .stdout(Stdio::null())
-            .stderr(log.reopen().expect("it was just made"))
+            .stderr(log.reopen().expect("it was just made"));
+        let master = workload::bound_to_us(&mut command)
             .spawn()
             .expect("gunicorn is in the virtual environment: cargo xtask test");
         let mut gunicorn = Self { master, port };

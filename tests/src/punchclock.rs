@@ -2,19 +2,85 @@
 
 use std::{
     env,
-    path::PathBuf,
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
+
+/// The user and the group of that name, on Debian.
+const NOBODY: u32 = 65534;
 
 /// `punchclock` with these arguments. The binary is the one that `cargo xtask test` built and names.
 #[must_use]
 pub fn punchclock(arguments: &[&str]) -> Command {
-    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/punchclock");
-    let mut command = Command::new(env::var_os("PUNCHCLOCK").map_or_else(built, PathBuf::from));
+    let mut command = Command::new(binary());
     command.args(arguments).stdin(Stdio::null());
     command
+}
+
+/// Where the command under test is.
+fn binary() -> PathBuf {
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/punchclock");
+    env::var_os("PUNCHCLOCK").map_or_else(built, PathBuf::from)
+}
+
+/// `punchclock` with these arguments as another program runs it: `launcher`'s words come first.
+#[must_use]
+pub fn under(launcher: &[&str], arguments: &[&str]) -> Command {
+    let (program, words) = launcher.split_first().expect("a program");
+    let mut command = Command::new(program);
+    command.args(words).arg(binary()).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A copy of the command in a folder that everybody may enter and leave files in, and that belongs to nobody.
+#[derive(Debug)]
+pub struct Unprivileged(TempDir);
+
+impl Unprivileged {
+    /// Makes the copy.
+    #[must_use]
+    pub fn copy() -> Self {
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        fs::copy(binary(), folder.path().join("punchclock")).expect("punchclock is built: cargo xtask test");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("it is ours");
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("these tests run as root");
+        Self(folder)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Runs it there as the user `nobody`.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(self.folder().join("punchclock"));
+        command.args(arguments).current_dir(self.folder()).stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);
+        command.output().expect("it can be started")
+    }
+}
+
+/// What a run that failed says: one sentence, and what helps. Nothing goes to standard output.
+#[must_use]
+pub fn refusal(output: &Output, exit_code: i32) -> (String, Option<String>) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(exit_code), "{stderr}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut lines = stderr.lines();
+    let sentence = lines.next().and_then(|line| line.strip_prefix("punchclock: ")).expect("a sentence");
+    let help = lines.next().map(|line| line.strip_prefix("  help: ").expect("what helps").to_owned());
+    assert_eq!(lines.next(), None, "{stderr}");
+    (sentence.to_owned(), help)
 }
 
 /// Runs it to its end.

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Output, Stdio},
     rc::Rc,
@@ -17,7 +16,7 @@ use crate::{
     punchclock::punchclock,
     recording::Recording,
     wait_for,
-    workload::{kill, signal},
+    workload::{bound_to_us, kill, signal},
 };
 
 /// A `record` at work, in a folder of its own.
@@ -66,8 +65,8 @@ impl Record {
     pub fn with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let mut command = punchclock(&[&["record", "-o", "all.punch"], arguments].concat());
-        command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let child = command.spawn().expect("punchclock is built: cargo xtask test");
+        command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = bound_to_us(&mut command).spawn().expect("punchclock is built: cargo xtask test");
         Self { place: Rc::new(Place { folder, group: child.id() }), child: Some(child) }
     }
 

@@ -8,6 +8,11 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use crate::{
+    books::{Books, states},
+    wait_for,
+};
+
 /// A running program.
 pub struct Workload {
     child: Child,
@@ -27,8 +32,7 @@ impl Workload {
     /// Starts a command in a process group of its own, and waits until it is ready.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
-        let mut child = command
-            .process_group(0)
+        let mut child = bound_to_us(&mut command)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -77,6 +81,21 @@ impl Workload {
         kill(self.child.id(), signal);
     }
 
+    /// Stops it, and waits until all its threads stand still.
+    pub fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        wait_for("all its threads to stop", || states(self.tgid()).iter().all(|state| *state == 'T'));
+    }
+
+    /// Lets it go on for so much CPU time, and stops it again.
+    pub fn go_on_for(&self, milliseconds: u64) {
+        let used = || Books::of_process(self.tgid()).values().map(|books| books.on_cpu_ns).sum::<u64>();
+        let until = used() + milliseconds * 1_000_000;
+        self.signal(libc::SIGCONT);
+        wait_for("the CPU time to pass", || used() >= until);
+        self.stop();
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) {
         self.child.wait().expect("it is our child");
@@ -88,6 +107,18 @@ impl Drop for Workload {
         kill(self.child.id(), libc::SIGKILL);
         // It is dead by now; collecting it cannot fail in a way that matters.
         let _ = self.child.wait();
+    }
+}
+
+/// A process group of its own, whose leader is killed when the test's thread ends, however it ends.
+#[expect(unsafe_code, reason = "std has no death signal")]
+pub fn bound_to_us(command: &mut Command) -> &mut Command {
+    // SAFETY: prctl is safe to call between fork and exec.
+    unsafe {
+        command.process_group(0).pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use profiler_tests::{
     gunicorn::{Gunicorn, venv},
     interpreters,
-    punchclock::{json, run, worker, workers},
+    punchclock::{json, refusal, run, worker, workers},
     wait_for,
     workload::Workload,
     workloads,
@@ -170,12 +170,9 @@ fn who_is_not_there_is_told_with_exit_code_3() {
             [(&["no-such-fl*et"][..], "`no-such-fl*et`"), (&["-p", limit.trim()], limit.trim())]
         {
             let output = run(&[&[verb, "-d", "60"][..], words].concat());
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(3), "{stderr}");
-            let [sentence, help] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
-            assert!(sentence.starts_with("punchclock: ") && sentence.contains(named), "{stderr}");
-            assert!(help.trim_start().starts_with("help: ") && help.contains("punchclock ps"), "{stderr}");
-            assert!(output.stdout.is_empty());
+            let (sentence, help) = refusal(&output, 3);
+            assert!(sentence.contains(named), "{sentence}");
+            assert!(help.expect("what helps").contains("punchclock ps"));
         }
     }
 }

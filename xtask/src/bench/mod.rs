@@ -50,8 +50,8 @@ struct Plan {
 const FULL: Plan = Plan {
     round_trips: 200_000,
     switch_rounds: 5,
-    busy: Duration::from_secs(2),
-    sample_rounds: 3,
+    busy: Duration::from_millis(1200),
+    sample_rounds: 5,
     window: Duration::from_secs(3),
     window_rounds: 8,
 };

@@ -86,7 +86,7 @@ fn window(bench: &Bench, python: &str, rate: u32) -> Result<Cost> {
     target.stop()?;
     thread::sleep(Duration::from_millis(20));
     let (runs, ns) = sample(pid)?;
-    thread::sleep(bench.plan.busy / 4);
+    thread::sleep(bench.plan.busy / 2);
     let (later_runs, later_ns) = sample(pid)?;
     let status = tool.end()?;
     ensure!(status.success(), "failed to record: see {}.err", out.display());

@@ -149,7 +149,8 @@ fn section(bench: &Bench, rounds: &[[f64; CONTENDERS.len()]]) -> Section {
          `perf bench sched pipe --loop {}` under `taskset --cpu-list 1`, {} rounds; `run_time_ns` and `run_cnt` from \
          `bpftool prog show --json` before and after, with `kernel.bpf_stats_enabled=1`. A tool's ns per switch is \
          the run time of all its programs over the runs of the one on `sched_switch`; the statistics' own two clock \
-         reads are in each number. `cpudist`, `runqlat`, `punchclock stat -p PID`, and\n`bpftrace -e '{BPFTRACE}'`.\n",
+         reads are in each number. The program that does nothing hangs beside punchclock's own, which follow nobody \
+         then. `cpudist`, `runqlat`, `punchclock stat -p PID`, and\n`bpftrace -e '{BPFTRACE}'`.\n",
         bench.plan.round_trips,
         rounds.len(),
     );
