@@ -11,5 +11,5 @@ mod offsets;
 mod snapshot;
 
 pub use object::{Kernel, SamplingClock, Sizes};
-pub use offsets::missing_kernel_features;
+pub use offsets::{can_walk, missing_kernel_features};
 pub use snapshot::Snapshot;

@@ -50,9 +50,12 @@ pub fn missing_kernel_features(btf: &Btf) -> Vec<String> {
         .iter()
         .filter(|name| !btf.has_tracepoint(name))
         .map(|name| format!("the kernel has no tracepoint `{name}`"));
-    let functions = [("bpf_iter_task", "task iterators"), ("bpf_loop", "`bpf_loop`")]
-        .into_iter()
-        .filter(|(function, _)| !btf.has_function(function))
-        .map(|(_, what)| format!("the kernel has no {what}"));
-    tracepoints.chain(functions).chain(kernel_offsets(btf).err()).collect()
+    let iterator = (!btf.has_function("bpf_iter_task")).then(|| "the kernel has no task iterator".to_owned());
+    tracepoints.chain(iterator).chain(kernel_offsets(btf).err()).collect()
+}
+
+/// True if the kernel has `bpf_loop`, by which stacks are walked (≥ 5.17).
+#[must_use]
+pub fn can_walk(btf: &Btf) -> bool {
+    btf.has_function("bpf_loop")
 }

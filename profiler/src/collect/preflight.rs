@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    bpf::{Kernel, SamplingClock, Sizes, missing_kernel_features},
+    bpf::{Kernel, SamplingClock, Sizes, can_walk, missing_kernel_features},
     failure::Failure,
     fleet::Fleet,
     python::Interpreter,
@@ -22,8 +22,8 @@ use crate::{
 
 /// The initial PID namespace's inode (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
-/// The first kernel with everything: `bpf_loop`.
-const KERNEL_FLOOR: (u32, u32) = (5, 17);
+/// The oldest kernel that is meant to work; each feature is looked for besides.
+const KERNEL_FLOOR: (u32, u32) = (5, 15);
 
 /// How a condition stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -168,6 +168,12 @@ fn btf() -> Check {
             Some(feature) => {
                 Check::missing("BTF", feature, "all programs", "use a distribution's kernel ≥ 5.17")
             }
+            None if !can_walk(&btf) => Check::degraded(
+                "BTF",
+                "the kernel has no `bpf_loop`",
+                "stacks (`record`)",
+                "use a kernel ≥ 5.17",
+            ),
             None => Check::ok("BTF", "has every tracepoint, function and field that is needed"),
         },
     }
