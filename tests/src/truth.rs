@@ -3,9 +3,19 @@
 use serde_json::Value;
 
 use crate::{
+    interpreters::supported,
     recording::{Frame, Sample},
     workload::Workload,
 };
+
+/// A program that spins for ever in a generator, and what it says of its stack.
+#[must_use]
+pub fn busy() -> (Workload, Truth) {
+    let interpreter = supported().pop().expect("there is a Python");
+    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
+    let truth = Truth::told_by(&mut workload);
+    (workload, truth)
+}
 
 /// The stack that a workload has almost all the time.
 #[derive(Debug)]

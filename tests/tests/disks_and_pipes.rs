@@ -10,18 +10,9 @@ use std::{
 
 use profiler_tests::{
     cannot_run,
-    interpreters::supported,
     punchclock::{punchclock, run},
-    truth::Truth,
-    workload::Workload,
+    truth::busy,
 };
-
-fn workload() -> Workload {
-    let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
-    let _ = Truth::told_by(&mut workload);
-    workload
-}
 
 /// A file system of 64 KiB, gone when dropped.
 struct SmallDisk(tempfile::TempDir);
@@ -53,9 +44,11 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_leaves_the_old_files_whole_and_the_others_written() {
     let Some(disk) = SmallDisk::mount() else { return };
-    let workload = workload();
+    let (workload, _) = busy();
     let old = ["out.svg", "out.punch"].map(|name| disk.path().join(name));
-    old.iter().for_each(|path| fs::write(path, "old").expect("there is room"));
+    for path in &old {
+        fs::write(path, "old").expect("there is room");
+    }
     // Room for names, not for contents.
     assert!(fs::write(disk.path().join("ballast"), vec![b'x'; 1 << 16]).is_err());
     let elsewhere = tempfile::tempdir().expect("there is room for a folder");
@@ -77,8 +70,8 @@ fn a_full_disk_leaves_the_old_files_whole_and_the_others_written() {
 
 #[test]
 fn numbers_that_cannot_be_written_are_a_failure() {
-    let workload = workload();
-    for arguments in [&["stat", "-d", "0.2", "-p", &workload.pid()][..], &["ps"], &["doctor"]] {
+    let (workload, _) = busy();
+    for arguments in [&["stat", "-d", "0.2", "-p", &workload.pid()][..], &["ps", "--json"], &["doctor"]] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
         let mut child =
             punchclock(arguments).stdout(full).stderr(Stdio::piped()).spawn().expect("it is built");
@@ -116,7 +109,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
 
 #[test]
 fn a_reader_who_leaves_is_no_failure() {
-    let workload = workload();
+    let (workload, _) = busy();
     let pid = workload.pid();
     for arguments in [
         &["ps"][..],

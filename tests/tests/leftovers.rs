@@ -9,22 +9,14 @@ use std::{
 use profiler_tests::{
     attached::Attached,
     books::Books,
-    interpreters::supported,
     punchclock::{counter, punchclock, worker},
     record::Record,
     recording::total,
-    truth::Truth,
+    truth::busy,
     wait_for,
     watch::Watch,
     workload::{Workload, kill, signal},
 };
-
-fn workload() -> Workload {
-    let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
-    let _ = Truth::told_by(&mut workload);
-    workload
-}
 
 /// A verb at work, in a folder of its own.
 struct Running {
@@ -69,7 +61,7 @@ impl Drop for Running {
 
 #[test]
 fn kill_9_leaves_no_program_and_no_map_behind() {
-    let workload = workload();
+    let (workload, _) = busy();
     for verb in ["stat", "record"] {
         let (running, attached) = Running::start(verb, &workload);
         assert!(attached.remains());
@@ -80,7 +72,7 @@ fn kill_9_leaves_no_program_and_no_map_behind() {
 
 #[test]
 fn an_interruption_leaves_nothing_behind() {
-    let workload = workload();
+    let (workload, _) = busy();
     for by in [libc::SIGINT, libc::SIGTERM] {
         for verb in ["stat", "record"] {
             let (running, attached) = Running::start(verb, &workload);
@@ -92,7 +84,7 @@ fn an_interruption_leaves_nothing_behind() {
 
 #[test]
 fn two_at_once_see_the_same() {
-    let workload = workload();
+    let (workload, _) = busy();
     workload.stop();
     let before = Books::of_thread(workload.tgid(), workload.tgid()).expect("it lives");
     let watch = Watch::start(&workload.pid());

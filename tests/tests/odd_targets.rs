@@ -5,11 +5,11 @@ use std::process::Command;
 use profiler_tests::{
     books::{Books, state},
     cannot_run,
-    interpreters::{Interpreter, of_minor, supported},
+    interpreters::{Interpreter, of_minor},
     punchclock::{counter, run, worker},
     record::{Record, Recorded},
     recording::total,
-    truth::Truth,
+    truth::busy,
     wait_for,
     watch::Watch,
     workload::Workload,
@@ -108,9 +108,7 @@ fn an_interpreter_that_is_not_supported_is_named_once() {
 
 #[test]
 fn a_process_that_ends_meanwhile_ends_the_window_and_keeps_its_row() {
-    let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
-    let truth = Truth::told_by(&mut workload);
+    let (workload, truth) = busy();
     workload.stop();
     let before = Books::of_thread(workload.tgid(), workload.tgid()).expect("it lives");
     let record = Record::start(&[workload.tgid()], &["-r", "999"]);
@@ -126,7 +124,9 @@ fn a_process_that_ends_meanwhile_ends_the_window_and_keeps_its_row() {
     let samples = recorded.recording.samples_of(workload.tgid());
     assert!(total(&samples) > 100, "{} samples", total(&samples));
     let python: Vec<_> = samples.iter().filter(|sample| !sample.functions().is_empty()).collect();
-    python.iter().for_each(|sample| truth.assert_explains(sample));
+    for sample in &python {
+        truth.assert_explains(sample);
+    }
     let python = python.iter().map(|sample| sample.count).sum::<u64>();
     assert!(
         python + 2 >= total(&samples),
@@ -137,9 +137,7 @@ fn a_process_that_ends_meanwhile_ends_the_window_and_keeps_its_row() {
 
 #[test]
 fn one_that_ends_does_not_end_the_window_of_another() {
-    let interpreter = supported().pop().expect("there is a Python");
-    let [mut one, mut other] = [(), ()].map(|()| Workload::python(&interpreter.path, "generator.py", &[]));
-    let _ = (Truth::told_by(&mut one), Truth::told_by(&mut other));
+    let [(mut one, _), (other, _)] = [busy(), busy()];
     let record = Record::start(&[one.tgid(), other.tgid()], &["-r", "999"]);
     one.signal(libc::SIGKILL);
     one.wait();

@@ -3,19 +3,11 @@
 use std::fs;
 
 use profiler_tests::{
-    interpreters::supported,
     punchclock::{json, punchclock, run},
     record::{Record, Recorded, folded},
-    truth::Truth,
+    truth::busy,
     workload::Workload,
 };
-
-fn workload() -> Workload {
-    let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
-    let _ = Truth::told_by(&mut workload);
-    workload
-}
 
 fn record(workload: &Workload, arguments: &[&str]) -> Recorded {
     Record::start(&[workload.tgid()], &[&["-r", "499"], arguments].concat())
@@ -24,7 +16,7 @@ fn record(workload: &Workload, arguments: &[&str]) -> Recorded {
 
 #[test]
 fn a_report_is_byte_for_byte_what_record_wrote() {
-    let workload = workload();
+    let (workload, _) = busy();
     for shape in [&[][..], &["--by", "thread", "--weight", "samples", "--native", "--kernel"]] {
         let outputs = ["-o", "one.svg", "-o", "one.folded", "-o", "one.json"];
         let recorded = record(&workload, &[&outputs, shape].concat());
@@ -48,7 +40,7 @@ fn a_report_is_byte_for_byte_what_record_wrote() {
 
 #[test]
 fn the_picture_tells_how_it_was_made() {
-    let workload = workload();
+    let (workload, _) = busy();
     let recorded = record(&workload, &["-o", "out.svg", "-o", "out.folded", "--weight", "samples"]);
     let samples = recorded.recording.counted("total");
     assert_eq!(recorded.folded("out.folded").iter().map(|(_, count)| count).sum::<u64>(), samples);
@@ -63,7 +55,7 @@ fn the_picture_tells_how_it_was_made() {
 
 #[test]
 fn a_recording_gives_every_shape_and_the_numbers() {
-    let workload = workload();
+    let (workload, _) = busy();
     let recorded = record(&workload, &["-o", "out.json"]);
     let punch = recorded.path("all.punch").display().to_string();
     let root = |by: &str| {
@@ -86,7 +78,7 @@ fn a_recording_gives_every_shape_and_the_numbers() {
 
 #[test]
 fn without_an_output_there_is_one_with_a_telling_name() {
-    let workload = workload();
+    let (workload, _) = busy();
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let mut command = punchclock(&["record", "-d", "1", "-p", &workload.pid()]);
     let output = command.current_dir(folder.path()).output().expect("punchclock is built");

@@ -136,7 +136,9 @@ fn fleets_are_asked_for_by_name_glob_server_or_master() {
     // Other Gunicorns may run on this host.
     for words in [&["gunicorn"][..], &["--all"], &[]] {
         let document = json(&[&["stat", "--json", "-d", "0.1"][..], words].concat());
-        tree.iter().for_each(|tgid| assert_eq!(worker(&document, *tgid)["tgid"], *tgid));
+        for tgid in &tree {
+            assert_eq!(worker(&document, *tgid)["tgid"], *tgid);
+        }
     }
     // One worker alone.
     let one = gunicorn.workers()[0];

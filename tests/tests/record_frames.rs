@@ -45,9 +45,9 @@ fn record(targets: &[Target], milliseconds: u64, arguments: &[&str]) -> Recorded
 
 /// Every sample has all its Python frames, and nothing was lost.
 fn assert_whole(recording: &Recording) {
-    assert_eq!(recording.counted("python_complete"), recording.counted("total"));
-    assert_eq!(recording.counted("python_partial"), 0);
-    let lost = recording.stat()["quality"]["lost"].as_object().expect("losses");
+    let quality = &recording.stat()["quality"];
+    assert_eq!(recording.counted("python_complete"), recording.counted("total"), "{quality:#}");
+    let lost = quality["lost"].as_object().expect("losses");
     // Native stacks end where code keeps no frame pointers; that is no Python frame lost.
     let lost: Vec<_> = lost.iter().filter(|(cause, _)| *cause != "unmapped").collect();
     assert!(lost.is_empty(), "{lost:?}");
@@ -64,7 +64,9 @@ fn percent(samples: &[Sample], holds: impl Fn(&Sample) -> bool) -> u64 {
 fn assert_explained(targets: &[Target], recording: &Recording) {
     for target in targets {
         let samples = target.samples(recording);
-        samples.iter().for_each(|sample| target.truth.assert_explains(sample));
+        for sample in &samples {
+            target.truth.assert_explains(sample);
+        }
         let whole = percent(&samples, |sample| sample.functions().len() == target.truth.depth());
         assert!(whole >= 80, "{whole} % at the leaf in {:?}", target.interpreter);
     }

@@ -4,25 +4,17 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
+    process::Output,
 };
 
 use profiler_tests::{
-    interpreters::supported,
     punchclock::{Unprivileged, refusal, run, under},
-    truth::Truth,
-    workload::Workload,
+    truth::busy,
 };
 
-fn workload() -> Workload {
-    let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
-    let _ = Truth::told_by(&mut workload);
-    workload
-}
-
 /// What these verbs say when they may not do their work.
-fn assert_unable(refuse: impl Fn(&[&str]) -> std::process::Output, what: &str) {
-    let workload = workload();
+fn assert_unable(refuse: impl Fn(&[&str]) -> Output, what: &str) {
+    let (workload, _) = busy();
     for verb in ["stat", "record"] {
         let (sentence, help) = refusal(&refuse(&[verb, "-d", "300", "-p", &workload.pid()]), 4);
         assert!(sentence.contains(what), "{sentence}");
@@ -84,7 +76,7 @@ fn an_output_that_cannot_be_written_is_told_before_anything_is_attached() {
     fs::create_dir(folder.path().join("folder.svg")).expect("there is room");
     let before = folder.path().read_dir().expect("a folder").count();
 
-    let workload = workload();
+    let (workload, _) = busy();
     let good = folder.path().join("good.folded").display().to_string();
     for name in ["no/such/folder/out.svg", "folder.svg", "out.txt", "out", "link.svg"] {
         let path = folder.path().join(name).display().to_string();
@@ -116,7 +108,7 @@ fn told_of(path: &Path) -> String {
 
 #[test]
 fn what_is_no_whole_recording_is_told() {
-    let workload = workload();
+    let (workload, _) = busy();
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let path = |name: &str| folder.path().join(name);
     let good = path("good.punch").display().to_string();

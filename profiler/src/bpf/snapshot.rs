@@ -17,8 +17,11 @@ const ATTEMPTS: u32 = 16;
 /// The books of all followed threads at one instant.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// When it was taken, `CLOCK_MONOTONIC` ns; each thread's words say their own instant, µs later.
+    /// When the last thread's words were read, `CLOCK_MONOTONIC` ns; the others', which say their own instant, µs
+    /// before.
     pub at_ns: u64,
+    /// That instant, ns since the epoch.
+    pub unix_ns: u64,
     /// `CLOCK_MONOTONIC` less the scheduler's clock: closes the slices that are open at this instant.
     pub clock_offset_ns: u64,
     /// False if the clocks could not be compared exactly; open slices may then be off by a tick.
@@ -42,7 +45,8 @@ impl Kernel {
             let switches = clock::thread_switches();
             let before_ns = clock::monotonic_ns();
             let own_cpu_ns = clock::thread_cpu_ns();
-            let at_ns = clock::monotonic_ns();
+            let unix_ns = clock::unix_ns();
+            let after_ns = clock::monotonic_ns();
             let mut bytes = Vec::new();
             tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
             let records = bytes.chunks_exact(size_of::<TaskWords>());
@@ -56,10 +60,12 @@ impl Kernel {
             // Not switched out since: what its books grew by is the time that passed.
             let exact = own.voluntary + own.preempted == switches;
             if exact || attempt == ATTEMPTS {
-                let dated_ns = before_ns.midpoint(at_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
+                let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
                 let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
                 let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
-                return Ok(Snapshot { at_ns, clock_offset_ns, exact, words });
+                let at_ns = words.iter().map(|words| words.read_ns).max().unwrap_or(after_ns);
+                let unix_ns = unix_ns + (at_ns - after_ns);
+                return Ok(Snapshot { at_ns, unix_ns, clock_offset_ns, exact, words });
             }
         }
     }

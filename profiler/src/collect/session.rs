@@ -171,7 +171,7 @@ impl Session {
         }
         Ok(Edge {
             stat: StatSnapshot::new(&snapshot, &self.gone, self.boot_offset_ns),
-            unix_ns: clock::unix_ns() - (clock::monotonic_ns() - snapshot.at_ns),
+            unix_ns: snapshot.unix_ns,
             own_cpu_ns: clock::process_cpu_ns(),
             quality,
         })

@@ -50,7 +50,7 @@ struct Plan {
 const FULL: Plan = Plan {
     round_trips: 200_000,
     switch_rounds: 5,
-    busy: Duration::from_millis(1200),
+    busy: Duration::from_secs(1),
     sample_rounds: 5,
     window: Duration::from_secs(3),
     window_rounds: 8,
