@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, FRAME_BYTES, MAX_STEPS, ReadMemory, WINDOW_WORDS, Window},
+    python::{ABSENT, FRAME_BYTES, MAX_STEPS, PyOffsets, ReadMemory, WINDOW_WORDS, Window},
 };
 
 use crate::{sample::Scratch, task::Task};
@@ -33,6 +33,8 @@ pub struct Block {
 /// The current task's memory. A page that is not present fails: a program may not wait for it.
 struct CurrentMemory<'a> {
     block: &'a mut Block,
+    /// Of one read: no more than the object surely has, for it may end with its mapping.
+    bytes: u32,
 }
 
 impl CurrentMemory<'_> {
@@ -62,8 +64,7 @@ impl ReadMemory for CurrentMemory<'_> {
             let to = (&raw mut *window).cast();
             // The last frame of an older chunk may end with its mapping, and then the window reaches beyond both.
             // What failed has zeroed the window.
-            return read_user(to, size_of::<Window>() as u32, address)
-                || read_user(to, FRAME_BYTES as u32, address);
+            return read_user(to, self.bytes, address) || read_user(to, FRAME_BYTES as u32, address);
         }
         let first = (address - self.block.start) as usize / 8;
         for (index, word) in window.iter_mut().enumerate() {
@@ -72,6 +73,12 @@ impl ReadMemory for CurrentMemory<'_> {
         }
         true
     }
+}
+
+/// Packed frames (3.11+) may be shorter than a window; the heap's (≤ 3.10) are longer.
+#[inline(always)]
+fn frame_bytes(offsets: &PyOffsets) -> u32 {
+    if offsets.tstate_datastack == ABSENT { size_of::<Window>() as u32 } else { FRAME_BYTES as u32 }
 }
 
 #[inline(always)]
@@ -104,7 +111,8 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
         // Chunk and top stand side by side. If they cannot be read, frames are read one by one.
         read_user((&raw mut block.chunk).cast(), 16, tstate + u64::from(python.offsets.tstate_datastack));
     }
-    if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
+    if !walk.enter(&mut CurrentMemory { block, bytes: frame_bytes(&python.offsets) }, &python.offsets, tstate)
+    {
         return Err(Counter::ThreadStateRead);
     }
     let mut state = Loop { scratch, process };
@@ -120,5 +128,9 @@ unsafe extern "C" fn step(_index: u64, state: *mut c_void) -> i64 {
         (&mut *state.scratch, &*state.process)
     };
     let Scratch { walk, block, frames, .. } = scratch;
-    i64::from(!walk.step(&mut CurrentMemory { block }, &process.python.offsets, frames))
+    i64::from(!walk.step(
+        &mut CurrentMemory { block, bytes: frame_bytes(&process.python.offsets) },
+        &process.python.offsets,
+        frames,
+    ))
 }

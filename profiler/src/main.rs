@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use profiler::{
     cli::{Cli, Verb, hint},
-    cmd,
+    cmd::{self, outputs::say},
 };
 
 fn main() -> ExitCode {
@@ -19,9 +19,9 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("punchclock: {error:#}");
+            say(&format!("punchclock: {error:#}"));
             if let Some(advice) = hint::advice(&error) {
-                eprintln!("  help: {advice}");
+                say(&format!("  help: {advice}"));
             }
             ExitCode::from(hint::exit_code(&error))
         }

@@ -171,7 +171,7 @@ fn who_is_not_there_is_told_with_exit_code_3() {
         for (words, named) in
             [(&["no-such-fl*et"][..], "`no-such-fl*et`"), (&["-p", limit.trim()], limit.trim())]
         {
-            let output = run(&[&[verb, "-d", "60"][..], words].concat());
+            let output = run(&[&[verb, "-d", "1"][..], words].concat());
             let (sentence, help) = refusal(&output, 3);
             assert!(sentence.contains(named), "{sentence}");
             assert!(help.expect("what helps").contains("punchclock ps"));

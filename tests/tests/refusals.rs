@@ -16,7 +16,7 @@ use profiler_tests::{
 fn assert_unable(refuse: impl Fn(&[&str]) -> Output, what: &str) {
     let (workload, _) = busy();
     for verb in ["stat", "record"] {
-        let (sentence, help) = refusal(&refuse(&[verb, "-d", "300", "-p", &workload.pid()]), 4);
+        let (sentence, help) = refusal(&refuse(&[verb, "-d", "1", "-p", &workload.pid()]), 4);
         assert!(sentence.contains(what), "{sentence}");
         assert!(help.is_some_and(|help| !help.is_empty()), "{sentence}");
     }
@@ -59,7 +59,7 @@ fn in_a_namespace_of_other_pids_nothing_is_measured() {
     // Process 1 of the namespace is this shell.
     let inside = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", "\"$@\"; exit $?", "sh"];
     for verb in ["stat", "record"] {
-        let output = under(&inside, &[verb, "-d", "300", "-p", "1"]).output().expect("unshare runs");
+        let output = under(&inside, &[verb, "-d", "1", "-p", "1"]).output().expect("unshare runs");
         let (sentence, help) = refusal(&output, 4);
         assert!(sentence.contains("PID namespace") && help.is_some(), "{sentence}");
     }
@@ -80,7 +80,7 @@ fn an_output_that_cannot_be_written_is_told_before_anything_is_attached() {
     let good = folder.path().join("good.folded").display().to_string();
     for name in ["no/such/folder/out.svg", "folder.svg", "out.txt", "out", "link.svg"] {
         let path = folder.path().join(name).display().to_string();
-        let arguments = ["record", "-d", "300", "-p", &workload.pid(), "-o", &good, "-o", &path];
+        let arguments = ["record", "-d", "1", "-p", &workload.pid(), "-o", &good, "-o", &path];
         let (sentence, help) = refusal(&run(&arguments), 1);
         assert!(sentence.contains(&path) && help.is_some(), "{sentence}");
         // Who may attach nothing hears the same: so it is told before.
@@ -88,7 +88,7 @@ fn an_output_that_cannot_be_written_is_told_before_anything_is_attached() {
     }
     let readonly = "/proc/out.svg";
     assert!(
-        refusal(&run(&["record", "-d", "300", "-p", &workload.pid(), "-o", readonly]), 1)
+        refusal(&run(&["record", "-d", "1", "-p", &workload.pid(), "-o", readonly]), 1)
             .0
             .contains(readonly)
     );

@@ -1,6 +1,6 @@
 //! The exact numbers, against the kernel's own books and against targets that keep theirs.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use profiler_tests::{
     books::{Books, state, states},
@@ -124,22 +124,22 @@ fn sleep_is_blocked_time() {
 #[test]
 fn open_slices_count_up_to_the_edges() {
     let mut workload = Workload::python(&python(), "clocked.py", &[]);
-    let documents = lines(&["stat", "--json", "-d", "2", "-i", "0.1", "-p", &workload.pid()]);
+    let documents = lines(&["stat", "--json", "-d", "2.5", "-i", "0.25", "-p", &workload.pid()]);
     workload.tell("stop");
     let books: Vec<[u64; 4]> = serde_json::from_str(&workload.line()).expect("it speaks JSON");
-    assert!(documents.len() > 15);
+    assert!(documents.len() >= 10);
     for document in &documents {
         let start = counter(document, "started_unix_ns");
         let end = start + counter(document, "duration_ns");
         let (low, high) = (at(&books, start), at(&books, end));
         let worker = worker(document, workload.tgid());
-        let (on_cpu, truth) = (counter(worker, "on_cpu_ns"), high[0] - low[0]);
-        assert!(
-            on_cpu.abs_diff(truth) <= tolerance(truth),
-            "on-CPU {on_cpu} ns, by its own clock {truth} ns"
-        );
+        let on_cpu = counter(worker, "on_cpu_ns");
+        let truth = high.cpu.start() - low.cpu.end()..=high.cpu.end() - low.cpu.start();
+        let within = tolerance(*truth.end());
+        let near = truth.start().saturating_sub(within)..=truth.end() + within;
+        assert!(near.contains(&on_cpu), "on-CPU {on_cpu} ns, by its own clock {truth:?} ns");
         for (name, index) in [("voluntary_switches", 1), ("preempted_switches", 2)] {
-            let truth = high[index] - low[index];
+            let truth = high.book[index + 1] - low.book[index + 1];
             assert!(
                 counter(worker, name).abs_diff(truth) <= 2,
                 "{name}: {worker:#}, by its own count {truth}"
@@ -160,13 +160,20 @@ fn lines(arguments: &[&str]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
-/// What a target read of its books at an instant: the CPU clock runs between two of its readings, unless it was
-/// switched out there, and then it stands still.
-fn at(books: &[[u64; 4]], instant: u64) -> [u64; 3] {
+/// What a target knows of its books at an instant.
+struct Known {
+    /// Its CPU time is in here: between two of its readings it does not know when it was switched out.
+    cpu: RangeInclusive<u64>,
+    /// Its last reading before.
+    book: [u64; 4],
+}
+
+fn at(books: &[[u64; 4]], instant: u64) -> Known {
     let next = books.iter().position(|book| book[0] >= instant).expect("it read on after the window");
     let (low, high) = (books[next - 1], books[next]);
-    let cpu = low[1] + (high[1] - low[1]).min(instant - low[0]);
-    [cpu, low[2], low[3]]
+    let ran = high[1] - low[1];
+    let least = low[1] + ran.saturating_sub(high[0] - instant);
+    Known { cpu: least..=low[1] + ran.min(instant - low[0]), book: low }
 }
 
 /// A thread that is never switched out still counts, by the clock alone: all of the window is on-CPU.
@@ -177,17 +184,19 @@ fn a_window_without_a_switch_is_all_on_cpu() {
     wait_for("it to spin", || {
         Books::of_process(workload.tgid()).values().all(|books| books.on_cpu_ns > 200_000_000)
     });
-    // The kernel's guard against real-time hogs may switch it out for once; a window without is needed.
+    // The kernel's guard against real-time hogs may switch it out in some windows, and a hypervisor may take the
+    // CPU from under it, which no kernel counts as its time: what most windows say holds.
+    let mut missing = Vec::new();
     for _ in 0..20 {
         let document = json(&["stat", "--json", "-d", "0.2", "-p", &workload.pid()]);
         let worker = worker(&document, workload.tgid());
         if counter(worker, "voluntary_switches") + counter(worker, "preempted_switches") == 0 {
-            let (on_cpu, wall) = (counter(worker, "on_cpu_ns"), counter(&document, "duration_ns"));
-            assert!(wall >= 200_000_000 && on_cpu.abs_diff(wall) <= tolerance(wall), "{on_cpu} of {wall} ns");
-            return;
+            missing.push(counter(&document, "duration_ns").abs_diff(counter(worker, "on_cpu_ns")));
         }
     }
-    panic!("there was no window without a switch");
+    missing.sort_unstable();
+    assert!(missing.len() >= 5, "there were windows without a switch: {missing:?}");
+    assert!(missing[missing.len() / 2] <= tolerance(200_000_000), "ns that were not on-CPU: {missing:?}");
 }
 
 /// Moving between CPUs loses nothing, and is counted.

@@ -1,10 +1,21 @@
-"""`recursion.py DEPTH`: spins for ever below a recursion of that depth."""
+"""`recursion.py DEPTH`: spins for ever below a recursion of that depth.
+
+Pages that nobody may read come between: what the interpreter allocates for the next frames ends at one of them.
+"""
+import mmap
 import sys
 
 import reveal
 
+guards = []
+
+
+def guard():
+    guards.append(mmap.mmap(-1, mmap.PAGESIZE, prot=0))
+
 
 def descend(depth):
+    guard()
     while depth == 0:
         leaf(20_000)
     descend(depth - 1)

@@ -95,7 +95,7 @@ impl Outputs {
             let path = file.path().to_owned();
             let written = format.render(recording, shape).and_then(|bytes| Ok(file.commit(&bytes)?));
             match written {
-                Ok(()) => eprintln!("wrote {}{}", path.display(), format.use_of(&path)),
+                Ok(()) => say(&format!("wrote {}{}", path.display(), format.use_of(&path))),
                 Err(error) => result = result.and(Err(error)),
             }
         }
@@ -121,6 +121,11 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Says something on standard error. That nobody listens there changes nothing of what is done.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Whether standard output shows bold and dim: it is a terminal, and `NO_COLOR` is not set.

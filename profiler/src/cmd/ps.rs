@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     cli::Ps,
-    cmd::outputs::{colour, print},
+    cmd::outputs::{colour, print, say},
     failure::Failure,
     fleet::{Eyes, Fleet, Member, Tree, discover},
     model::worker::Role,
@@ -24,12 +24,12 @@ pub fn run(args: &Ps) -> Result<ExitCode> {
         print(&fleets::text(&blocks, colour()))?;
     }
     if found.is_empty() {
-        eprintln!("punchclock: {}", Failure::NoFleets);
+        say(&format!("punchclock: {}", Failure::NoFleets));
     }
     let hidden = found.iter().flat_map(|fleet| &fleet.members).filter(|member| member.hidden).count();
     if hidden > 0 {
-        eprintln!("punchclock: {hidden} of these processes may not be looked into by this user");
-        eprintln!("  help: `sudo punchclock ps` shows their Python, sockets and worker classes");
+        say(&format!("punchclock: {hidden} of these processes may not be looked into by this user"));
+        say("  help: `sudo punchclock ps` shows their Python, sockets and worker classes");
     }
     Ok(ExitCode::SUCCESS)
 }

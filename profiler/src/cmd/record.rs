@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::{
     cli::Record,
     cmd::{
-        outputs::{self, Outputs, default_paths, print},
+        outputs::{self, Outputs, default_paths, print, say},
         progress::Progress,
         runtime::block_on,
         target::select,
@@ -81,7 +81,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
     if let Some(child) = &mut child
         && matches!(child.try_wait(), Ok(None))
     {
-        eprintln!("{} still runs, as process {}", args.command.join(" "), child.id());
+        say(&format!("{} still runs, as process {}", args.command.join(" "), child.id()));
     }
     if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
         return Err(

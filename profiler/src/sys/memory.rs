@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use profiler_common::python::{ReadMemory, Window};
+use profiler_common::python::{FRAME_BYTES, ReadMemory, Window};
 
 /// The memory of one process, read through `process_vm_readv`, which never stops it.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,13 @@ impl Memory {
 
 impl ReadMemory for Memory {
     fn read(&mut self, address: u64, window: &mut Window) -> bool {
-        self.fill(address, bytemuck::bytes_of_mut(window)).is_some()
+        let bytes = bytemuck::bytes_of_mut(window);
+        if self.fill(address, bytes).is_some() {
+            return true;
+        }
+        // A frame may end with its mapping, and then the window reaches beyond both.
+        bytes.fill(0);
+        self.fill(address, &mut bytes[..FRAME_BYTES]).is_some()
     }
 }
 
