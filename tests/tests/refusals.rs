@@ -88,9 +88,7 @@ fn an_output_that_cannot_be_written_is_told_before_anything_is_attached() {
     }
     let readonly = "/proc/out.svg";
     assert!(
-        refusal(&run(&["record", "-d", "1", "-p", &workload.pid(), "-o", readonly]), 1)
-            .0
-            .contains(readonly)
+        refusal(&run(&["record", "-d", "1", "-p", &workload.pid(), "-o", readonly]), 1).0.contains(readonly)
     );
     assert_eq!(fs::read_to_string(victim).expect("it is there"), "old");
     assert_eq!(folder.path().read_dir().expect("a folder").count(), before, "nothing is left");
