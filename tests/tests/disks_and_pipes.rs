@@ -56,7 +56,7 @@ fn a_full_disk_leaves_the_old_files_whole_and_the_others_written() {
 
     let outputs = [&old[0], &good, &old[1]].map(|path| path.display().to_string());
     let outputs: Vec<_> = outputs.iter().flat_map(|path| ["-o", path]).collect();
-    let output = run(&[&["record", "-d", "0.5", "-p", &workload.pid()][..], &outputs].concat());
+    let output = run(&[&["record", "-r", "999", "-d", "1", "-p", &workload.pid()][..], &outputs].concat());
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let sentence = stderr.lines().find(|line| line.starts_with("punchclock: ")).expect("a sentence");

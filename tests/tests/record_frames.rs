@@ -110,7 +110,10 @@ fn a_deeper_recursion_keeps_its_leaf_and_says_that_it_was_cut() {
     assert_eq!(recording.counted("python_partial"), recording.counted("total"));
     assert_eq!(recording.lost("frames_truncated"), recording.counted("total"));
     for target in &targets {
-        for sample in target.samples(recording) {
+        let samples = target.samples(recording);
+        let at_the_leaf = percent(&samples, |sample| sample.functions().last() == Some(&"burn"));
+        assert!(at_the_leaf >= 80, "{at_the_leaf} % at the leaf in {:?}", target.interpreter);
+        for sample in samples {
             let frames = sample.functions().len();
             assert!(frames >= 256, "{frames} frames of {:?}", target.interpreter);
             assert!(frames < target.truth.depth());

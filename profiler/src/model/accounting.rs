@@ -42,7 +42,8 @@ pub struct Counters {
     pub system_ns: u64,
     /// Time runnable but waiting for a CPU.
     pub run_queue_ns: u64,
-    /// Time asleep: `wall_ns` less the two above.
+    /// Time asleep: `wall_ns` less the two above. Where the kernel keeps interrupts and what a hypervisor stole out of
+    /// its books, these are in here.
     pub blocked_ns: u64,
     /// Switches out to sleep.
     pub voluntary_switches: u64,
