@@ -58,6 +58,9 @@ impl Session {
     /// Checks what is needed, loads, attaches, and follows these fleets.
     pub fn open(fleets: Vec<Fleet>, sizes: Sizes) -> Result<Self> {
         preflight::require()?;
+        // Caught before anything is attached: from here on a Ctrl-C ends the window, not the process.
+        let interrupt = signal(SignalKind::interrupt()).context("failed to catch SIGINT")?;
+        let terminate = signal(SignalKind::terminate()).context("failed to catch SIGTERM")?;
         let kernel = Kernel::open(sizes)?;
         let mut session = Self {
             kernel,
@@ -67,8 +70,8 @@ impl Session {
             exits: 0,
             undecodable: 0,
             boot_offset_ns: clock::boottime_ns().saturating_sub(clock::monotonic_ns()),
-            interrupt: signal(SignalKind::interrupt()).context("failed to catch SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("failed to catch SIGTERM")?,
+            interrupt,
+            terminate,
         };
         session.follow_all()?;
         Ok(session)
