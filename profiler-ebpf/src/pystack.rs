@@ -61,10 +61,7 @@ impl ReadMemory for CurrentMemory<'_> {
         let copied = |block: &Block| address >= block.start && address + FRAME_BYTES as u64 <= block.end;
         if !copied(self.block) && !self.fetch(address) {
             self.block.end = 0;
-            let to = (&raw mut *window).cast();
-            // The last frame of an older chunk may end with its mapping, and then the window reaches beyond both.
-            // What failed has zeroed the window.
-            return read_user(to, self.bytes, address) || read_user(to, FRAME_BYTES as u32, address);
+            return read_user((&raw mut *window).cast(), self.bytes, address);
         }
         let first = (address - self.block.start) as usize / 8;
         for (index, word) in window.iter_mut().enumerate() {
