@@ -94,7 +94,7 @@ impl Counter {
             Self::FrameRead => "samples cut short (frame not readable)",
             Self::FramesTruncated => "samples cut short (deeper than the frame limit)",
             Self::NoThreadState => "samples of threads that run no Python",
-            Self::NotWalkable => "samples of processes whose Python is not known or not supported",
+            Self::NotWalkable => "samples without Python frames (no known Python in their process)",
             Self::LifecycleLost => "forks or execs noticed late (ring buffer full)",
             Self::CodeUnreadable => "code objects not readable in time",
             Self::Unmapped => "native stacks cut where an address is no code (no frame pointers)",

@@ -20,12 +20,12 @@ pub const WINDOW_WORDS: usize = 16;
 pub type Window = [u64; WINDOW_WORDS];
 
 /// Bytes of a frame within which the fields that are read lie, where frames are packed (3.11+).
-pub const FRAME_BYTES: usize = 80;
+pub const PACKED_FRAME_BYTES: u32 = 80;
 
 /// A field that this version does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// Where the fields stand in CPython's structs, in bytes; those of frames below [`FRAME_BYTES`].
+/// Where the fields stand in CPython's structs, in bytes; those that a walk reads lie below `read_bytes`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct PyOffsets {
@@ -35,8 +35,8 @@ pub struct PyOffsets {
     pub cframe_frame: u32,
     /// `PyThreadState.datastack_chunk`, behind which `datastack_top` stands (3.11+), or [`ABSENT`].
     pub tstate_datastack: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Bytes of one read: no more than a frame surely has, for it may end with its mapping.
+    pub read_bytes: u32,
     /// Frame → the caller's frame.
     pub frame_previous: u32,
     /// Frame → its code object.
@@ -99,8 +99,8 @@ pub enum End {
 
 /// Reads a target's memory.
 pub trait ReadMemory {
-    /// Fills `window` from `address`; false if any of it cannot be read.
-    fn read(&mut self, address: u64, window: &mut Window) -> bool;
+    /// Fills the first `bytes` of `window` from `address`; false if any of them cannot be read.
+    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool;
 }
 
 /// A walk under way. Lives in a map value, not on the 512-byte stack.
@@ -134,12 +134,12 @@ impl Walk {
     #[inline(always)]
     pub fn enter(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets, tstate: u64) -> bool {
         self.start(0);
-        if !memory.read(tstate, &mut self.window) {
+        if !memory.read(tstate, offsets.read_bytes, &mut self.window) {
             return false;
         }
         let mut frame = word(&self.window, offsets.tstate_frame);
         if offsets.cframe_frame != ABSENT && frame != 0 {
-            if !memory.read(frame, &mut self.window) {
+            if !memory.read(frame, offsets.read_bytes, &mut self.window) {
                 return false;
             }
             frame = word(&self.window, offsets.cframe_frame);
@@ -164,7 +164,7 @@ impl Walk {
             self.end = End::Truncated as u32;
             return false;
         }
-        if !memory.read(self.next, &mut self.window) {
+        if !memory.read(self.next, offsets.read_bytes, &mut self.window) {
             self.end = End::Unreadable as u32;
             return false;
         }
@@ -219,7 +219,7 @@ mod tests {
     struct Objects(HashMap<u64, Window>);
 
     impl ReadMemory for Objects {
-        fn read(&mut self, address: u64, window: &mut Window) -> bool {
+        fn read(&mut self, address: u64, _: u32, window: &mut Window) -> bool {
             self.0.get(&address).map(|object| *window = *object).is_some()
         }
     }
@@ -229,7 +229,7 @@ mod tests {
         tstate_frame: 56,
         cframe_frame: 0,
         tstate_datastack: ABSENT,
-        reserved: 0,
+        read_bytes: PACKED_FRAME_BYTES,
         frame_previous: 8,
         frame_code: 0,
         frame_instr: 56,

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, FRAME_BYTES, MAX_STEPS, PyOffsets, ReadMemory, WINDOW_WORDS, Window},
+    python::{ABSENT, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, WINDOW_WORDS, Window},
 };
 
 use crate::{sample::Scratch, task::Task};
@@ -33,8 +33,6 @@ pub struct Block {
 /// The current task's memory. A page that is not present fails: a program may not wait for it.
 struct CurrentMemory<'a> {
     block: &'a mut Block,
-    /// Of one read: no more than the object surely has, for it may end with its mapping.
-    bytes: u32,
 }
 
 impl CurrentMemory<'_> {
@@ -42,10 +40,10 @@ impl CurrentMemory<'_> {
     #[inline(always)]
     fn fetch(&mut self, address: u64) -> bool {
         let Block { chunk, top, start, end, words } = &mut *self.block;
-        if address < *chunk || address + FRAME_BYTES as u64 > *top {
+        if address < *chunk || address + u64::from(PACKED_FRAME_BYTES) > *top {
             return false;
         }
-        *end = address + FRAME_BYTES as u64;
+        *end = address + u64::from(PACKED_FRAME_BYTES);
         *start = (*end - BLOCK_BYTES as u64).max(*chunk);
         let mut len = *end - *start;
         if len > BLOCK_BYTES as u64 {
@@ -57,11 +55,11 @@ impl CurrentMemory<'_> {
 
 impl ReadMemory for CurrentMemory<'_> {
     #[inline(always)]
-    fn read(&mut self, address: u64, window: &mut Window) -> bool {
-        let copied = |block: &Block| address >= block.start && address + FRAME_BYTES as u64 <= block.end;
+    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool {
+        let copied = |block: &Block| address >= block.start && address + u64::from(PACKED_FRAME_BYTES) <= block.end;
         if !copied(self.block) && !self.fetch(address) {
             self.block.end = 0;
-            return read_user((&raw mut *window).cast(), self.bytes, address);
+            return read_user((&raw mut *window).cast(), bytes.min(size_of::<Window>() as u32), address);
         }
         let first = (address - self.block.start) as usize / 8;
         for (index, word) in window.iter_mut().enumerate() {
@@ -70,12 +68,6 @@ impl ReadMemory for CurrentMemory<'_> {
         }
         true
     }
-}
-
-/// Packed frames (3.11+) may be shorter than a window; the heap's (≤ 3.10) are longer.
-#[inline(always)]
-fn frame_bytes(offsets: &PyOffsets) -> u32 {
-    if offsets.tstate_datastack == ABSENT { size_of::<Window>() as u32 } else { FRAME_BYTES as u32 }
 }
 
 #[inline(always)]
@@ -108,8 +100,7 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
         // Chunk and top stand side by side. If they cannot be read, frames are read one by one.
         read_user((&raw mut block.chunk).cast(), 16, tstate + u64::from(python.offsets.tstate_datastack));
     }
-    if !walk.enter(&mut CurrentMemory { block, bytes: frame_bytes(&python.offsets) }, &python.offsets, tstate)
-    {
+    if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
         return Err(Counter::ThreadStateRead);
     }
     let mut state = Loop { scratch, process };
@@ -125,9 +116,5 @@ unsafe extern "C" fn step(_index: u64, state: *mut c_void) -> i64 {
         (&mut *state.scratch, &*state.process)
     };
     let Scratch { walk, block, frames, .. } = scratch;
-    i64::from(!walk.step(
-        &mut CurrentMemory { block, bytes: frame_bytes(&process.python.offsets) },
-        &process.python.offsets,
-        frames,
-    ))
+    i64::from(!walk.step(&mut CurrentMemory { block }, &process.python.offsets, frames))
 }

@@ -21,7 +21,7 @@ use profiler_tests::{
 /// A verb at work, in a folder of its own.
 struct Running {
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Running {
@@ -34,7 +34,7 @@ impl Running {
         command.stdout(File::create(&said).expect("there is room")).stderr(Stdio::null());
         let command = command.current_dir(folder.path()).process_group(0);
         let child = command.spawn().expect("punchclock is built: cargo xtask test");
-        let running = Self { child, _folder: folder };
+        let running = Self { child, folder };
         let attached = || Attached::to(running.child.id());
         let speaks = || said.metadata().is_ok_and(|about| about.len() > 0);
         wait_for("its window", || if verb == "stat" { speaks() } else { attached().clocks() > 0 });
@@ -45,9 +45,14 @@ impl Running {
         (running, attached)
     }
 
-    fn end(mut self, by: libc::c_int) -> Option<i32> {
+    fn end(&mut self, by: libc::c_int) -> Option<i32> {
         signal(self.child.id(), by);
         self.child.wait().expect("it is our child").code()
+    }
+
+    /// How many files there are besides what it said.
+    fn files(&self) -> usize {
+        self.folder.path().read_dir().expect("it is there").count() - 1
     }
 }
 
@@ -60,12 +65,13 @@ impl Drop for Running {
 }
 
 #[test]
-fn kill_9_leaves_no_program_and_no_map_behind() {
+fn kill_9_leaves_no_program_no_map_and_no_file_behind() {
     let (workload, _) = busy();
     for verb in ["stat", "record"] {
-        let (running, attached) = Running::start(verb, &workload);
+        let (mut running, attached) = Running::start(verb, &workload);
         assert!(attached.remains());
         assert_eq!(running.end(libc::SIGKILL), None);
+        assert_eq!(running.files(), 0);
         wait_for("the kernel to drop what it held", || !attached.remains());
     }
 }
@@ -75,7 +81,7 @@ fn an_interruption_leaves_nothing_behind() {
     let (workload, _) = busy();
     for by in [libc::SIGINT, libc::SIGTERM] {
         for verb in ["stat", "record"] {
-            let (running, attached) = Running::start(verb, &workload);
+            let (mut running, attached) = Running::start(verb, &workload);
             assert_eq!(running.end(by), Some(0), "{verb} with data ends well");
             wait_for("the kernel to drop what it held", || !attached.remains());
         }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Btf, Ebpf, EbpfLoader, Endianness,
     maps::{MapData, RingBuf},
     programs::{
         BtfTracePoint, Iter, PerfEvent,
@@ -64,13 +64,19 @@ impl Kernel {
     /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
     /// one that must take snapshots.
     pub fn open(sizes: Sizes) -> Result<Self> {
+        memory::give_back();
+        let mut loader = EbpfLoader::new();
+        // It has read all of the kernel's types, and the object has nothing to relocate.
+        loader.btf(None);
+        memory::give_back();
         let types = btf::Btf::of_kernel().context("failed to read the kernel's BTF")?;
         let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
+        let reduced = types.reduced_to(&TRACEPOINTS, &["bpf_iter_task"]);
         drop(types);
+        let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
+        drop(reduced);
         let tid = clock::tid();
-        let mut ebpf = EbpfLoader::new()
-            // The object has nothing to relocate; the loader's own copy of the kernel's types is large.
-            .btf(None)
+        let mut ebpf = loader
             .override_global("KERNEL", bytemuck::bytes_of(&offsets), true)
             .override_global("SNAPSHOT_TID", &tid, true)
             .map_max_entries("PROCESSES", sizes.processes)
@@ -78,7 +84,6 @@ impl Kernel {
             .map_max_entries("RING", sizes.ring_bytes)
             .load(OBJECT)
             .context("failed to load the eBPF object")?;
-        let btf = Btf::from_sys_fs().context("failed to read the kernel's BTF")?;
         for name in TRACEPOINTS {
             attach_tracepoint(&mut ebpf, name, name, &btf)?;
         }

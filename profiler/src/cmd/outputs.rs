@@ -1,4 +1,4 @@
-//! The files that a verb leaves: opened before its work begins, written when it is done. Also its last words on
+//! The files that a verb leaves: tried before its work begins, written when it is done. Also its last words on
 //! standard output.
 
 use std::{
@@ -76,15 +76,15 @@ impl Format {
     }
 }
 
-/// Files that are open, and not yet there.
+/// Files that can be written, and are not there yet.
 #[derive(Debug)]
 pub struct Outputs(Vec<(Format, OutputFile)>);
 
 impl Outputs {
-    /// Opens all files, or none.
-    pub fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let open = |path: &PathBuf| Ok((Format::of(path)?, OutputFile::create(path)?));
-        paths.iter().map(open).collect::<Result<_, _>>().map(Self)
+    /// Tries whether all files can be written.
+    pub fn prepare(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let prepare = |path: &PathBuf| Ok((Format::of(path)?, OutputFile::prepare(path)?));
+        paths.iter().map(prepare).collect::<Result<_, _>>().map(Self)
     }
 
     /// Writes all files, and says so on standard error. A file that fails does not keep the others from being
@@ -174,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.svg", "a.folded", "a.json", "a.punch"].map(|name| folder.path().join(name));
         let recording = fixture::recording();
-        Outputs::open(&paths).unwrap().write(&recording, Shape::default()).unwrap();
+        Outputs::prepare(&paths).unwrap().write(&recording, Shape::default()).unwrap();
         let [svg, lines, json, punch] = paths;
         assert!(fs::read_to_string(svg).unwrap().starts_with("<?xml"));
         assert!(fs::read_to_string(lines).unwrap().contains("worker 1234;"));
@@ -188,7 +188,7 @@ mod tests {
     fn one_bad_output_opens_none() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.svg", "no/such/b.svg"].map(|name| folder.path().join(name));
-        assert!(matches!(Outputs::open(&paths), Err(Failure::Output { .. })));
+        assert!(matches!(Outputs::prepare(&paths), Err(Failure::Output { .. })));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -196,7 +196,7 @@ mod tests {
     fn one_failure_does_not_keep_the_others_from_being_written() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.svg", "b.folded"].map(|name| folder.path().join(name));
-        let outputs = Outputs::open(&paths).unwrap();
+        let outputs = Outputs::prepare(&paths).unwrap();
         // A folder has taken the first one's name meanwhile.
         fs::create_dir(&paths[0]).unwrap();
         assert!(outputs.write(&fixture::recording(), Shape::default()).is_err());

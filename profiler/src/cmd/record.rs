@@ -33,7 +33,7 @@ const DURATION: f64 = 30.0;
 /// Runs the verb.
 pub fn run(args: &Record) -> Result<ExitCode> {
     let fleets = if args.command.is_empty() { select(&args.target)? } else { Vec::new() };
-    let mut outputs = Some(Outputs::open(&args.output)?).filter(|_| !args.output.is_empty());
+    let mut outputs = Some(Outputs::prepare(&args.output)?).filter(|_| !args.output.is_empty());
     if let (None, Some(fleet)) = (&outputs, fleets.first()) {
         outputs = Some(open_default(&fleet.name)?);
     } else if let (None, Some(command)) = (&outputs, args.command.first()) {
@@ -53,7 +53,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
 }
 
 fn open_default(name: &str) -> Result<Outputs> {
-    Ok(Outputs::open(&default_paths(name, Duration::from_nanos(clock::unix_ns())))?)
+    Ok(Outputs::prepare(&default_paths(name, Duration::from_nanos(clock::unix_ns())))?)
 }
 
 async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {

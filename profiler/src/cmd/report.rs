@@ -11,7 +11,7 @@ use crate::{
 
 /// Runs the verb.
 pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
-    let outputs = Outputs::open(&args.output)?;
+    let outputs = Outputs::prepare(&args.output)?;
     let recording = recording::read(&args.recording)?;
     outputs.write(&recording, args.shape.into())?;
     if args.json {

@@ -3,7 +3,7 @@
 //!
 //! The numbers are those of `x86_64` builds with the GIL, from the DWARF of real interpreters.
 
-use profiler_common::python::{ABSENT, FRAME_BYTES, PyOffsets};
+use profiler_common::python::{ABSENT, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
 use crate::python::lines::Format;
 
@@ -53,7 +53,7 @@ const HEAP_FRAMES: PyOffsets = PyOffsets {
     tstate_frame: 24,
     cframe_frame: ABSENT,
     tstate_datastack: ABSENT,
-    reserved: 0,
+    read_bytes: 8 * WINDOW_WORDS as u32,
     frame_previous: 24,
     frame_code: 32,
     frame_instr: 104,
@@ -98,7 +98,7 @@ pub fn of_version(minor: u32) -> Option<Layout> {
                 tstate_frame: 56,
                 cframe_frame: 8,
                 tstate_datastack: 296,
-                reserved: 0,
+                read_bytes: PACKED_FRAME_BYTES,
                 frame_previous: 48,
                 frame_code: 32,
                 frame_instr: 56,
@@ -126,7 +126,7 @@ pub fn of_version(minor: u32) -> Option<Layout> {
                 tstate_frame: 56,
                 cframe_frame: 0,
                 tstate_datastack: 232,
-                reserved: 0,
+                read_bytes: PACKED_FRAME_BYTES,
                 frame_previous: 8,
                 frame_code: 0,
                 frame_instr: 56,
@@ -166,7 +166,7 @@ pub fn of_debug_offsets(table: &[u8]) -> Option<Layout> {
     };
     // The walk reads these fields within one frame's bytes.
     let in_window =
-        |position| u32::try_from(at(position)?).ok().filter(|offset| *offset < FRAME_BYTES as u32);
+        |position| u32::try_from(at(position)?).ok().filter(|offset| *offset < PACKED_FRAME_BYTES);
     let within = |position, limit| at(position).filter(|offset| *offset < limit && offset % 4 == 0);
     if table.get(..8)? != b"xdebugpy" || at(8)? >> 16 != 0x030d {
         return None;
@@ -176,7 +176,7 @@ pub fn of_debug_offsets(table: &[u8]) -> Option<Layout> {
             tstate_frame: in_window(184)?,
             cframe_frame: ABSENT,
             tstate_datastack: u32::try_from(within(208, 4096)?).ok()?,
-            reserved: 0,
+            read_bytes: PACKED_FRAME_BYTES,
             frame_previous: in_window(232)?,
             frame_code: in_window(240)?,
             frame_instr: in_window(248)?,

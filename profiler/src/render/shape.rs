@@ -3,12 +3,12 @@
 //! Which process, thread or class a stack belongs to becomes its root here, and only here: the model knows
 //! nothing of it. All values together are the workers' exact on-CPU time, or the number of samples.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     model::{
         accounting::{FleetDelta, WorkerDelta},
-        profile::Sample,
+        profile::{Profile, Sample},
         recording::Recording,
         sample::Weights,
         tables::FrameKind,
@@ -61,11 +61,14 @@ pub type Folded = BTreeMap<Vec<Label>, u64>;
 #[must_use]
 pub fn fold(recording: &Recording, shape: Shape) -> Folded {
     let Recording { profile, stat, .. } = recording;
-    let processes: HashMap<u32, Process> = stat
-        .fleets
-        .iter()
-        .flat_map(|fleet| fleet.workers.iter().map(move |worker| (worker.tgid, Process { fleet, worker })))
-        .collect();
+    let walked = walked(profile);
+    let mut processes = HashMap::new();
+    for fleet in &stat.fleets {
+        for worker in &fleet.workers {
+            let walked = walked.contains(&worker.tgid);
+            processes.insert(worker.tgid, Process { fleet, worker, walked });
+        }
+    }
     let weights = Weights::new(profile, stat);
     let mut labels = Labels::new(profile);
     let mut folded = Folded::new();
@@ -98,22 +101,30 @@ pub fn fold(recording: &Recording, shape: Shape) -> Folded {
 struct Process<'a> {
     fleet: &'a FleetDelta,
     worker: &'a WorkerDelta,
+    /// True if any of its samples has Python frames.
+    walked: bool,
+}
+
+/// The processes whose Python stacks could be walked.
+fn walked(profile: &Profile) -> HashSet<u32> {
+    let is_python = |stack| profile.frames_of(stack).iter().any(|frame| frame.kind == FrameKind::Python);
+    profile.samples.iter().filter(|sample| is_python(sample.stack)).map(|sample| sample.tgid).collect()
 }
 
 impl Shape {
-    /// Whether frames of a kind are shown. What runs no Python would be empty without its native frames.
+    /// Whether frames of a kind are shown. What has no Python frames would be empty without its native ones.
     fn shows(self, kind: FrameKind, process: Option<&Process>) -> bool {
-        let python = process.is_some_and(|process| process.worker.python.is_some());
+        let walked = process.is_some_and(|process| process.walked);
         match kind {
             FrameKind::Python | FrameKind::Mark => true,
-            FrameKind::Native => self.native || !python,
-            FrameKind::Kernel => self.kernel || !python,
+            FrameKind::Native => self.native || !walked,
+            FrameKind::Kernel => self.kernel || !walked,
         }
     }
 
     /// The root of a process's stacks, or of those of one of its threads.
     fn root(self, process: Option<&Process>, tgid: u32, thread: Option<u32>) -> Label {
-        let Some(Process { fleet, worker }) = process else {
+        let Some(Process { fleet, worker, .. }) = process else {
             return Label::new(&format!("process {tgid}"), Tint::Root);
         };
         let role = worker.role.name();
@@ -137,7 +148,7 @@ impl Shape {
 fn absence(sample: &Sample, process: Option<&Process>) -> &'static str {
     match process {
         _ if sample.stack.is_none() => "[stack lost]",
-        Some(process) if process.worker.python.is_some() => "[no Python frames]",
+        Some(process) if process.walked => "[no Python frames]",
         _ => "[no frames]",
     }
 }
@@ -221,15 +232,23 @@ mod tests {
     fn what_has_no_frames_says_so() {
         let mut recording = fixture::recording();
         let native = fixture::stack(&mut recording.profile, &[(FrameKind::Native, "main", "", 0)]);
+        let python = fixture::stack(&mut recording.profile, &[(FrameKind::Python, "run", "", 0)]);
         recording.profile.samples = vec![
             Sample { tgid: 1234, tid: 1234, stack: native, count: 1 },
+            Sample { tgid: 1234, tid: 1234, stack: python, count: 1 },
             Sample { tgid: 1235, tid: 1235, stack: None, count: 1 },
+            Sample { tgid: 1235, tid: 1235, stack: native, count: 1 },
             Sample { tgid: 99, tid: 99, stack: native, count: 1 },
         ];
         let samples = Shape { weight: Weight::Samples, ..Shape::default() };
-        let expected =
-            ["process 99;main 1", "worker 1234;[no Python frames] 1", "worker 1235;[stack lost] 1"];
+        let expected = [
+            "process 99;main 1",
+            "worker 1234;[no Python frames] 1",
+            "worker 1234;run 1",
+            "worker 1235;[stack lost] 1",
+            "worker 1235;main 1",
+        ];
         assert_eq!(lines(&recording, samples), expected);
-        assert_eq!(Weights::new(&recording.profile, &recording.stat).on_cpu_ns[2], 0);
+        assert_eq!(Weights::new(&recording.profile, &recording.stat).on_cpu_ns[4], 0);
     }
 }

@@ -16,6 +16,7 @@ const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
+const FORWARD: u32 = 7;
 const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
@@ -84,6 +85,30 @@ impl Btf {
     #[must_use]
     pub fn has_function(&self, name: &str) -> bool {
         self.find(FUNC, name).is_some()
+    }
+
+    /// The same types with the same ids, but only tracepoints and functions of these names keep name and kind: for a
+    /// loader that looks nothing else up, and whose own tables of all types would take some 20 MiB.
+    #[must_use]
+    pub fn reduced_to(&self, tracepoints: &[&str], functions: &[&str]) -> Vec<u8> {
+        let typedefs = tracepoints.iter().map(|name| (TYPEDEF, format!("btf_trace_{name}")));
+        let functions = functions.iter().map(|name| (FUNC, (*name).to_owned()));
+        let wanted: Vec<_> = typedefs
+            .chain(functions)
+            .filter_map(|(kind, name)| self.find(kind, &name).map(|id| (id, kind, name)))
+            .collect();
+        let count = wanted.iter().map(|(id, ..)| *id as usize).max().unwrap_or(0);
+        let mut records = vec![[0, FORWARD << 24, 0]; count];
+        let mut strings = vec![0];
+        for (id, kind, name) in wanted {
+            records[id as usize - 1] = [strings.len() as u32, kind << 24, 0];
+            strings.extend_from_slice(name.as_bytes());
+            strings.push(0);
+        }
+        let types_len = 12 * count as u32;
+        let header = [u32::from(MAGIC) | 1 << 16, 24, 0, types_len, types_len, strings.len() as u32];
+        let words = header.iter().chain(records.as_flattened());
+        words.flat_map(|word| word.to_ne_bytes()).chain(strings).collect()
     }
 
     /// The first type of a kind with a name. Looked for anew each time: an index of all names would be larger than
@@ -181,5 +206,16 @@ mod tests {
         assert!(btf.has_function("bpf_iter_task"));
         assert_eq!(btf.offset("list_head", "prev"), Some(8));
         assert_eq!(btf.offset("task_struct", "no_such_field"), None);
+    }
+
+    #[test]
+    fn what_it_is_reduced_to_keeps_its_number() {
+        let btf = Btf::of_kernel().expect("this kernel has BTF");
+        let reduced = Btf::parse(btf.reduced_to(&["sched_switch"], &["bpf_iter_task", "no_such_function"]));
+        let reduced = reduced.expect("it is BTF");
+        for (kind, name) in [(TYPEDEF, "btf_trace_sched_switch"), (FUNC, "bpf_iter_task")] {
+            assert_eq!(reduced.find(kind, name), btf.find(kind, name), "{name}");
+        }
+        assert!(!reduced.has_tracepoint("sched_process_fork") && reduced.data.len() < btf.data.len());
     }
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use profiler_common::python::{FRAME_BYTES, ReadMemory, Window};
+use profiler_common::python::{ReadMemory, Window};
 
 /// The memory of one process, read through `process_vm_readv`, which never stops it.
 #[derive(Clone, Copy, Debug)]
@@ -61,19 +61,14 @@ impl Memory {
 }
 
 impl ReadMemory for Memory {
-    fn read(&mut self, address: u64, window: &mut Window) -> bool {
-        let bytes = bytemuck::bytes_of_mut(window);
-        if self.fill(address, bytes).is_some() {
-            return true;
-        }
-        // A frame may end with its mapping, and then the window reaches beyond both.
-        bytes.fill(0);
-        self.fill(address, &mut bytes[..FRAME_BYTES]).is_some()
+    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool {
+        let window = bytemuck::bytes_of_mut(window).get_mut(..bytes as usize);
+        window.and_then(|window| self.fill(address, window)).is_some()
     }
 }
 
-/// Gives back to the kernel what the allocator keeps of freed memory. Worth it once: after the kernel's types,
-/// some 15 MiB of small pieces, were read and dropped.
+/// Gives back to the kernel what the allocator keeps of freed memory. Worth it before and after the kernel's types,
+/// some 20 MiB of small pieces, are read and dropped.
 #[cfg(target_env = "gnu")]
 pub fn give_back() {
     // SAFETY: touches only memory that is free.

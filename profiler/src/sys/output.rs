@@ -1,8 +1,9 @@
 //! Files that appear whole or not at all.
 //!
-//! An output is opened before anything is attached, under a name of its own beside the final one; it takes the
-//! final name only when all its bytes are on the disk. Until then an older file of that name stays as it is, and
-//! nothing remains if we stop. As we often run as root, no symbolic link is followed where others may place one.
+//! Whether an output can be written is tried before anything is attached. It is written under a name of its own
+//! beside the final one, which it takes only when all its bytes are on the disk: until then an older file of that
+//! name stays as it is, and between the two nothing is there that a `kill -9` could leave behind. As we often run as
+//! root, no symbolic link is followed where others may place one.
 
 use std::{
     env,
@@ -16,24 +17,23 @@ use tempfile::NamedTempFile;
 
 use crate::{failure::Failure, sys::links};
 
-/// A file that is open for writing and not yet visible.
+/// A file that can be written, and is not there yet.
 #[derive(Debug)]
 pub struct OutputFile {
     /// The name as the user gave it.
     path: PathBuf,
     /// Where it leads.
     target: PathBuf,
-    temporary: NamedTempFile,
 }
 
 impl OutputFile {
-    /// Opens a file that will be called `path`. It gets the mode that the umask leaves of 0666 and, under
-    /// `sudo`, belongs to whoever called `sudo`.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
+    /// Tries whether a file can be written that will be called `path`. It will get the mode that the umask leaves of
+    /// 0666 and, under `sudo`, belong to whoever called `sudo`.
+    pub fn prepare(path: &Path) -> Result<Self, Failure> {
         let refused = |error: io::Error| Failure::Output { path: path.to_owned(), why: clause(&error) };
         let target = links::resolve(path).map_err(refused)?;
-        let temporary = open_beside(&target).map_err(refused)?;
-        Ok(Self { path: path.to_owned(), target, temporary })
+        open_beside(&target).and_then(NamedTempFile::close).map_err(refused)?;
+        Ok(Self { path: path.to_owned(), target })
     }
 
     /// The name as the user gave it.
@@ -42,12 +42,16 @@ impl OutputFile {
         &self.path
     }
 
-    /// Gives the file its contents and then its name, in place of an older one.
+    /// Makes the file, with these contents, in place of an older one.
     pub fn commit(self, contents: &[u8]) -> Result<(), Failure> {
-        let Self { path, target, mut temporary } = self;
-        let written = temporary.write_all(contents).and_then(|()| temporary.as_file().sync_all());
-        let named = written.and_then(|()| temporary.persist(target).map_err(|error| error.error));
-        named.map(|_| ()).map_err(|error| Failure::Output { path, why: clause(&error) })
+        let Self { path, target } = self;
+        let write = || {
+            let mut temporary = open_beside(&target)?;
+            temporary.write_all(contents)?;
+            temporary.as_file().sync_all()?;
+            temporary.persist(&target).map_err(|error| error.error)
+        };
+        write().map(|_| ()).map_err(|error| Failure::Output { path, why: clause(&error) })
     }
 }
 
@@ -111,28 +115,26 @@ mod tests {
     }
 
     fn refusal(path: &Path) -> String {
-        OutputFile::create(path).unwrap_err().to_string()
+        OutputFile::prepare(path).unwrap_err().to_string()
     }
 
     #[test]
     fn a_file_appears_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.svg");
-        let file = OutputFile::create(&path).unwrap();
+        let file = OutputFile::prepare(&path).unwrap();
         assert!(!path.exists());
         file.commit(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        OutputFile::create(&path).unwrap().commit(b"newer").unwrap();
+        OutputFile::prepare(&path).unwrap().commit(b"newer").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"newer");
         assert_eq!(names(folder.path()), ["out.svg"]);
     }
 
     #[test]
-    fn nothing_remains_of_what_is_dropped() {
+    fn nothing_is_there_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
-        let file = OutputFile::create(&folder.path().join("out.svg")).unwrap();
-        assert_eq!(names(folder.path()).len(), 1);
-        drop(file);
+        let _file = OutputFile::prepare(&folder.path().join("out.svg")).unwrap();
         assert!(names(folder.path()).is_empty());
     }
 
@@ -143,7 +145,7 @@ mod tests {
         let umask = u32::from_str_radix(umask.trim(), 8).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.svg");
-        OutputFile::create(&path).unwrap().commit(b"").unwrap();
+        OutputFile::prepare(&path).unwrap().commit(b"").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666 & !umask);
     }
 
@@ -198,8 +200,8 @@ mod tests {
             return;
         };
         let path = disk.0.path().join("out.svg");
-        OutputFile::create(&path).unwrap().commit(b"old").unwrap();
-        let file = OutputFile::create(&path).unwrap();
+        OutputFile::prepare(&path).unwrap().commit(b"old").unwrap();
+        let file = OutputFile::prepare(&path).unwrap();
         let failure = file.commit(&vec![b'x'; 1 << 20]).unwrap_err();
         assert!(failure.to_string().ends_with(": no space left on device"), "{failure}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
