@@ -71,6 +71,13 @@ impl PyTarget {
     pub const fn is_none(&self) -> bool {
         self.text_end == 0
     }
+
+    /// True for an address in the interpreter's code.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_interpreter(&self, address: u64) -> bool {
+        address >= self.text_start && address < self.text_end
+    }
 }
 
 /// One Python frame, raw.

@@ -19,6 +19,25 @@ pub fn stack(ctx: &PerfEventContext, column: &mut Column, flags: u64) -> u32 {
     if bytes < 0 { 0 } else { (bytes as u32) / 8 }
 }
 
+/// Where a tick hit.
+#[inline(always)]
+pub fn instruction(ctx: &PerfEventContext) -> u64 {
+    // SAFETY: the kernel gives a perf event's program its registers.
+    unsafe {
+        #[cfg(bpf_target_arch = "x86_64")]
+        let address = (*ctx.ctx).regs.rip;
+        #[cfg(bpf_target_arch = "aarch64")]
+        let address = (*ctx.ctx).regs.pc;
+        address
+    }
+}
+
+/// True for an address in the kernel's half.
+#[inline(always)]
+pub fn is_kernel(address: u64) -> bool {
+    address >> 63 != 0
+}
+
 /// Cuts a Python thread's user stack at the interpreter, whose frames the Python column tells; true if it met it.
 ///
 /// Without frame pointers in the interpreter the chain below the leaf is noise, so only the leaf stays then.
@@ -28,7 +47,7 @@ pub fn cut(column: &Column, len: &mut u32, python: &PyTarget) -> bool {
         if index as u32 >= *len {
             break;
         }
-        if address >= python.text_start && address < python.text_end {
+        if python.is_interpreter(address) {
             *len = index as u32;
             return true;
         }

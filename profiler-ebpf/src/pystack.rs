@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, WINDOW_WORDS, Window},
+    python::{ABSENT, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Window},
 };
 
 use crate::{sample::Scratch, task::Task};
@@ -14,6 +14,8 @@ use crate::{sample::Scratch, task::Task};
 /// Bytes of the frame stack that are read at once: a read costs by the call, not by the byte up to here.
 const BLOCK_BYTES: usize = 4096;
 const BLOCK_WORDS: usize = BLOCK_BYTES / 8;
+/// Words of one packed frame.
+const FRAME_WORDS: usize = PACKED_FRAME_BYTES as usize / 8;
 
 /// A copy of a part of the thread's frame stack, on which CPython 3.11+ packs its frames, callers below callees.
 #[repr(C)]
@@ -26,8 +28,8 @@ pub struct Block {
     start: u64,
     /// … and ends here.
     end: u64,
-    /// A window that begins near the end reads past it, within this room.
-    words: [u64; BLOCK_WORDS + WINDOW_WORDS],
+    /// The verifier does not know that no frame begins near the end; there is room for one that would.
+    words: [u64; BLOCK_WORDS + FRAME_WORDS],
 }
 
 /// The current task's memory. A page that is not present fails: a program may not wait for it.
@@ -56,13 +58,14 @@ impl CurrentMemory<'_> {
 impl ReadMemory for CurrentMemory<'_> {
     #[inline(always)]
     fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool {
-        let copied = |block: &Block| address >= block.start && address + u64::from(PACKED_FRAME_BYTES) <= block.end;
+        let copied =
+            |block: &Block| address >= block.start && address + u64::from(PACKED_FRAME_BYTES) <= block.end;
         if !copied(self.block) && !self.fetch(address) {
             self.block.end = 0;
             return read_user((&raw mut *window).cast(), bytes.min(size_of::<Window>() as u32), address);
         }
         let first = (address - self.block.start) as usize / 8;
-        for (index, word) in window.iter_mut().enumerate() {
+        for (index, word) in window.iter_mut().enumerate().take(FRAME_WORDS) {
             // The mask is for the verifier: `first` is below BLOCK_WORDS.
             *word = self.block.words[(first & (BLOCK_WORDS - 1)) + index];
         }

@@ -75,11 +75,18 @@ fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> 
     } else if walk.end == End::Unreadable as u32 {
         count(Counter::FrameRead);
     }
-    stack.kernel_len = native::stack(ctx, &mut stack.kernel, 0);
-    stack.user_len = native::stack(ctx, &mut stack.user, u64::from(BPF_F_USER_STACK));
-    stack.user_cut = 0;
-    if has_python {
-        stack.user_cut = u32::from(native::cut(&stack.user, &mut stack.user_len, &process.python));
+    // A stack that is known to be empty is not asked for: that would cost as much as the walk.
+    let address = native::instruction(ctx);
+    let in_kernel = native::is_kernel(address);
+    stack.kernel_len = if in_kernel { native::stack(ctx, &mut stack.kernel, 0) } else { 0 };
+    if has_python && process.python.is_interpreter(address) {
+        (stack.user_len, stack.user_cut) = (0, 1);
+    } else {
+        stack.user_len = native::stack(ctx, &mut stack.user, u64::from(BPF_F_USER_STACK));
+        stack.user_cut = 0;
+        if has_python {
+            stack.user_cut = u32::from(native::cut(&stack.user, &mut stack.user_len, &process.python));
+        }
     }
     let hash = fold(walk.hash, u64::from(walk.end));
     let hash = native::hash(hash, &stack.user, stack.user_len);
