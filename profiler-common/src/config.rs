@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::python::PyTarget;
+use crate::{python::PyTarget, wait::Histogram};
 
 /// Byte offsets inside the kernel's structs, from `/sys/kernel/btf/vmlinux`.
 ///
@@ -51,6 +51,34 @@ pub struct KernelOffsets {
     pub rq_clock_task: u32,
     /// `task_struct.thread.fsbase` (`x86_64`) or `thread.uw.tp_value` (aarch64): the thread pointer.
     pub task_thread_pointer: u32,
+    /// `task_struct.files`, a pointer.
+    pub task_files: u32,
+    /// `files_struct.fdt`, a pointer.
+    pub files_fdt: u32,
+    /// `fdtable.max_fds`, u32.
+    pub fdt_max_fds: u32,
+    /// `fdtable.fd`, a pointer to an array of pointers.
+    pub fdt_fd: u32,
+    /// `file.f_inode`, a pointer.
+    pub file_inode: u32,
+    /// `inode.i_mode`, u16.
+    pub inode_mode: u32,
+    /// `pt_regs.orig_ax` (`x86_64`) or `syscallno` (aarch64): the system call, −1 for none.
+    pub regs_call: u32,
+    /// The system call's first argument in `pt_regs`.
+    pub regs_first: u32,
+    /// Its second.
+    pub regs_second: u32,
+    /// The instruction pointer in `pt_regs`.
+    pub regs_ip: u32,
+    /// This CPU's preemption count less its run queue, both per-CPU variables; 0 if not known.
+    pub preempt_count_from_rq: i32,
+}
+
+impl Default for StackCount {
+    fn default() -> Self {
+        Self::zeroed()
+    }
 }
 
 /// One followed process: the value of the `PROCESSES` map, keyed by tgid.
@@ -62,17 +90,52 @@ pub struct KernelOffsets {
 pub struct Process {
     /// How to walk its Python stacks; [`PyTarget::is_none`] for what is not (yet) a known Python.
     pub python: PyTarget,
+    /// Its fleet, by a number of the loader's.
+    pub fleet: u32,
+    /// 1 for a master.
+    pub is_master: u32,
 }
 
-/// Key of the `STACKS` map: one distinct stack of one thread. The value is how often it was sampled.
+/// What is interned at a switch: the value of the rodata global `BLOCKED_STACKS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum BlockedStacks {
+    /// Nothing: where the kernel has no `bpf_loop`.
+    None = 0,
+    /// Python frames: what it takes to tell waiting for work from other waits.
+    Python = 1,
+    /// Native and kernel frames too.
+    All = 2,
+}
+
+/// Key of the `STACKS` map: one distinct stack of one thread, sampled on a CPU or blocked.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct StackKey {
-    /// Hash of all three columns of the stack; 64 well mixed bits, so two stacks of one thread meet
+    /// Hash of all columns of the stack; 64 well mixed bits, so two stacks of one thread meet
     /// with a probability of about n²/2⁶⁵.
     pub hash: u64,
     /// The thread's tgid.
     pub tgid: u32,
     /// The thread's tid.
     pub tid: u32,
+    /// [`ON_CPU`], or the [`crate::wait::Reason`] for which it is blocked.
+    pub reason: u32,
+    /// The system call in which it is blocked, or [`crate::wait::NO_CALL`].
+    pub call: u32,
+}
+
+/// In place of a reason: sampled on a CPU.
+pub const ON_CPU: u32 = u32::MAX;
+
+/// Value of the `STACKS` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct StackCount {
+    /// Times sampled, or waits that are over.
+    pub count: u64,
+    /// How long those waits took, ns; 0 on a CPU.
+    pub ns: u64,
+    /// Their lengths.
+    pub lengths: Histogram,
 }

@@ -26,22 +26,26 @@ pub enum Counter {
     NotWalkable = 9,
     /// The notice of a process's fork or exec was lost: the ring buffer was full.
     LifecycleLost = 10,
+    /// A thread's waits are not known: the kernel had no memory to keep them.
+    NotEnlisted = 11,
+    /// A thread's waits changed each time that a snapshot read them: its last wait may be missing there.
+    WaitsTorn = 12,
     /// A code object could not be read in time.
-    CodeUnreadable = 11,
+    CodeUnreadable = 13,
     /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
-    Unmapped = 12,
+    Unmapped = 14,
     /// Samples of a stack whose description never came.
-    Undescribed = 13,
+    Undescribed = 15,
     /// A ring record of an unknown kind or a wrong length.
-    Undecodable = 14,
+    Undecodable = 16,
 }
 
 impl Counter {
     /// Counters that the kernel side keeps: the size of its array.
-    pub const KERNEL: u32 = 11;
+    pub const KERNEL: u32 = 13;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -53,6 +57,8 @@ impl Counter {
         Self::NoThreadState,
         Self::NotWalkable,
         Self::LifecycleLost,
+        Self::NotEnlisted,
+        Self::WaitsTorn,
         Self::CodeUnreadable,
         Self::Unmapped,
         Self::Undescribed,
@@ -74,6 +80,8 @@ impl Counter {
             Self::NoThreadState => "no_thread_state",
             Self::NotWalkable => "not_walkable",
             Self::LifecycleLost => "lifecycle_lost",
+            Self::NotEnlisted => "not_enlisted",
+            Self::WaitsTorn => "waits_torn",
             Self::CodeUnreadable => "code_unreadable",
             Self::Unmapped => "unmapped",
             Self::Undescribed => "undescribed",
@@ -85,20 +93,22 @@ impl Counter {
     #[must_use]
     pub const fn says(self) -> &'static str {
         match self {
-            Self::RingFull => "samples dropped (ring buffer full)",
-            Self::StacksFull => "samples dropped (stack table full)",
+            Self::RingFull => "stacks dropped (ring buffer full)",
+            Self::StacksFull => "stacks dropped (stack table full)",
             Self::ProcessesFull => "processes not followed (process table full)",
             Self::ExitLost => "exited threads without their last numbers (ring buffer full)",
-            Self::ThreadSlotRead => "samples without Python frames (thread slot not readable)",
-            Self::ThreadStateRead => "samples without Python frames (thread state not readable)",
-            Self::FrameRead => "samples cut short (frame not readable)",
-            Self::FramesTruncated => "samples cut short (deeper than the frame limit)",
-            Self::NoThreadState => "samples of threads that run no Python",
-            Self::NotWalkable => "samples without Python frames (no known Python in their process)",
+            Self::ThreadSlotRead => "stacks without Python frames (thread slot not readable)",
+            Self::ThreadStateRead => "stacks without Python frames (thread state not readable)",
+            Self::FrameRead => "stacks cut short (frame not readable)",
+            Self::FramesTruncated => "stacks cut short (deeper than the frame limit)",
+            Self::NoThreadState => "stacks of threads that run no Python",
+            Self::NotWalkable => "stacks without Python frames (no known Python in their process)",
             Self::LifecycleLost => "forks or execs noticed late (ring buffer full)",
+            Self::NotEnlisted => "threads without their waits (no memory in the kernel)",
+            Self::WaitsTorn => "threads whose last wait is not told (it changed while it was read)",
             Self::CodeUnreadable => "code objects not readable in time",
             Self::Unmapped => "native stacks cut where an address is no code (no frame pointers)",
-            Self::Undescribed => "samples whose stack was never described",
+            Self::Undescribed => "samples or waits whose stack was never described",
             Self::Undecodable => "ring records not understood",
         }
     }

@@ -3,8 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
+    config::StackKey,
     python::{MAX_PY_FRAMES, PyFrame},
     sched::TaskWords,
+    wait::Waits,
 };
 
 /// Most addresses kept of a kernel or a native user stack; the leaf part is kept.
@@ -30,14 +32,10 @@ pub enum Kind {
 pub struct Stack {
     /// [`Kind::Stack`].
     pub kind: u32,
-    /// The thread's tgid.
-    pub tgid: u32,
-    /// The thread's tid.
-    pub tid: u32,
     /// How the Python walk ended: [`crate::python::End`].
     pub end: u32,
-    /// As in the key of the `STACKS` map.
-    pub hash: u64,
+    /// Of the `STACKS` map.
+    pub key: StackKey,
     /// Addresses in `kernel`.
     pub kernel_len: u32,
     /// Addresses in `user`.
@@ -81,6 +79,18 @@ pub struct Exit {
     pub is_last: u32,
     /// Its words then; the last are final.
     pub words: TaskWords,
+    /// Its waits then.
+    pub waits: Waits,
+}
+
+/// What a snapshot tells of one thread.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Living {
+    /// Its words.
+    pub words: TaskWords,
+    /// Its waits.
+    pub waits: Waits,
 }
 
 /// A followed process called exec: its `Process` entry has been cleared.
@@ -101,7 +111,7 @@ pub enum Event<'a> {
     /// See [`Fork`].
     Fork(Fork),
     /// See [`Exit`].
-    Exit(Exit),
+    Exit(&'a Exit),
     /// See [`Exec`].
     Exec(Exec),
 }
@@ -123,7 +133,7 @@ impl<'a> Event<'a> {
         } else if kind == Kind::Fork as u32 {
             Some(Self::Fork(read(record)?))
         } else if kind == Kind::Exit as u32 {
-            Some(Self::Exit(read(record)?))
+            Some(Self::Exit(bytemuck::try_from_bytes(record.get(..size_of::<Exit>())?).ok()?))
         } else if kind == Kind::Exec as u32 {
             Some(Self::Exec(read(record)?))
         } else {

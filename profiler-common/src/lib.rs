@@ -5,8 +5,10 @@
 //! error value, never a panic.
 #![no_std]
 
+pub mod call;
 pub mod config;
 pub mod counter;
 pub mod event;
 pub mod python;
 pub mod sched;
+pub mod wait;

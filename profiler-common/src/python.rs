@@ -51,6 +51,10 @@ pub struct PyOffsets {
     pub native_owner: u32,
 }
 
+/// Bytes of `struct _gil_runtime_state`: 32 of its own words, then condition, mutex, condition, mutex of glibc's
+/// (48 and 40 bytes on `x86_64`, 48 and 48 on aarch64). The same from 3.7 to 3.13.
+pub const GIL_BYTES: u64 = 32 + 2 * (48 + 40);
+
 /// How to walk one process; the zeroed value means that it cannot be.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -61,6 +65,8 @@ pub struct PyTarget {
     pub text_start: u64,
     /// … to here. Native frames inside it are the interpreter at work on the Python frames.
     pub text_end: u64,
+    /// The GIL's structure, [`GIL_BYTES`] long; 0 if there is none.
+    pub gil: u64,
     /// Of this version.
     pub offsets: PyOffsets,
 }

@@ -35,6 +35,8 @@ pub struct TaskWords {
     pub utime: u64,
     /// `stime`: ns in whole ticks.
     pub stime: u64,
+    /// The thread pointer: where its Python thread state is found from.
+    pub thread_pointer: u64,
     /// `start_boottime`: with the tid, names a thread for good.
     pub start_boottime: u64,
     /// `__state`: 0 is runnable or running.

@@ -5,13 +5,18 @@
 #![no_std]
 #![no_main]
 
+mod blocked;
+mod call;
 mod maps;
 mod native;
 mod process;
 mod pystack;
 mod sample;
 mod sched;
+mod stack;
 mod task;
+mod thread;
+mod wake;
 
 /// The verifier refuses an infinite loop and the programs never panic: every index is masked.
 #[panic_handler]

@@ -2,25 +2,24 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::BPF_RB_NO_WAKEUP,
     macros::map,
     maps::{HashMap, PerCpuArray, RingBuf},
 };
 use bytemuck::Pod;
 use profiler_common::{
-    config::{Process, StackKey},
+    config::{Process, StackCount, StackKey},
     counter::Counter,
 };
 
-use crate::sample::Scratch;
+use crate::stack::Scratch;
 
 /// tgid → how to follow it. The loader adds; `process` copies it at fork and removes it at the end.
 #[map]
 pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(4096, 0);
 
-/// Distinct stack of a thread → times sampled. `sample` adds; the loader drains.
+/// Distinct stack of a thread → times sampled, or blocked. `stack` adds; the loader reads and empties.
 #[map]
-pub static STACKS: HashMap<StackKey, u64> = HashMap::with_max_entries(65536, 0);
+pub static STACKS: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
 
 /// Records of `event`: new stacks, forks, execs, exits. The programs write; the loader reads.
 #[map]
@@ -30,9 +29,14 @@ pub static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::KERNEL, 0);
 
-/// Room to build a stack in, per CPU. Used by `sample` only, which cannot interrupt itself.
+/// Room to build a stack in, per CPU: a place for each of those that may interrupt the other, but not themselves.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+
+/// The tick's place in `SCRATCH`.
+pub const TICK: u32 = 0;
+/// The switch's.
+pub const SWITCH: u32 = 1;
 
 /// Adds one to a cause.
 #[inline(always)]
@@ -53,21 +57,8 @@ pub fn lose(ctx: &impl EbpfContext, cause: Counter) {
     let _ = ctx;
 }
 
-/// When user space hears of a record.
-#[derive(Clone, Copy)]
-pub enum Wake {
-    /// Now, if it waits.
-    Now,
-    /// At its next look.
-    Later,
-}
-
-/// Sends a record, or says that there was no room.
+/// Sends a record that user space should hear of at once, if it waits; or says that there was no room.
 #[inline(always)]
-pub fn send<T: Pod>(record: &T, wake: Wake, lost: Counter) -> Result<(), Counter> {
-    let flags = match wake {
-        Wake::Now => 0,
-        Wake::Later => u64::from(BPF_RB_NO_WAKEUP),
-    };
-    RING.output::<T>(record, flags).map_err(|_| lost)
+pub fn send<T: Pod>(record: &T, lost: Counter) -> Result<(), Counter> {
+    RING.output::<T>(record, 0).map_err(|_| lost)
 }

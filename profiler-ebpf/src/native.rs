@@ -1,6 +1,8 @@
 //! The native columns: kernel stack, and user stack by frame pointers.
 
-use aya_ebpf::{EbpfContext, helpers::generated::bpf_get_stack, programs::PerfEventContext};
+use core::ffi::c_void;
+
+use aya_ebpf::{helpers::generated::bpf_get_stack, programs::PerfEventContext};
 use profiler_common::{
     event::MAX_NATIVE_FRAMES,
     python::{PyTarget, fold},
@@ -11,10 +13,9 @@ pub type Column = [u64; MAX_NATIVE_FRAMES];
 
 /// `BPF_F_USER_STACK`, or 0 for the kernel's.
 #[inline(always)]
-pub fn stack(ctx: &PerfEventContext, column: &mut Column, flags: u64) -> u32 {
-    // SAFETY: the column is ours and its size is told.
-    let bytes =
-        unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut *column).cast(), size_of::<Column>() as u32, flags) };
+pub fn stack(ctx: *mut c_void, column: &mut Column, flags: u64) -> u32 {
+    // SAFETY: the context is the program's; the column is ours and its size is told.
+    let bytes = unsafe { bpf_get_stack(ctx, (&raw mut *column).cast(), size_of::<Column>() as u32, flags) };
     // An error means that there is no such stack: the tick hit user mode, or a kernel thread.
     if bytes < 0 { 0 } else { (bytes as u32) / 8 }
 }

@@ -3,14 +3,16 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use bytemuck::Zeroable;
 use profiler_common::{
+    config::Process,
     counter::Counter,
     event::{Exec, Fork, Kind},
     python::PyTarget,
 };
 
 use crate::{
-    maps::{PROCESSES, Wake, lose, send},
+    maps::{PROCESSES, lose, send},
     task::Task,
+    thread,
 };
 
 /// Hands the parent's entry to the child, whose memory is a copy: same interpreter, same addresses.
@@ -27,15 +29,20 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn try_fork(parent: Task, child: Task) -> Result<(), Counter> {
     let (parent_tgid, tgid) = (parent.tgid(), child.tgid());
-    if parent_tgid == tgid {
-        return Ok(()); // A thread: followed with its process.
-    }
     // SAFETY: copied at once; the loader replaces whole values.
     let Some(process) = (unsafe { PROCESSES.get(parent_tgid) }) else { return Ok(()) };
-    let process = *process;
-    PROCESSES.insert(tgid, process, 0).map_err(|_| Counter::ProcessesFull)?;
+    let is_process = parent_tgid != tgid;
+    let process = Process { is_master: if is_process { 0 } else { process.is_master }, ..*process };
+    if is_process {
+        PROCESSES.insert(tgid, process, 0).map_err(|_| Counter::ProcessesFull)?;
+    }
+    // It has not run yet, so it has not gone to sleep either.
+    thread::enlist(child, &process).ok_or(Counter::NotEnlisted)?.is_met = 1;
+    if !is_process {
+        return Ok(()); // A thread: announced with its process.
+    }
     let fork = Fork { kind: Kind::Fork as u32, tgid, parent_tgid, reserved: 0 };
-    send(&fork, Wake::Now, Counter::LifecycleLost)
+    send(&fork, Counter::LifecycleLost)
 }
 
 /// Forgets the interpreter of a process that runs another program now.
@@ -55,7 +62,7 @@ fn try_exec(task: Task) -> Result<(), Counter> {
     let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return Ok(()) };
     // SAFETY: the verifier checked the pointer; only this process, which is here, is walked by it.
     unsafe { (*process).python = PyTarget::zeroed() };
-    send(&Exec { kind: Kind::Exec as u32, tgid }, Wake::Now, Counter::LifecycleLost)
+    send(&Exec { kind: Kind::Exec as u32, tgid }, Counter::LifecycleLost)
 }
 
 /// Stops following when the last trace of a process is freed, after which its number may be used again.

@@ -9,7 +9,7 @@ use profiler_common::{
     python::{ABSENT, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Window},
 };
 
-use crate::{sample::Scratch, task::Task};
+use crate::{stack::Scratch, task::Task};
 
 /// Bytes of the frame stack that are read at once: a read costs by the call, not by the byte up to here.
 const BLOCK_BYTES: usize = 4096;

@@ -1,29 +1,43 @@
-//! The scheduler's side: the books of every followed thread at the window's edges, and those of the ones that
-//! are gone by then at their last switch.
+//! The scheduler's side: switches, the books of every followed thread at the window's edges, and those of the ones
+//! that are gone by then at their last switch.
 //!
-//! The kernel counts on-CPU time, waits and switches per thread itself, so nothing is counted here a second time
-//! and a switch costs a followed thread no more than any other.
+//! The kernel counts on-CPU time, run-queue waits and switches per thread itself; what it does not count, what a thread
+//! is blocked for, `blocked` adds up.
 
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    EbpfContext, helpers::generated::bpf_seq_write, macros::btf_tracepoint, programs::BtfTracePointContext,
+    EbpfContext,
+    bindings::BPF_RB_NO_WAKEUP,
+    helpers::generated::bpf_seq_write,
+    macros::{btf_tracepoint, map},
+    maps::PerCpuArray,
+    programs::BtfTracePointContext,
 };
-use bytemuck::Zeroable;
 use profiler_common::{
     counter::Counter,
-    event::{Exit, Kind},
-    sched::{TASK_DEAD, TaskWords},
+    event::{Exit, Kind, Living},
+    sched::TASK_DEAD,
 };
 
 use crate::{
-    maps::{PROCESSES, Wake, lose, send},
+    blocked,
+    maps::{PROCESSES, RING, lose},
     task::Task,
+    thread,
 };
+
+/// Room for what a snapshot tells of one thread, which is more than a program's stack holds.
+#[map]
+static LIVING: PerCpuArray<Living> = PerCpuArray::with_max_entries(1, 0);
 
 /// The thread that takes snapshots: its own words tell user space how the scheduler's clock runs.
 #[unsafe(no_mangle)]
 static SNAPSHOT_TID: u32 = 0;
+
+/// 1 if it is looked at what threads wait for; set by the loader.
+#[unsafe(no_mangle)]
+static WAITS: u32 = 0;
 
 /// Tells that a followed thread begins to exit.
 ///
@@ -36,14 +50,24 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// At a followed thread's last switch-out its words are final: sends them.
+/// Opens and closes the waits of followed threads; at a thread's last switch-out its words are final: sends them.
 ///
-/// Kernel: ≥ 5.14 (`__state`).
+/// Kernel: ≥ 5.15 (`bpf_task_pt_regs`); ≥ 5.17 (`bpf_loop`) with stacks.
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
-    let prev = Task(ctx.arg(1));
-    if prev.state() & TASK_DEAD != 0
-        && let Err(cause) = try_exit(prev, 1)
+    let (prev, next) = (Task(ctx.arg(1)), Task(ctx.arg(2)));
+    // SAFETY: a static.
+    let waits = unsafe { core::ptr::read_volatile(&raw const WAITS) } != 0;
+    let is_last = prev.state() & TASK_DEAD != 0;
+    if (is_last || waits) && thread::may_be_followed(prev.tgid()) {
+        let result = if is_last { try_exit(prev, 1) } else { blocked::leave(&ctx, prev) };
+        if let Err(cause) = result {
+            lose(&ctx, cause);
+        }
+    }
+    if waits
+        && thread::may_be_followed(next.tgid())
+        && let Err(cause) = blocked::enter(next)
     {
         lose(&ctx, cause);
     }
@@ -56,14 +80,20 @@ fn try_exit(task: Task, is_last: u32) -> Result<(), Counter> {
     if unsafe { PROCESSES.get(task.tgid()) }.is_none() {
         return Ok(());
     }
-    let mut exit = Exit { kind: Kind::Exit as u32, is_last, words: TaskWords::zeroed() };
+    let mut record = RING.reserve::<Exit>(0).ok_or(Counter::ExitLost)?;
+    // SAFETY: all of the record's fields are set before it is submitted.
+    let exit = unsafe { &mut *record.as_mut_ptr() };
+    (exit.kind, exit.is_last) = (Kind::Exit as u32, is_last);
     task.words(&mut exit.words);
-    send(&exit, Wake::Later, Counter::ExitLost)
+    thread::copy(thread::waits(task).as_deref(), &mut exit.waits);
+    record.submit(u64::from(BPF_RB_NO_WAKEUP));
+    Ok(())
 }
 
-/// Writes the words of every followed thread, one after the other, for the loader to read.
+/// Writes the words of every followed thread, one after the other, for the loader to read. A thread that is met for
+/// the first time is followed from now on.
 ///
-/// Kernel: ≥ 5.8 (task iterators).
+/// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
@@ -74,19 +104,26 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
     if task.0.is_null() {
         return 0;
     }
-    // SAFETY: a static, and a value that is not read.
-    let wanted = unsafe {
-        task.tid() == core::ptr::read_volatile(&raw const SNAPSHOT_TID)
-            || PROCESSES.get(task.tgid()).is_some()
+    // SAFETY: a static; read at once.
+    let (process, is_own) = unsafe {
+        (PROCESSES.get(task.tgid()), task.tid() == core::ptr::read_volatile(&raw const SNAPSHOT_TID))
     };
-    if !wanted {
+    if process.is_none() && !is_own {
         return 0;
     }
-    let mut words = TaskWords::zeroed();
-    task.words(&mut words);
-    // SAFETY: `meta->seq` is its first word; `words` lives on this stack. When the buffer is full the kernel
-    // drops what was written for this task and calls again, so the result needs no look.
-    unsafe { bpf_seq_write((*meta).cast(), (&raw mut words).cast(), size_of::<TaskWords>() as u32) };
+    let Some(living) = LIVING.get_ptr_mut(0) else { return 0 };
+    // SAFETY: this CPU's own slot; an iterator is read by one thread.
+    let living = unsafe { &mut *living };
+    match process {
+        Some(process) => blocked::read(task, process, living),
+        None => {
+            task.words(&mut living.words);
+            thread::copy(None, &mut living.waits);
+        }
+    }
+    // SAFETY: `meta->seq` is its first word. When the buffer is full the kernel drops what was written for this task
+    // and calls again, so the result needs no look.
+    unsafe { bpf_seq_write((*meta).cast(), (&raw mut *living).cast(), size_of::<Living>() as u32) };
     0
 }
 

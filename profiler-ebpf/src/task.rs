@@ -6,7 +6,7 @@ use profiler_common::{config::KernelOffsets, sched::TaskWords};
 
 /// Filled in by the loader before the programs are loaded; frozen after.
 #[unsafe(no_mangle)]
-static KERNEL: KernelOffsets = KernelOffsets {
+pub static KERNEL: KernelOffsets = KernelOffsets {
     task_pid: 0,
     task_tgid: 0,
     task_comm: 0,
@@ -27,6 +27,17 @@ static KERNEL: KernelOffsets = KernelOffsets {
     rq_clock: 0,
     rq_clock_task: 0,
     task_thread_pointer: 0,
+    task_files: 0,
+    files_fdt: 0,
+    fdt_max_fds: 0,
+    fdt_fd: 0,
+    file_inode: 0,
+    inode_mode: 0,
+    regs_call: 0,
+    regs_first: 0,
+    regs_second: 0,
+    regs_ip: 0,
+    preempt_count_from_rq: 0,
 };
 
 /// One offset, read where the compiler cannot fold the zero it sees above.
@@ -37,7 +48,10 @@ macro_rules! offset {
     };
 }
 
-/// A `task_struct` that the verifier knows as such: a tracepoint's argument or the current task.
+pub(crate) use offset;
+
+/// A `task_struct` that the verifier knows as such: a tracepoint's argument or the current task; and whatever typed
+/// memory is reached from it.
 #[derive(Clone, Copy)]
 pub struct Task(pub *const c_void);
 
@@ -57,6 +71,48 @@ impl Task {
     /// The thread pointer as of the last switch; glibc and musl set it once per thread.
     pub fn thread_pointer(self) -> u64 {
         self.read(offset!(task_thread_pointer))
+    }
+
+    /// True if it waits for something other than a CPU.
+    pub fn is_asleep(self) -> bool {
+        self.state() != 0 && self.read::<u32>(offset!(task_on_cpu)) == 0
+    }
+
+    /// How often it went to sleep, this time included.
+    pub fn voluntary(self) -> u64 {
+        self.read(offset!(task_nvcsw))
+    }
+
+    /// What it ran in all, up to `left_at`.
+    pub fn on_cpu(self) -> u64 {
+        self.read(offset!(se_sum_exec_runtime))
+    }
+
+    /// What it waited for a CPU in all, not counting a wait under way.
+    pub fn run_delay(self) -> u64 {
+        self.read(offset!(task_run_delay))
+    }
+
+    /// Since when it waits for a CPU, run-queue clock; 0 if it does not.
+    pub fn last_queued(self) -> u64 {
+        self.read(offset!(task_last_queued))
+    }
+
+    /// Its run queue.
+    pub fn queue(self) -> Self {
+        Self(Self(self.read(offset!(se_cfs_rq))).read(offset!(cfs_rq_rq)))
+    }
+
+    /// Its run queue's clock, which a switch has just set.
+    pub fn queue_clock(self) -> u64 {
+        self.queue().read(offset!(rq_clock))
+    }
+
+    /// When it left the CPU, run-queue clock: to where its on-CPU time goes.
+    pub fn left_at(self) -> u64 {
+        let queue = self.queue();
+        let behind = queue.read::<u64>(offset!(rq_clock)) - queue.read::<u64>(offset!(rq_clock_task));
+        self.read::<u64>(offset!(se_exec_start)) + behind
     }
 
     /// Its books. A running thread's are brought up to date by ticks and switches on its own CPU meanwhile;
@@ -82,14 +138,14 @@ impl Task {
         words.migrations = self.read(offset!(se_nr_migrations));
         words.utime = self.read(offset!(task_utime));
         words.stime = self.read(offset!(task_stime));
+        words.thread_pointer = self.thread_pointer();
         words.start_boottime = self.read(offset!(task_start_boottime));
         words.state = self.state();
         words.on_cpu = self.read(offset!(task_on_cpu));
         words.tid = self.tid();
         words.tgid = self.tgid();
         words.comm = self.read(offset!(task_comm));
-        let cfs_rq = Self(self.read(offset!(se_cfs_rq)));
-        let rq = Self(cfs_rq.read(offset!(cfs_rq_rq)));
+        let rq = self.queue();
         words.rq_clock = rq.read(offset!(rq_clock));
         words.rq_clock_task = rq.read(offset!(rq_clock_task));
         // SAFETY: no arguments.
@@ -97,8 +153,9 @@ impl Task {
         words.exec_start = self.read(offset!(se_exec_start));
     }
 
+    /// A field.
     #[inline(always)]
-    fn read<T>(self, offset: u32) -> T {
+    pub fn read<T>(self, offset: u32) -> T {
         // SAFETY: a load from a typed kernel pointer; the kernel gives zeros should it fault.
         unsafe { ptr::read_volatile(self.0.byte_add(offset as usize).cast()) }
     }

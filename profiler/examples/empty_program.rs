@@ -5,13 +5,16 @@ use std::io;
 
 use anyhow::{Context as _, Result};
 use profiler::{
-    bpf::{Kernel, Sizes},
+    bpf::{Kernel, Plan, Sizes},
     cmd::runtime::block_on,
 };
+use profiler_common::config::BlockedStacks;
 
 fn main() -> Result<()> {
     block_on(async {
-        let mut kernel = Kernel::open(Sizes { processes: 1, stacks: 1, ring_bytes: 4096 })?;
+        let sizes = Sizes { processes: 1, stacks: 1, ring_bytes: 4096 };
+        let plan = Plan { sizes, waits: false, blocked: BlockedStacks::None, min_block_ns: 0 };
+        let mut kernel = Kernel::open(plan)?;
         kernel.attach_empty()?;
         println!("{}", std::process::id());
         io::copy(&mut io::stdin(), &mut io::sink()).context("failed to read standard input")?;

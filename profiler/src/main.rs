@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Verb::Ps(args) => cmd::ps::run(&args),
         Verb::Stat(args) => cmd::stat::run(&args),
         Verb::Record(args) => cmd::record::run(&args),
+        Verb::Dump(args) => cmd::dump::run(&args),
         Verb::Report(args) => cmd::report::run(&args),
         Verb::Doctor(args) => cmd::doctor::run(&args),
     };

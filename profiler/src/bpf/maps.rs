@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use aya::maps::{HashMap, Map, MapError, PerCpuArray};
 use profiler_common::{
-    config::{Process, StackKey},
+    config::{Process, StackCount, StackKey},
     counter::Counter,
 };
 
@@ -12,6 +12,7 @@ use crate::bpf::Kernel;
 /// aya reads and writes plain arrays; the wire types are cast to and from these.
 type RawProcess = [u8; size_of::<Process>()];
 type RawStackKey = [u8; size_of::<StackKey>()];
+type RawStackCount = [u8; size_of::<StackCount>()];
 
 impl Kernel {
     /// Follows a process, or changes how.
@@ -31,15 +32,23 @@ impl Kernel {
         }
     }
 
-    /// Takes the counts of all stacks out of their table.
-    pub fn drain_stacks(&mut self) -> Result<Vec<(StackKey, u64)>> {
-        let mut stacks = HashMap::<_, RawStackKey, u64>::try_from(self.map_mut("STACKS")?)?;
-        let keys = stacks.keys().collect::<Result<Vec<_>, _>>().context("failed to list the stacks")?;
-        let mut counts = Vec::with_capacity(keys.len());
-        for key in keys {
-            let count = stacks.get(&key, 0).context("failed to read a stack's count")?;
-            stacks.remove(&key).context("failed to remove a stack")?;
-            counts.push((bytemuck::cast::<RawStackKey, StackKey>(key), count));
+    /// The counts of all stacks since the table was last emptied.
+    pub fn read_stacks(&mut self) -> Result<Vec<(StackKey, StackCount)>> {
+        let stacks = HashMap::<_, RawStackKey, RawStackCount>::try_from(self.map_mut("STACKS")?)?;
+        let mut counts = Vec::new();
+        for entry in &stacks {
+            let (key, count) = entry.context("failed to read the stacks")?;
+            counts.push((bytemuck::cast(key), bytemuck::cast(count)));
+        }
+        Ok(counts)
+    }
+
+    /// Empties the table of stacks; what it held.
+    pub fn drain_stacks(&mut self) -> Result<Vec<(StackKey, StackCount)>> {
+        let counts = self.read_stacks()?;
+        let mut stacks = HashMap::<_, RawStackKey, RawStackCount>::try_from(self.map_mut("STACKS")?)?;
+        for (key, _) in &counts {
+            stacks.remove(&bytemuck::cast(*key)).context("failed to remove a stack")?;
         }
         Ok(counts)
     }

@@ -3,6 +3,7 @@
 //! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
 //! ends, the kernel takes all of it away.
 
+mod calls;
 #[cfg(feature = "ebpf-log")]
 mod log;
 mod maps;
@@ -10,6 +11,6 @@ mod object;
 mod offsets;
 mod snapshot;
 
-pub use object::{Kernel, SamplingClock, Sizes};
+pub use object::{Kernel, Plan, SamplingClock, Sizes};
 pub use offsets::{can_walk, missing_kernel_features};
 pub use snapshot::Snapshot;

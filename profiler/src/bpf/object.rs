@@ -10,10 +10,14 @@ use aya::{
     },
     util::online_cpus,
 };
+use profiler_common::config::BlockedStacks;
 use tokio::io::unix::AsyncFd;
 
 use crate::{
-    bpf::offsets::{TRACEPOINTS, kernel_offsets},
+    bpf::{
+        calls,
+        offsets::{TRACEPOINTS, WAKERS, kernel_offsets},
+    },
     sys::{btf, clock, memory},
 };
 
@@ -29,6 +33,19 @@ pub struct Sizes {
     pub stacks: u32,
     /// Ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
+}
+
+/// What the programs do, decided before they are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How large the tables are.
+    pub sizes: Sizes,
+    /// True if it is looked at what threads wait for; else only the kernel's own books are read.
+    pub waits: bool,
+    /// What is interned when a thread leaves the CPU.
+    pub blocked: BlockedStacks,
+    /// Waits that are shorter, in ns, have no stack.
+    pub min_block_ns: u64,
 }
 
 /// What ticks.
@@ -63,11 +80,13 @@ pub struct Kernel {
 impl Kernel {
     /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
     /// one that must take snapshots.
-    pub fn open(sizes: Sizes) -> Result<Self> {
+    pub fn open(plan: Plan) -> Result<Self> {
+        let Plan { sizes, waits, blocked, min_block_ns } = plan;
         memory::give_back();
         let mut loader = EbpfLoader::new();
         // It has read all of the kernel's types, and the object has nothing to relocate.
-        loader.btf(None);
+        // It knows no task storage, and need not.
+        loader.btf(None).allow_unsupported_maps();
         memory::give_back();
         let types = btf::Btf::of_kernel().context("failed to read the kernel's BTF")?;
         let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
@@ -75,16 +94,20 @@ impl Kernel {
         drop(types);
         let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
         drop(reduced);
-        let tid = clock::tid();
+        let (tid, system_calls, blocked) = (clock::tid(), calls::table(), blocked as u32);
         let mut ebpf = loader
             .override_global("KERNEL", bytemuck::bytes_of(&offsets), true)
             .override_global("SNAPSHOT_TID", &tid, true)
+            .override_global("SYSTEM_CALLS", &system_calls, true)
+            .override_global("WAITS", &u32::from(waits), true)
+            .override_global("BLOCKED_STACKS", &blocked, true)
+            .override_global("MIN_BLOCK_NS", &min_block_ns, true)
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("STACKS", sizes.stacks)
             .map_max_entries("RING", sizes.ring_bytes)
             .load(OBJECT)
             .context("failed to load the eBPF object")?;
-        for name in TRACEPOINTS {
+        for name in TRACEPOINTS.into_iter().filter(|name| waits || *name != WAKERS) {
             attach_tracepoint(&mut ebpf, name, name, &btf)?;
         }
         let snapshot: &mut Iter = program(&mut ebpf, "snapshot")?;

@@ -4,7 +4,7 @@ use std::{fs::File, io::Read, mem::size_of};
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::Iter;
-use profiler_common::sched::TaskWords;
+use profiler_common::event::Living;
 
 use crate::{
     bpf::{Kernel, object::program},
@@ -27,7 +27,7 @@ pub struct Snapshot {
     /// False if the clocks could not be compared exactly; open slices may then be off by a tick.
     pub exact: bool,
     /// One for each followed thread that lives.
-    pub words: Vec<TaskWords>,
+    pub threads: Vec<Living>,
 }
 
 impl Kernel {
@@ -49,23 +49,23 @@ impl Kernel {
             let after_ns = clock::monotonic_ns();
             let mut bytes = Vec::new();
             tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
-            let records = bytes.chunks_exact(size_of::<TaskWords>());
+            let records = bytes.chunks_exact(size_of::<Living>());
             ensure!(records.remainder().is_empty(), "the snapshot ends inside a record");
-            let mut words: Vec<TaskWords> = records.map(bytemuck::pod_read_unaligned).collect();
-            let own = words
+            let mut threads: Vec<Living> = records.map(bytemuck::pod_read_unaligned).collect();
+            let own = threads
                 .iter()
-                .position(|words| words.tid == own_tid)
+                .position(|thread| thread.words.tid == own_tid)
                 .context("the snapshot lacks its own thread")?;
-            let own = words.swap_remove(own);
+            let own = threads.swap_remove(own).words;
             // Not switched out since: what its books grew by is the time that passed.
             let exact = own.voluntary + own.preempted == switches;
             if exact || attempt == ATTEMPTS {
                 let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
                 let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
                 let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
-                let at_ns = words.iter().map(|words| words.read_ns).max().unwrap_or(after_ns);
+                let at_ns = threads.iter().map(|thread| thread.words.read_ns).max().unwrap_or(after_ns);
                 let unix_ns = unix_ns + (at_ns - after_ns);
-                return Ok(Snapshot { at_ns, unix_ns, clock_offset_ns, exact, words });
+                return Ok(Snapshot { at_ns, unix_ns, clock_offset_ns, exact, threads });
             }
         }
     }

@@ -24,6 +24,8 @@ pub enum Verb {
     Stat(Stat),
     /// Sample Python stacks as well, and write flame graphs and recordings
     Record(Record),
+    /// Show one stack of each thread, running or blocked, as it is now
+    Dump(Dump),
     /// Render a recording again
     Report(Report),
     /// Check what this host, this kernel and these privileges allow
@@ -56,6 +58,7 @@ pub struct Ps {
 
 /// `punchclock stat`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Stat {
     /// Which processes.
     #[command(flatten)]
@@ -66,6 +69,13 @@ pub struct Stat {
     /// Show the numbers of each interval of so many seconds, and then those of the whole window
     #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub interval: Option<f64>,
+    /// Show only what the kernel's own books say, not what threads wait for: then a switch costs next to nothing
+    #[arg(long, conflicts_with = "idle")]
+    pub books: bool,
+    /// Show what processes cost that have nothing to do: CPU time and wake-ups per second, who wakes them, where they
+    /// sleep, and whether that is how their server means it
+    #[arg(long, conflicts_with_all = ["interval", "threads"])]
+    pub idle: bool,
     /// Show each thread
     #[arg(short, long)]
     pub threads: bool,
@@ -86,6 +96,12 @@ pub struct Record {
     /// Samples per second and CPU
     #[arg(short, long, default_value_t = 99, value_name = "HZ", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub rate: u64,
+    /// Keep the stacks of waits that are at least so long: 10us, 2ms, 1s; 0 for all
+    #[arg(long, default_value = "10us", value_name = "TIME", value_parser = parse_ns)]
+    pub min_block: u64,
+    /// Keep so many distinct stacks between two looks, ten a second [default: 8192 for each CPU]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub max_stacks: Option<u32>,
     /// Write here; repeatable. The extension says what: .svg, .folded, .json or .punch
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
@@ -98,6 +114,20 @@ pub struct Record {
     /// Start this command, and record it
     #[arg(last = true, value_name = "CMD", conflicts_with_all = ["fleet", "pid", "all"])]
     pub command: Vec<String>,
+}
+
+/// `punchclock dump`
+#[derive(Debug, Args)]
+pub struct Dump {
+    /// Which processes.
+    #[command(flatten)]
+    pub target: Target,
+    /// Show native frames too
+    #[arg(short, long)]
+    pub native: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `punchclock report`
@@ -122,6 +152,7 @@ pub struct Report {
 
 /// How stacks become pictures.
 #[derive(Clone, Copy, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Shape {
     /// Put this at the root of each stack
     #[arg(long, value_enum, default_value_t)]
@@ -129,10 +160,19 @@ pub struct Shape {
     /// Count this
     #[arg(long, value_enum, default_value_t)]
     pub weight: Weight,
+    /// Show where threads were blocked, with the reason at the leaf, instead of where they ran
+    #[arg(long)]
+    pub off_cpu: bool,
+    /// Show both in one graph
+    #[arg(long, conflicts_with = "off_cpu")]
+    pub wall: bool,
+    /// Show time spent waiting for work too
+    #[arg(short, long)]
+    pub idle: bool,
     /// Show native frames of Python processes too
     #[arg(short, long)]
     pub native: bool,
-    /// Show kernel frames too
+    /// Show kernel frames too; those of a wait are as they were when the thread first waited there
     #[arg(short, long)]
     pub kernel: bool,
 }
@@ -154,10 +194,11 @@ pub enum By {
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Weight {
-    /// Nanoseconds: each worker's exact on-CPU time, divided by its samples.
+    /// Nanoseconds: each worker's exact on-CPU time, divided by its samples; waits as they were measured.
     #[default]
-    Cpu,
-    /// Samples, raw.
+    #[value(alias = "cpu")]
+    Time,
+    /// Samples, raw; waits.
     Samples,
 }
 
@@ -184,4 +225,20 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
         Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
         _ => Err("not a number of seconds between 0 and 86400".to_owned()),
     }
+}
+
+/// A time with its unit, as ns: a minute at most.
+fn parse_ns(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" if number == "0" => Some(1),
+        "ns" => Some(1),
+        "us" | "µs" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(1_000_000_000_u64),
+        _ => None,
+    };
+    let ns = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    ns.filter(|ns| *ns <= 60_000_000_000).ok_or_else(|| "not a time like 10us, 2ms or 1s".to_owned())
 }

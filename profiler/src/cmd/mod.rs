@@ -1,6 +1,7 @@
 //! One file a verb; each `run` reads like a table of contents.
 
 pub mod doctor;
+pub mod dump;
 pub mod outputs;
 pub mod progress;
 pub mod ps;

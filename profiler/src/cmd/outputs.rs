@@ -18,7 +18,7 @@ use crate::{
     recording,
     render::{
         self, flamegraph, folded, json,
-        shape::{By, Shape, Weight},
+        shape::{By, Shape, Time, Weight},
     },
     sys::output::OutputFile,
     units,
@@ -144,10 +144,16 @@ impl From<cli::Shape> for Shape {
             cli::By::Class => By::Class,
         };
         let weight = match words.weight {
-            cli::Weight::Cpu => Weight::Cpu,
+            cli::Weight::Time => Weight::Time,
             cli::Weight::Samples => Weight::Samples,
         };
-        Self { by, weight, native: words.native, kernel: words.kernel }
+        let time = match (words.off_cpu, words.wall) {
+            (true, _) => Time::OffCpu,
+            (false, true) => Time::Wall,
+            (false, false) => Time::OnCpu,
+        };
+        let cli::Shape { idle, native, kernel, .. } = words;
+        Self { by, time, weight, idle, native, kernel }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::Recorder,
+        recorder::{Recorder, plan_of_record},
         session::{Session, after},
     },
     failure::Failure,
@@ -57,10 +57,11 @@ fn open_default(name: &str) -> Result<Outputs> {
 }
 
 async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
-    let about = about()?;
-    let session = Session::open(fleets, Recorder::sizes(args.rate, about.cpus))?;
+    let about = about();
+    let session =
+        Session::open(fleets, plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks))?;
     let mut child = None;
-    let mut recorder = Recorder::start(session, args.rate, |session| {
+    let mut recorder = Recorder::start(session, Some(args.rate), |session| {
         child = start_command(session, &args.command)?;
         Ok(())
     })?;
@@ -104,14 +105,13 @@ fn start_command(session: &mut Session, command: &[String]) -> Result<Option<Chi
     Ok(Some(child))
 }
 
-fn about() -> Result<About> {
+fn about() -> About {
     let kernel_word = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
-    let cpus = std::thread::available_parallelism().context("failed to count the CPUs")?;
-    Ok(About {
+    About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command: std::env::args().collect::<Vec<_>>().join(" "),
         host: kernel_word("hostname").trim().to_owned(),
         kernel: kernel_word("osrelease").trim().to_owned(),
-        cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
-    })
+        cpus: clock::cpus(),
+    }
 }

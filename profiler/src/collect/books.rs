@@ -1,6 +1,10 @@
 //! From the scheduler's raw words to books: closes the slices that are open at the instant of reading.
 
-use profiler_common::sched::TaskWords;
+use profiler_common::{
+    event::Living,
+    sched::TaskWords,
+    wait::{REASONS, Waits},
+};
 
 use crate::model::accounting::Books;
 
@@ -21,6 +25,49 @@ pub fn of_living(words: &TaskWords, clock_offset_ns: u64) -> Books {
     let waiting = if words.last_queued != 0 && !running { now.saturating_sub(words.last_queued) } else { 0 };
     let blocked = words.state != 0 && !running;
     build(words, words.sum_exec_runtime + open, words.run_delay + waiting, blocked)
+}
+
+/// The wait that is under way when a thread that lives is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenWait {
+    /// Its [`profiler_common::wait::Reason`].
+    pub reason: usize,
+    /// How long it has lasted, ns.
+    pub ns: u64,
+    /// True if it is over, though the thread has not run since.
+    pub is_over: bool,
+}
+
+/// The wait under way, if it is one for something other than a CPU.
+#[must_use]
+pub fn open_wait(Living { words, waits }: &Living, clock_offset_ns: u64) -> Option<OpenWait> {
+    let open = waits.open;
+    let reason = open.reason as usize;
+    if open.since == 0 || reason >= REASONS {
+        return None;
+    }
+    let books = of_living(words, clock_offset_ns);
+    let now = words.read_ns.wrapping_sub(clock_offset_ns);
+    // As the kernel side closes a wait: blocked it was for all that the kernel's own books do not claim.
+    let waited = books.run_queue_ns.saturating_sub(open.run_delay);
+    let ran = books.on_cpu_ns.saturating_sub(open.on_cpu);
+    Some(OpenWait { reason, ns: now.saturating_sub(open.since + waited + ran), is_over: !books.blocked })
+}
+
+/// The waits of a thread that lives, the one under way counted up to the instant of reading.
+#[must_use]
+pub fn waits_of_living(living: &Living, clock_offset_ns: u64) -> Waits {
+    let mut waits = living.waits;
+    if let Some(open) = open_wait(living, clock_offset_ns) {
+        waits.blocked[open.reason].ns += open.ns;
+        if open.is_over {
+            waits.blocked[open.reason].count += 1;
+            if let Some(count) = waits.wakers.get_mut(waits.waker as usize) {
+                *count += 1;
+            }
+        }
+    }
+    waits
 }
 
 /// The books of a thread at its last switch-out, where the kernel has just closed its slice.
@@ -75,6 +122,7 @@ mod tests {
         migrations: 1,
         utime: 300,
         stime: 100,
+        thread_pointer: 0,
         start_boottime: 0,
         state: 0,
         on_cpu: 1,
@@ -101,5 +149,26 @@ mod tests {
     fn a_sleeping_thread_stands_still() {
         let books = of_living(&TaskWords { on_cpu: 0, state: 1, ..WORDS }, 100);
         assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (400, 70, true));
+    }
+
+    #[test]
+    fn a_wait_under_way_counts_up_to_now_or_to_its_end() {
+        let mut waits = Waits::default();
+        (waits.open.since, waits.open.run_delay, waits.open.reason, waits.waker) = (600, 50, 3, 2);
+        waits.open.on_cpu = 400;
+        // Read at 950 on the scheduler's clock; 20 of its waits for a CPU came after it had gone to sleep.
+        let asleep = Living { words: TaskWords { on_cpu: 0, state: 1, ..WORDS }, waits };
+        assert_eq!(open_wait(&asleep, 100), Some(OpenWait { reason: 3, ns: 330, is_over: false }));
+        assert_eq!(waits_of_living(&asleep, 100).blocked[3].count, 0);
+        // Woken at 910.
+        let queued = Living { words: TaskWords { on_cpu: 0, last_queued: 910, ..WORDS }, waits };
+        assert_eq!(open_wait(&queued, 100), Some(OpenWait { reason: 3, ns: 290, is_over: true }));
+        let over = waits_of_living(&queued, 100);
+        assert_eq!((over.blocked[3].count, over.wakers[2]), (1, 1));
+        // It runs again, which no program saw: 60 of it so far.
+        let running = Living { words: WORDS, waits };
+        assert_eq!(open_wait(&running, 100), Some(OpenWait { reason: 3, ns: 270, is_over: true }));
+        waits.open.since = 0;
+        assert_eq!(open_wait(&Living { words: WORDS, waits }, 100), None, "it runs");
     }
 }

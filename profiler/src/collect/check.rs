@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs};
 
-use profiler_common::sched::TaskWords;
+use profiler_common::event::Living;
 
 use crate::model::quality::Quality;
 
@@ -43,8 +43,8 @@ pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
 
 /// Every word that was read between two readings of `/proc` must lie between what these say: the largest amounts
 /// by which one does not.
-pub fn compare(quality: &mut Quality, before: &ProcThreads, words: &[TaskWords], after: &ProcThreads) {
-    for words in words {
+pub fn compare(quality: &mut Quality, before: &ProcThreads, threads: &[Living], after: &ProcThreads) {
+    for Living { words, .. } in threads {
         let (Some(before), Some(after)) = (before.get(&words.tid), after.get(&words.tid)) else { continue };
         let outside =
             |low: u64, value: u64, high: u64| low.saturating_sub(value).max(value.saturating_sub(high));

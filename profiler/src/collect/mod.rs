@@ -2,8 +2,12 @@
 
 pub mod books;
 pub mod check;
+pub mod dump;
+pub mod intake;
+pub mod naming;
 pub mod preflight;
 pub mod recorder;
+pub mod rules;
 pub mod session;
 pub mod stacks;
 pub mod stat;

@@ -7,10 +7,11 @@ use std::{
     path::Path,
 };
 
+use profiler_common::config::BlockedStacks;
 use serde::Serialize;
 
 use crate::{
-    bpf::{Kernel, SamplingClock, Sizes, can_walk, missing_kernel_features},
+    bpf::{Kernel, Plan, SamplingClock, Sizes, can_walk, missing_kernel_features},
     failure::Failure,
     fleet::Fleet,
     python::Interpreter,
@@ -95,6 +96,13 @@ pub fn require() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is wanted of stacks, or nothing where the kernel cannot walk them.
+#[must_use]
+pub fn stacks_that_can_be(wanted: BlockedStacks) -> BlockedStacks {
+    let can = Btf::of_kernel().is_ok_and(|btf| can_walk(&btf));
+    if can { wanted } else { BlockedStacks::None }
+}
+
 /// Loads and attaches everything for a moment and looks for an event of our own. Wants a tokio runtime.
 #[must_use]
 pub fn smoke() -> Vec<Check> {
@@ -103,7 +111,8 @@ pub fn smoke() -> Vec<Check> {
         Check::missing(name, format!("{error:#}"), needed_for, "dmesg | tail")
     };
     let sizes = Sizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
-    let mut kernel = match Kernel::open(sizes) {
+    let plan = Plan { sizes, waits: true, blocked: stacks_that_can_be(BlockedStacks::All), min_block_ns: 0 };
+    let mut kernel = match Kernel::open(plan) {
         Ok(kernel) => kernel,
         Err(error) => return vec![failed("eBPF programs", &error)],
     };
@@ -171,7 +180,7 @@ fn btf() -> Check {
             None if !can_walk(&btf) => Check::degraded(
                 "BTF",
                 "the kernel has no `bpf_loop`",
-                "stacks (`record`)",
+                "stacks (`record`, `dump`), and telling waits for work from other waits",
                 "use a kernel ≥ 5.17",
             ),
             None => Check::ok("BTF", "has every tracepoint, function and field that is needed"),

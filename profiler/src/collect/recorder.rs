@@ -1,194 +1,239 @@
-//! A recording: exact numbers, and the stacks that ticks find.
+//! A window at work: exact numbers, the stacks that ticks find, and those on which threads wait.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Result;
-use profiler_common::{config::Process, event::Event};
+use profiler_common::{
+    config::{BlockedStacks, StackKey},
+    event::Event,
+    wait::Reason,
+};
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{SamplingClock, Sizes},
+    bpf::{Plan, SamplingClock, Sizes, Snapshot},
     collect::{
-        session::{Edge, Session, Waited, after},
-        stacks::Stacks,
+        books, dump,
+        intake::Intake,
+        naming, preflight,
+        session::{self, Session, Waited, after},
+        stacks::{self, Counts},
     },
     fleet,
-    model::{accounting::StatDelta, profile::Profile},
-    python::{self, Interpreter},
-    sys::memory,
+    model::{
+        SCHEMA_VERSION,
+        accounting::StatDelta,
+        dump::Dump,
+        profile::Profile,
+        waits::{Blocked, Histogram},
+    },
 };
 
 /// How often new stacks are looked at: a code object must live that long to have a name.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a process that called exec is given to become Python.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Distinct stacks between two drains.
-const STACKS: u32 = 32 * 1024;
+/// Distinct stacks between two looks that a CPU's threads are expected to have at most.
+const STACKS_PER_CPU: u32 = 8 * 1024;
 
-/// Sampling at work.
+/// A window at work.
 pub struct Recorder {
     session: Session,
-    rate_hz: u64,
-    clock: SamplingClock,
-    stacks: Stacks,
-    interpreters: HashMap<u32, Interpreter>,
-    /// Processes that may yet become Python, and until when they are asked.
-    starting: HashMap<u32, Instant>,
-    notes: BTreeSet<String>,
+    intake: Intake,
+    sampling: Option<(u64, SamplingClock)>,
+    /// Room in the kernel's table of stacks.
+    stacks_max: u32,
     start: Edge,
-    /// Stacks described since the kernel's table was last emptied.
-    in_table: u32,
+}
+
+/// One edge of a window, or of a part of it.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    books: session::Edge,
+    stacks: Counts,
+}
+
+/// What the kernel side does for exact numbers alone: it looks at Python stacks only to tell what waits are for.
+///
+/// Without `waits` it looks at nothing but exits, and a switch costs a followed thread what it costs any other.
+#[must_use]
+pub fn plan_of_stat(cpus: u32, waits: bool) -> Plan {
+    let sizes = Sizes { processes: 16_384, stacks: stacks_for(cpus), ring_bytes: 1 << 22 };
+    Plan { sizes, waits, blocked: preflight::stacks_that_can_be(BlockedStacks::Python), min_block_ns: 0 }
+}
+
+/// Kernel memory is taken for all of them at once, some 260 bytes each.
+fn stacks_for(cpus: u32) -> u32 {
+    cpus.saturating_mul(STACKS_PER_CPU).clamp(2 * STACKS_PER_CPU, 32 * STACKS_PER_CPU)
+}
+
+/// What it does for a recording at a rate on so many CPUs: the ring holds what two ticks can bring. Without `stacks` the
+/// number of CPUs says how many distinct ones there is room for.
+#[must_use]
+pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option<u32>) -> Plan {
+    // Up to two ticks late, every sample new, some 40 frames each.
+    let bytes = rate_hz.saturating_mul(u64::from(cpus)) / 5 * 3000;
+    let ring_bytes = u32::try_from(bytes.clamp(1 << 20, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
+    let sizes = Sizes { processes: 4096, stacks: stacks.unwrap_or_else(|| stacks_for(cpus)), ring_bytes };
+    Plan { sizes, waits: true, blocked: preflight::stacks_that_can_be(BlockedStacks::All), min_block_ns }
 }
 
 impl Recorder {
-    /// Table sizes for a rate on so many CPUs: the ring holds what two ticks can bring.
-    #[must_use]
-    pub fn sizes(rate_hz: u64, cpus: u32) -> Sizes {
-        // Up to two ticks late, every sample new, some 40 frames each.
-        let bytes = rate_hz.saturating_mul(u64::from(cpus)) / 5 * 3000;
-        let ring_bytes = u32::try_from(bytes.clamp(1 << 18, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
-        Sizes { processes: 4096, stacks: STACKS, ring_bytes }
-    }
-
-    /// Begins the window. `launch` starts what is to be watched from its first instruction on, if there is such.
+    /// Begins the window, with samples at a rate or without any. `launch` starts what is to be watched from its first
+    /// instruction on, if there is such.
     pub fn start(
         mut session: Session,
-        rate_hz: u64,
+        rate_hz: Option<u64>,
         launch: impl FnOnce(&mut Session) -> Result<()>,
     ) -> Result<Self> {
         let running = session.members();
-        let mut interpreters = HashMap::new();
-        let mut starting = HashMap::new();
-        let mut notes = BTreeSet::new();
-        for &tgid in &running {
-            match Interpreter::of(tgid) {
-                Ok(interpreter) => {
-                    session.kernel.follow(tgid, &Process { python: interpreter.target })?;
-                    interpreters.insert(tgid, interpreter);
-                }
-                Err(unwalkable) => {
-                    notes.insert(note(tgid, &unwalkable.reason));
-                    if unwalkable.transient {
-                        starting.insert(tgid, after(PATIENCE));
-                    }
-                }
-            }
-        }
-        let start = session.snapshot(|_| {})?;
-        let clock = session.kernel.sample(rate_hz)?;
+        let mut intake = Intake::of_running(&mut session)?;
+        let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        intake.take_sleeping(&snapshot.threads);
+        let start = Edge { books, stacks: with_open(Counts::new(), &snapshot) };
+        let sampling = match rate_hz {
+            Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
+            None => None,
+        };
         launch(&mut session)?;
-        starting.extend(
-            session
-                .members()
-                .into_iter()
-                .filter(|tgid| !running.contains(tgid))
-                .map(|tgid| (tgid, after(PATIENCE))),
-        );
-        let stacks = Stacks::default();
-        Ok(Self { session, rate_hz, clock, stacks, interpreters, starting, notes, start, in_table: 0 })
+        intake.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
+        let stacks_max = session.plan.sizes.stacks;
+        Ok(Self { session, intake, sampling, stacks_max, start })
     }
 
-    /// Records until the deadline, the user's word, or the end of all followed processes. `each_tick` says
-    /// whether to go on.
+    /// Where the window began.
+    #[must_use]
+    pub const fn start_edge(&self) -> &Edge {
+        &self.start
+    }
+
+    /// Works until the deadline, the user's word, or the end of all followed processes; only the first leaves
+    /// something to wait for, and is true. `each_tick` says whether to go on.
     pub async fn run(
         &mut self,
         deadline: Option<Instant>,
         mut each_tick: impl FnMut() -> bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         loop {
             let tick = after(TICK);
             let wake = deadline.map_or(tick, |deadline| deadline.min(tick));
             let waited = self.session.wait(Some(wake)).await?;
             self.take_in()?;
-            let is_last =
-                waited == Waited::Stopped || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if is_last || self.session.is_over() || !each_tick() {
-                return Ok(());
+            if waited == Waited::Stopped || self.session.is_over() || !each_tick() {
+                return Ok(false);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(true);
             }
         }
+    }
+
+    /// An edge, now.
+    pub fn edge(&mut self) -> Result<Edge> {
+        let Self { session, intake, .. } = self;
+        let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        let counts = session.kernel.read_stacks()?;
+        // A stack that is new is described before it is counted.
+        session.drain(|event| intake.take(event));
+        let counts = intake.stacks.counts(counts);
+        Ok(Edge { books, stacks: with_open(counts, &snapshot) })
+    }
+
+    /// What happened between two edges, each wait counted for what it was for.
+    pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
+        let Self { session, intake, .. } = self;
+        let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
+        stat.quality.notes.extend(intake.notes());
+        let window = stacks::between(&start.stacks, &end.stacks);
+        intake.stacks.tell_losses(&window, &mut stat.quality);
+        for (key, count) in window {
+            let kernels = Reason::ALL.get(key.reason as usize);
+            let (Some(&from), Some(to)) = (kernels, intake.stacks.reason(&key)) else { continue };
+            if from != to {
+                let histogram = Histogram::between(&[0; _], &count.lengths);
+                settle(&mut stat, &key, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
+            }
+        }
+        Ok(stat)
     }
 
     /// Ends the window.
     pub fn finish(mut self) -> Result<(Profile, StatDelta)> {
-        self.session.kernel.stop_sampling()?;
-        self.take_in()?;
-        let end = self.session.snapshot(|_| {})?;
-        let counts = self.session.kernel.drain_stacks()?;
-        self.stacks.count(counts);
-        fleet::refresh(&mut self.session.fleets);
-        for tgid in self.interpreters.into_keys() {
-            // Before 3.11 the full version shows only after a while.
-            if let Some(version) = python::version(tgid) {
-                fleet::learn_python(&mut self.session.fleets, tgid, &version);
-            }
+        if self.sampling.is_some() {
+            self.session.kernel.stop_sampling()?;
         }
-        let mut stat = self.session.delta(&self.start, &end)?;
-        stat.quality.notes.extend(self.notes);
-        let profile = self.stacks.into_profile(self.rate_hz, self.clock.name(), &mut stat.quality)?;
+        self.take_in()?;
+        let end = self.edge()?;
+        fleet::refresh(&mut self.session.fleets);
+        self.intake.tell_versions(&mut self.session);
+        let start = self.start.clone();
+        let mut stat = self.delta(&start, &end)?;
+        let window = stacks::between(&start.stacks, &end.stacks);
+        let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
+        stat.quality.samples =
+            self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
+        let profile = naming::profile(&self.intake.stacks, &window, rate_hz)?;
         Ok((profile, stat))
     }
 
-    /// Takes in what the kernel side sent, in its order: a child's stacks come after its fork.
-    fn take_in(&mut self) -> Result<()> {
-        let Self { session, stacks, interpreters, starting, in_table, .. } = self;
-        session.drain(|event| match event {
-            Event::Stack(head, frames) => {
-                *in_table += 1;
-                stacks.describe(head, frames, interpreters.get(&head.tgid));
-            }
-            // The child's memory is a copy of its parent's, and so is its entry in the kernel.
-            Event::Fork(fork) => {
-                if let Some(interpreter) = interpreters.get(&fork.parent_tgid).cloned() {
-                    interpreters.insert(fork.tgid, interpreter);
-                }
-            }
-            Event::Exec(exec) => {
-                interpreters.remove(&exec.tgid);
-                stacks.forget(exec.tgid);
-                starting.insert(exec.tgid, after(PATIENCE));
-            }
-            Event::Exit(_) => {}
-        });
-        self.look_at_starting()?;
-        if self.in_table > STACKS / 2 {
-            self.in_table = 0;
-            let counts = self.session.kernel.drain_stacks()?;
-            self.stacks.count(counts);
+    /// Ends the window; what each thread does then.
+    pub fn into_dump(mut self) -> Result<Dump> {
+        self.session.kernel.stop_sampling()?;
+        self.take_in()?;
+        let Self { session, intake, .. } = &mut self;
+        let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        let counts = session.kernel.read_stacks()?;
+        session.drain(|event| intake.take(event));
+        let counts = intake.stacks.counts(counts);
+        fleet::refresh(&mut session.fleets);
+        intake.tell_versions(session);
+        let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);
+        let fleets = dump::dump(&session.fleets, threads, offset, &intake.stacks, &counts)?;
+        let mut quality = books.quality;
+        quality.notes.extend(intake.notes());
+        for (cause, count) in session.kernel.losses()? {
+            quality.lose(cause, count);
         }
-        Ok(())
+        Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: books.unix_ns, fleets, quality })
     }
 
-    /// Asks the processes that are starting whether they are Python by now.
-    fn look_at_starting(&mut self) -> Result<()> {
-        let now = Instant::now();
-        for (tgid, until) in std::mem::take(&mut self.starting) {
-            match Interpreter::of(tgid) {
-                Ok(interpreter) => {
-                    self.session.kernel.follow(tgid, &Process { python: interpreter.target })?;
-                    fleet::learn_python(&mut self.session.fleets, tgid, &interpreter.version);
-                    self.interpreters.insert(tgid, interpreter);
-                    self.notes.retain(|known| !known.starts_with(&note(tgid, "")));
-                }
-                Err(unwalkable) => {
-                    if let Some(version) = &unwalkable.version {
-                        fleet::learn_python(&mut self.session.fleets, tgid, version);
-                    }
-                    let lives = memory::exists(tgid);
-                    if lives && unwalkable.transient && now < until {
-                        self.starting.insert(tgid, until);
-                    } else if lives {
-                        self.notes.insert(note(tgid, &unwalkable.reason));
-                    }
-                }
-            }
+    /// Takes in what the kernel side sent, and empties its table before that is full.
+    fn take_in(&mut self) -> Result<()> {
+        let Self { session, intake, stacks_max, .. } = self;
+        session.drain(|event: &Event<'_>| intake.take(event));
+        intake.look_at_starting(session)?;
+        if intake.in_table > *stacks_max / 2 {
+            intake.in_table = 0;
+            intake.stacks.keep(session.kernel.drain_stacks()?);
         }
         Ok(())
     }
 }
 
-fn note(tgid: u32, reason: &str) -> String {
-    format!("process {tgid} has no Python frames: {reason}")
+/// Counts with the waits that are under way at an edge, as far as they have lasted.
+fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
+    for thread in &snapshot.threads {
+        let open = thread.waits.open;
+        if let Some(wait) = books::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0) {
+            let key = StackKey {
+                hash: open.hash,
+                tgid: thread.words.tgid,
+                tid: thread.words.tid,
+                reason: open.reason,
+                call: open.call,
+            };
+            let sum = counts.entry(key).or_default();
+            sum.ns += wait.ns;
+            sum.count += u64::from(wait.is_over);
+        }
+    }
+    counts
+}
+
+/// Counts a thread's waits for another reason, in its row and in its process's.
+fn settle(stat: &mut StatDelta, key: &StackKey, from: Reason, to: Reason, waits: &Blocked) {
+    let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
+    let Some(worker) = workers.find(|worker| worker.tgid == key.tgid) else { return };
+    worker.waits.settle(from, to, waits);
+    if let Some(thread) = worker.threads.iter_mut().find(|thread| thread.tid == key.tid) {
+        thread.waits.settle(from, to, waits);
+    }
 }

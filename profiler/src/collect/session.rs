@@ -6,21 +6,26 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use profiler_common::{config::Process, counter::Counter, event::Event, sched::TaskWords};
+use profiler_common::{
+    config::Process,
+    counter::Counter,
+    event::{Event, Living},
+    python::PyTarget,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::Instant,
 };
 
 use crate::{
-    bpf::{Kernel, Sizes, Snapshot},
+    bpf::{Kernel, Plan, Snapshot},
     collect::{
         check, preflight,
         stat::{StatSnapshot, ThreadKey},
     },
     fleet::{self, Fleet},
-    model::{SCHEMA_VERSION, accounting::StatDelta, quality::Quality},
-    sys::{clock, memory},
+    model::{SCHEMA_VERSION, accounting::StatDelta, quality::Quality, worker::Role},
+    sys::{cgroup::Groups, clock, memory},
 };
 
 /// How long an edge waits for threads on their way out.
@@ -41,11 +46,15 @@ pub enum Waited {
 pub struct Session {
     /// The programs and maps.
     pub kernel: Kernel,
+    /// What the programs were loaded for.
+    pub plan: Plan,
     /// Who is followed; processes that are born join.
     pub fleets: Vec<Fleet>,
-    gone: HashMap<ThreadKey, TaskWords>,
+    gone: HashMap<ThreadKey, Living>,
     /// Threads on their way out, which the kernel may not list any more.
-    leaving: HashMap<ThreadKey, TaskWords>,
+    leaving: HashMap<ThreadKey, Living>,
+    /// The control groups of each process that was ever seen, which remain when it is gone.
+    groups: HashMap<u32, Groups>,
     /// Threads gone since somebody last asked whether anyone is left.
     exits: u64,
     undecodable: u64,
@@ -56,17 +65,19 @@ pub struct Session {
 
 impl Session {
     /// Checks what is needed, loads, attaches, and follows these fleets.
-    pub fn open(fleets: Vec<Fleet>, sizes: Sizes) -> Result<Self> {
+    pub fn open(fleets: Vec<Fleet>, plan: Plan) -> Result<Self> {
         preflight::require()?;
         // Caught before anything is attached: from here on a Ctrl-C ends the window, not the process.
         let interrupt = signal(SignalKind::interrupt()).context("failed to catch SIGINT")?;
         let terminate = signal(SignalKind::terminate()).context("failed to catch SIGTERM")?;
-        let kernel = Kernel::open(sizes)?;
+        let kernel = Kernel::open(plan)?;
         let mut session = Self {
             kernel,
+            plan,
             fleets,
             gone: HashMap::new(),
             leaving: HashMap::new(),
+            groups: HashMap::new(),
             exits: 0,
             undecodable: 0,
             boot_offset_ns: clock::boottime_ns().saturating_sub(clock::monotonic_ns()),
@@ -87,11 +98,20 @@ impl Session {
                 return Ok(());
             }
             for tgid in members {
-                self.kernel.follow(tgid, &Process::default())?;
+                self.follow(tgid, PyTarget::default())?;
                 followed.insert(tgid);
             }
             fleet::adopt(&mut self.fleets);
         }
+    }
+
+    /// Follows a process, or changes how its Python is walked. The kernel side knows fleets by their places here.
+    pub fn follow(&mut self, tgid: u32, python: PyTarget) -> Result<()> {
+        let place = self.fleets.iter().position(|fleet| fleet.member(tgid).is_some());
+        let member = place.and_then(|place| self.fleets[place].member(tgid));
+        let is_master = member.is_some_and(|member| member.role == Role::Master);
+        let fleet = place.map_or(0, |place| place as u32 + 1);
+        self.kernel.follow(tgid, &Process { python, fleet, is_master: u32::from(is_master) })
     }
 
     /// The processes of all fleets.
@@ -127,13 +147,16 @@ impl Session {
             };
             match &event {
                 Event::Fork(fork) => fleet::join(fleets, fork.tgid, fork.parent_tgid),
-                Event::Exit(exit) if exit.is_last == 0 => {
-                    leaving.insert(ThreadKey::of(&exit.words), exit.words);
-                }
                 Event::Exit(exit) => {
-                    *exits += 1;
-                    leaving.remove(&ThreadKey::of(&exit.words));
-                    gone.insert(ThreadKey::of(&exit.words), exit.words);
+                    let (key, thread) =
+                        (ThreadKey::of(&exit.words), Living { words: exit.words, waits: exit.waits });
+                    if exit.is_last == 0 {
+                        leaving.insert(key, thread);
+                    } else {
+                        *exits += 1;
+                        leaving.remove(&key);
+                        gone.insert(key, thread);
+                    }
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
                 Event::Stack(..) => {}
@@ -159,8 +182,8 @@ impl Session {
         self.gone.keys().any(|key| key.tid() == tgid)
     }
 
-    /// The books now.
-    pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Edge> {
+    /// The books now, and the threads that they are of. `each` sees what the kernel side sent meanwhile.
+    pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(Edge, Snapshot)> {
         let before = check::read(self.members());
         let mut snapshot = self.kernel.snapshot()?;
         let after = check::read(self.members());
@@ -168,33 +191,44 @@ impl Session {
         self.drain(&mut each);
         self.await_leaving(&mut snapshot, each);
         let mut quality = Quality::default();
-        check::compare(&mut quality, &before, &snapshot.words, &after);
+        check::compare(&mut quality, &before, &snapshot.threads, &after);
         if !snapshot.exact {
             quality.notes.push("the scheduler's clock could not be caught exactly at an edge: running threads may be off by one tick there".to_owned());
         }
-        Ok(Edge {
-            stat: StatSnapshot::new(&snapshot, &self.gone, self.boot_offset_ns),
+        let edge = Edge {
+            stat: StatSnapshot::new(&snapshot, &self.gone, self.boot_offset_ns, self.plan.waits),
             unix_ns: snapshot.unix_ns,
             own_cpu_ns: clock::process_cpu_ns(),
+            throttled_ns: self.throttled_ns(),
             quality,
-        })
+        };
+        Ok((edge, snapshot))
+    }
+
+    /// How long each process's quota has held it, by the kernel's count; without a quota it is absent.
+    fn throttled_ns(&mut self) -> HashMap<u32, u64> {
+        for tgid in self.members() {
+            self.groups.entry(tgid).or_insert_with(|| Groups::of(tgid));
+        }
+        let throttled = |(tgid, groups): (&u32, &Groups)| Some((*tgid, groups.throttled_ns()?));
+        self.groups.iter().filter_map(throttled).collect()
     }
 
     /// Waits for the threads that the kernel lists no more but that have not run for the last time: that takes them
     /// µs, unless they wait for a CPU. Those that take longer are shown as they were when they began to exit.
     fn await_leaving(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
-        let listed: HashSet<_> = snapshot.words.iter().map(ThreadKey::of).collect();
+        let listed: HashSet<_> = snapshot.threads.iter().map(|thread| ThreadKey::of(&thread.words)).collect();
         let deadline = Instant::now() + LEAVING;
         while self.leaving.keys().any(|key| !listed.contains(key)) && Instant::now() < deadline {
             std::thread::yield_now();
             self.drain(&mut each);
         }
         let unlisted = self.leaving.iter().filter(|(key, _)| !listed.contains(key));
-        snapshot.words.extend(unlisted.map(|(_, words)| *words));
+        snapshot.threads.extend(unlisted.map(|(_, thread)| *thread));
     }
 
-    /// What happened between two edges.
-    pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
+    /// What happened between two edges. `has_gil` tells of a process whether waits for one are told apart there.
+    pub fn delta(&mut self, start: &Edge, end: &Edge, has_gil: impl Fn(u32) -> bool) -> Result<StatDelta> {
         let mut quality = Quality {
             user_system_split: "by the kernel's ticks, scaled to the exact on-CPU time".to_owned(),
             own_cpu_ns: end.own_cpu_ns.saturating_sub(start.own_cpu_ns),
@@ -212,11 +246,15 @@ impl Session {
             quality.lose(cause, count);
         }
         quality.lose(Counter::Undecodable, self.undecodable);
+        let throttled_ns = |tgid: u32| {
+            let end = end.throttled_ns.get(&tgid)?;
+            Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))
+        };
         Ok(StatDelta {
             schema_version: SCHEMA_VERSION,
             started_unix_ns: start.unix_ns,
             duration_ns: end.stat.at_ns.saturating_sub(start.stat.at_ns),
-            fleets: end.stat.since(&start.stat, &self.fleets),
+            fleets: end.stat.since(&start.stat, &self.fleets, has_gil, throttled_ns),
             quality,
         })
     }
@@ -231,6 +269,8 @@ pub struct Edge {
     pub unix_ns: u64,
     /// CPU time that this process had used by then, ns.
     pub own_cpu_ns: u64,
+    /// How long quotas had held processes by then, ns, by tgid; only of those that have a quota.
+    pub throttled_ns: HashMap<u32, u64>,
     /// How the books compare with `/proc`.
     pub quality: Quality,
 }

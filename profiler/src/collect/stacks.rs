@@ -1,120 +1,206 @@
-//! Stacks as they are first seen, their counts, and at the end the profile that these make.
+//! Stacks as they are first seen, and what they are counted for. Their names are in `naming`.
 
 use std::collections::HashMap;
 
-use anyhow::Result;
 use profiler_common::{
-    config::StackKey,
+    config::{ON_CPU, StackCount, StackKey},
     counter::Counter,
     event,
     python::{End, PyFrame},
+    wait::Reason,
 };
 
 use crate::{
+    collect::rules,
     model::{
-        profile::{Profile, Sample},
         quality::{Quality, SampleQuality},
-        tables::{Frame, FrameKind, Stack, Table},
+        tables::{Stack, Table},
     },
     python::Interpreter,
     symbolize::{
-        native::{self, Modules, Place},
+        native::{Modules, Place},
         python::Codes,
     },
 };
 
 /// A frame whose native name is not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Raw {
+pub(super) enum Raw {
     Python { name: u32, file: u32, line: u32 },
     Native(Place),
     Kernel(u64),
+    KernelNamed(u32),
     Mark(&'static str),
 }
 
 /// One distinct stack of a thread.
 #[derive(Clone, Copy, Debug)]
-struct Described {
-    chain: u32,
+pub(super) struct Described {
+    pub(super) chain: u32,
     end: u32,
     python_len: u32,
+    /// What is known of the wait that the kernel cannot know.
+    reason: Option<Reason>,
 }
+
+/// The kernel's columns of a stack.
+#[derive(Clone, Copy, Debug)]
+pub enum KernelFrames<'a> {
+    /// Addresses, leaf first.
+    Addresses(&'a [u64]),
+    /// Names, leaf first.
+    Names(&'a [String]),
+}
+
+/// What every stack was counted for, up to an instant.
+pub type Counts = HashMap<StackKey, StackCount>;
 
 /// All stacks of a recording.
 #[derive(Debug, Default)]
 pub struct Stacks {
-    strings: Table<String>,
-    frames: Table<Raw>,
-    chains: Table<Stack>,
-    described: HashMap<StackKey, Described>,
-    counts: HashMap<StackKey, u64>,
+    pub(super) strings: Table<String>,
+    pub(super) frames: Table<Raw>,
+    pub(super) chains: Table<Stack>,
+    pub(super) described: HashMap<StackKey, Described>,
+    /// Drained from the kernel's table.
+    drained: Counts,
     codes: Codes,
-    modules: Modules,
+    pub(super) modules: Modules,
     unreadable: u64,
     unmapped: u64,
 }
 
 impl Stacks {
-    /// Takes in a new stack; its Python frames get their names now, while its process has them.
-    pub fn describe(&mut self, head: &event::Stack, python: &[PyFrame], interpreter: Option<&Interpreter>) {
+    /// Takes in a new stack that the kernel side describes; its Python frames get their names now, while its process
+    /// has them.
+    pub fn take_in(&mut self, head: &event::Stack, python: &[PyFrame], interpreter: Option<&Interpreter>) {
+        let user = head.user.get(..head.user_len as usize).unwrap_or_default();
+        let kernel = head.kernel.get(..head.kernel_len as usize).unwrap_or_default();
+        self.describe(head.key, head.end, python, interpreter, user, KernelFrames::Addresses(kernel));
+    }
+
+    /// Describes a stack. The columns are leaf first.
+    pub fn describe(
+        &mut self,
+        key: StackKey,
+        end: u32,
+        python: &[PyFrame],
+        interpreter: Option<&Interpreter>,
+        user: &[u64],
+        kernel: KernelFrames<'_>,
+    ) {
         let mut chain = None;
-        if head.end == End::Truncated as u32 || head.end == End::Unreadable as u32 {
+        if end == End::Truncated as u32 || end == End::Unreadable as u32 {
             self.push(&mut chain, Raw::Mark("[outer frames missing]"));
         }
         for frame in python.iter().rev() {
-            let raw = self.python_frame(head.tgid, interpreter, frame);
+            let raw = self.python_frame(key.tgid, interpreter, frame);
             self.push(&mut chain, raw);
         }
-        for frame in self.native_frames(head).into_iter().rev() {
+        let runs_none = python.is_empty() && end == End::Complete as u32;
+        let reason = reason_of(&key).map(|reason| self.settle(reason, runs_none, chain));
+        for frame in self.native_frames(key.tgid, user).into_iter().rev() {
             self.push(&mut chain, frame);
         }
-        for &address in head.kernel.iter().take(head.kernel_len as usize).rev() {
-            self.push(&mut chain, Raw::Kernel(address));
+        match kernel {
+            KernelFrames::Addresses(addresses) => {
+                for &address in addresses.iter().rev() {
+                    self.push(&mut chain, Raw::Kernel(address));
+                }
+            }
+            KernelFrames::Names(names) => {
+                for name in names.iter().rev() {
+                    let name = self.strings.intern(name.clone());
+                    self.push(&mut chain, Raw::KernelNamed(name));
+                }
+            }
         }
         if chain.is_none() {
             self.push(&mut chain, Raw::Mark("[no stack]"));
         }
         if let Some(chain) = chain {
-            let key = StackKey { hash: head.hash, tgid: head.tgid, tid: head.tid };
-            self.described.insert(key, Described { chain, end: head.end, python_len: head.python_len });
+            let python_len = python.len() as u32;
+            self.described.insert(key, Described { chain, end, python_len, reason });
         }
     }
 
-    /// Adds counts drained from the kernel.
-    pub fn count(&mut self, counts: Vec<(StackKey, u64)>) {
-        for (key, count) in counts {
-            *self.counts.entry(key).or_default() += count;
+    /// Keeps counts that were drained from the kernel's table.
+    pub fn keep(&mut self, counts: Vec<(StackKey, StackCount)>) {
+        for (key, more) in counts {
+            add(self.drained.entry(key).or_default(), &more);
         }
     }
 
-    /// Forgets what is known of a process's memory: it runs another program now.
+    /// All counts, given those that are in the kernel's table.
+    #[must_use]
+    pub fn counts(&self, in_table: Vec<(StackKey, StackCount)>) -> Counts {
+        let mut counts = self.drained.clone();
+        for (key, more) in in_table {
+            add(counts.entry(key).or_default(), &more);
+        }
+        counts
+    }
+
+    /// A process's memory is a copy of its parent's: what is known of the one is known of the other.
+    pub fn inherit(&mut self, tgid: u32, parent_tgid: u32) {
+        self.codes.inherit(tgid, parent_tgid);
+    }
+
+    /// Forgets what is known of a process's memory: it runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.codes.forget(tgid);
         self.modules.forget(tgid);
     }
 
-    /// The profile of everything counted; what was lost on the way goes to `quality`.
-    pub fn into_profile(self, rate_hz: u64, event: &str, quality: &mut Quality) -> Result<Profile> {
-        let mut about = SampleQuality {
-            event: event.to_owned(),
-            stacks: self.counts.len() as u64,
-            ..SampleQuality::default()
-        };
-        let mut undescribed = 0;
-        for (key, &count) in &self.counts {
+    /// What the waits on a stack are for: as the kernel says, or as is known better.
+    #[must_use]
+    pub fn reason(&self, key: &StackKey) -> Option<Reason> {
+        let kernels = reason_of(key)?;
+        Some(self.described.get(key).and_then(|described| described.reason).unwrap_or(kernels))
+    }
+
+    /// Settles a wait by the Python frames that end in `chain`.
+    fn settle(&self, reason: Reason, runs_none: bool, chain: Option<u32>) -> Reason {
+        let mut frames = Vec::new();
+        let mut next = chain;
+        while let Some(stack) = next.and_then(|index| self.chains.get(index)) {
+            frames.push(match self.frames.get(stack.frame) {
+                Some(Raw::Python { name, file, .. }) => (self.string(*name), self.string(*file)),
+                // What could not be read is no function that is known.
+                _ => ("", ""),
+            });
+            next = stack.caller;
+        }
+        rules::settle(reason, runs_none, frames.into_iter().rev())
+    }
+
+    fn string(&self, index: u32) -> &str {
+        self.strings.get(index).map_or("", String::as_str)
+    }
+
+    /// How a window's samples fared.
+    #[must_use]
+    pub fn assess(&self, window: &Counts, event: &str) -> SampleQuality {
+        let mut about = SampleQuality { event: event.to_owned(), ..SampleQuality::default() };
+        for (key, StackCount { count, .. }) in window.iter().filter(|(key, _)| key.reason == ON_CPU) {
             about.total += count;
+            about.stacks += 1;
             match self.described.get(key) {
-                None => undescribed += count,
                 Some(stack) if stack.python_len == 0 => {}
                 Some(stack) if stack.end == End::Complete as u32 => about.python_complete += count,
                 Some(_) => about.python_partial += count,
+                None => {}
             }
         }
-        quality.samples = Some(about);
-        quality.lose(Counter::Undescribed, undescribed);
+        about
+    }
+
+    /// Adds what was lost between the kernel side and the names.
+    pub fn tell_losses(&self, window: &Counts, quality: &mut Quality) {
+        let undescribed = window.iter().filter(|(key, _)| !self.described.contains_key(key));
+        quality.lose(Counter::Undescribed, undescribed.map(|(_, count)| count.count).sum());
         quality.lose(Counter::CodeUnreadable, self.unreadable);
         quality.lose(Counter::Unmapped, self.unmapped);
-        self.symbolise(rate_hz)
     }
 
     fn push(&mut self, chain: &mut Option<u32>, frame: Raw) {
@@ -124,10 +210,10 @@ impl Stacks {
 
     /// Native frames, leaf first. Where code keeps no frame pointers a chain ends in noise: the first address that
     /// is no code ends it.
-    fn native_frames(&mut self, head: &event::Stack) -> Vec<Raw> {
+    fn native_frames(&mut self, tgid: u32, user: &[u64]) -> Vec<Raw> {
         let mut frames = Vec::new();
-        for &address in head.user.iter().take(head.user_len as usize) {
-            let Some(place) = self.modules.locate(head.tgid, address) else {
+        for &address in user {
+            let Some(place) = self.modules.locate(tgid, address) else {
                 self.unmapped += 1;
                 frames.push(Raw::Mark("[outer frames unknown]"));
                 break;
@@ -148,64 +234,35 @@ impl Stacks {
             line: code.line(frame.instr),
         }
     }
+}
 
-    /// Names what has no name yet. Frames that get the same name become one, and so do their stacks.
-    fn symbolise(self, rate_hz: u64) -> Result<Profile> {
-        let Self { strings, frames: raw_frames, chains, described, counts, modules, .. } = self;
-        let mut places = Vec::new();
-        let mut addresses = Vec::new();
-        for frame in raw_frames.rows() {
-            match frame {
-                Raw::Native(place) => places.push(*place),
-                Raw::Kernel(address) => addresses.push(*address),
-                Raw::Python { .. } | Raw::Mark(_) => {}
-            }
+/// What was counted between two instants.
+#[must_use]
+pub fn between(start: &Counts, end: &Counts) -> Counts {
+    let none = StackCount::default();
+    let since = |(key, end): (&StackKey, &StackCount)| {
+        let start = start.get(key).unwrap_or(&none);
+        let mut count = StackCount {
+            count: end.count.saturating_sub(start.count),
+            ns: end.ns.saturating_sub(start.ns),
+            ..none
+        };
+        for (length, (start, end)) in count.lengths.iter_mut().zip(start.lengths.iter().zip(&end.lengths)) {
+            *length = end.wrapping_sub(*start);
         }
-        let names = native::names(&modules, &places)?;
-        let kernel_names = native::kernel_names(&addresses)?;
-        let mut profile = Profile { rate_hz, strings, ..Profile::default() };
-        let mut frames = Vec::with_capacity(raw_frames.rows().len());
-        for raw in raw_frames.rows() {
-            let strings = &mut profile.strings;
-            let frame = match raw {
-                Raw::Python { name, file, line } => {
-                    Frame { kind: FrameKind::Python, name: *name, file: Some(*file), line: *line }
-                }
-                Raw::Native(place) => {
-                    let module = modules.path(place.module).map(|path| path.to_string_lossy().into_owned());
-                    let name = names.get(place).cloned().unwrap_or_else(|| "[no symbol]".to_owned());
-                    let file = module.map(|module| strings.intern(module));
-                    Frame { kind: FrameKind::Native, name: strings.intern(name), file, line: 0 }
-                }
-                Raw::Kernel(address) => {
-                    let name = kernel_names.get(address).cloned().unwrap_or_else(|| "[no symbol]".to_owned());
-                    Frame { kind: FrameKind::Kernel, name: strings.intern(name), file: None, line: 0 }
-                }
-                Raw::Mark(text) => Frame {
-                    kind: FrameKind::Mark,
-                    name: strings.intern((*text).to_owned()),
-                    file: None,
-                    line: 0,
-                },
-            };
-            frames.push(profile.frames.intern(frame));
-        }
-        let mut stacks: Vec<u32> = Vec::with_capacity(chains.rows().len());
-        for chain in chains.rows() {
-            // A caller was interned before its leaf.
-            let caller = chain.caller.map(|caller| stacks[caller as usize]);
-            stacks.push(profile.stacks.intern(Stack { frame: frames[chain.frame as usize], caller }));
-        }
-        let mut merged: HashMap<(u32, u32, Option<u32>), u64> = HashMap::new();
-        for (key, count) in counts {
-            let stack = described.get(&key).map(|described| stacks[described.chain as usize]);
-            *merged.entry((key.tgid, key.tid, stack)).or_default() += count;
-        }
-        profile.samples = merged
-            .into_iter()
-            .map(|((tgid, tid, stack), count)| Sample { tgid, tid, stack, count })
-            .collect();
-        profile.samples.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack));
-        Ok(profile)
+        (*key, count)
+    };
+    end.iter().map(since).filter(|(_, count)| count.count != 0 || count.ns != 0).collect()
+}
+
+fn add(sum: &mut StackCount, more: &StackCount) {
+    sum.count += more.count;
+    sum.ns += more.ns;
+    for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
+        *sum = sum.wrapping_add(*more);
     }
+}
+
+fn reason_of(key: &StackKey) -> Option<Reason> {
+    Reason::ALL.get(key.reason as usize).copied()
 }

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use profiler_common::sched::TaskWords;
+use profiler_common::{event::Living, sched::TaskWords, wait};
 
 use crate::{
     bpf::Snapshot,
     collect::books,
     fleet::Fleet,
-    model::accounting::{Books, Counters, FleetDelta, ThreadDelta, WorkerDelta},
+    model::{
+        accounting::{Books, Counters, FleetDelta, ThreadDelta, WorkerDelta},
+        waits::Waits,
+    },
 };
 
 /// A thread for good: tids are used again, but not with the same birth.
@@ -38,6 +41,7 @@ struct Thread {
     tgid: u32,
     name: String,
     books: Books,
+    waits: Box<wait::Waits>,
     gone: bool,
 }
 
@@ -48,31 +52,46 @@ pub struct StatSnapshot {
     pub at_ns: u64,
     /// `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC`: births are told in the former.
     boot_offset_ns: u64,
+    /// False if waits are not looked at.
+    has_waits: bool,
     threads: BTreeMap<ThreadKey, Thread>,
 }
 
 impl StatSnapshot {
     /// From the words of the living and the last words of the gone.
     #[must_use]
-    pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, TaskWords>, boot_offset_ns: u64) -> Self {
-        let living = snapshot.words.iter().map(|words| {
-            let books = books::of_living(words, snapshot.clock_offset_ns);
-            (ThreadKey::of(words), Thread::new(words, books, false))
+    pub fn new(
+        snapshot: &Snapshot,
+        gone: &HashMap<ThreadKey, Living>,
+        boot_offset_ns: u64,
+        has_waits: bool,
+    ) -> Self {
+        let living = snapshot.threads.iter().map(|living| {
+            let books = books::of_living(&living.words, snapshot.clock_offset_ns);
+            let waits = books::waits_of_living(living, snapshot.clock_offset_ns);
+            (ThreadKey::of(&living.words), Thread::new(&living.words, books, &waits, false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
-        for (key, words) in gone {
+        for (key, Living { words, waits }) in gone {
             // One that ran for the last time after it was read belongs to the next window.
             if !threads.contains_key(key) || words.read_ns <= snapshot.at_ns {
-                threads.insert(*key, Thread::new(words, books::of_gone(words), true));
+                threads.insert(*key, Thread::new(words, books::of_gone(words), waits, true));
             }
         }
-        Self { at_ns: snapshot.at_ns, boot_offset_ns, threads }
+        Self { at_ns: snapshot.at_ns, boot_offset_ns, has_waits, threads }
     }
 
-    /// What happened since an earlier snapshot, by fleet.
+    /// What happened since an earlier snapshot, by fleet. `has_gil` tells of a process whether waits for one are told
+    /// apart there, `throttled_ns` how long its quota held it.
     #[must_use]
-    pub fn since(&self, start: &Self, fleets: &[Fleet]) -> Vec<FleetDelta> {
-        let mut threads = self.threads_since(start);
+    pub fn since(
+        &self,
+        start: &Self,
+        fleets: &[Fleet],
+        has_gil: impl Fn(u32) -> bool,
+        throttled_ns: impl Fn(u32) -> Option<u64>,
+    ) -> Vec<FleetDelta> {
+        let mut threads = self.threads_since(start, has_gil);
         fleets
             .iter()
             .map(|fleet| FleetDelta {
@@ -83,9 +102,10 @@ impl StatSnapshot {
                     .iter()
                     .filter_map(|member| {
                         let threads = threads.remove(&member.tgid)?;
-                        let mut counters = Counters::default();
+                        let (mut counters, mut waits) = (Counters::default(), Waits::default());
                         for thread in &threads {
                             counters.add(&thread.counters);
+                            waits.add(&thread.waits);
                         }
                         Some(WorkerDelta {
                             role: member.role,
@@ -93,6 +113,8 @@ impl StatSnapshot {
                             tgid: member.tgid,
                             python: member.python.clone(),
                             counters,
+                            waits,
+                            throttled_ns: throttled_ns(member.tgid),
                             exited: threads.iter().all(|thread| thread.exited),
                             threads,
                         })
@@ -103,7 +125,7 @@ impl StatSnapshot {
     }
 
     /// What each thread did, by tgid; those that were gone before are left out.
-    fn threads_since(&self, start: &Self) -> HashMap<u32, Vec<ThreadDelta>> {
+    fn threads_since(&self, start: &Self, has_gil: impl Fn(u32) -> bool) -> HashMap<u32, Vec<ThreadDelta>> {
         let mut by_tgid: HashMap<u32, Vec<ThreadDelta>> = HashMap::new();
         for (key, thread) in &self.threads {
             let before = start.threads.get(key);
@@ -114,11 +136,20 @@ impl StatSnapshot {
                 at_ns: key.start_boottime.saturating_sub(self.boot_offset_ns),
                 ..Books::default()
             };
+            let no_waits = wait::Waits::default();
+            let waits_before = before.map_or(&no_waits, |before| &before.waits);
+            let waits = if self.has_waits {
+                Waits::between(waits_before, &thread.waits, has_gil(thread.tgid))
+            } else {
+                Waits::default()
+            };
+            let blocked_ns = self.has_waits.then(|| waits.blocked_ns());
             let before = before.map_or_else(birth, |before| before.books);
             by_tgid.entry(thread.tgid).or_default().push(ThreadDelta {
                 tid: key.tid,
                 name: thread.name.clone(),
-                counters: Counters::between(&before, &thread.books),
+                counters: Counters::between(&before, &thread.books, blocked_ns),
+                waits,
                 exited: thread.gone,
             });
         }
@@ -127,8 +158,8 @@ impl StatSnapshot {
 }
 
 impl Thread {
-    fn new(words: &TaskWords, books: Books, gone: bool) -> Self {
-        Self { tgid: words.tgid, name: comm(&words.comm), books, gone }
+    fn new(words: &TaskWords, books: Books, waits: &wait::Waits, gone: bool) -> Self {
+        Self { tgid: words.tgid, name: comm(&words.comm), books, waits: Box::new(*waits), gone }
     }
 }
 

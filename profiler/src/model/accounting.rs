@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{quality::Quality, worker::Role};
+use crate::model::{quality::Quality, waits::Waits, worker::Role};
 
 /// One thread's cumulative books at one instant, open slices closed at that instant.
 ///
@@ -42,8 +42,7 @@ pub struct Counters {
     pub system_ns: u64,
     /// Time runnable but waiting for a CPU.
     pub run_queue_ns: u64,
-    /// Time asleep: `wall_ns` less the two above. Where the kernel keeps interrupts and what a hypervisor stole out of
-    /// its books, these are in here.
+    /// Time asleep: measured from switch to wake-up or, where waits are not looked at, `wall_ns` less the two above.
     pub blocked_ns: u64,
     /// Switches out to sleep.
     pub voluntary_switches: u64,
@@ -57,13 +56,15 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What happened to one thread between two instants. A thread born inside the window starts from zeroed
-    /// books dated at its birth.
+    /// What happened to one thread between two instants, of which it was blocked for so long, if that was
+    /// measured. A thread born inside the
+    /// window starts from zeroed books dated at its birth.
     #[must_use]
-    pub fn between(start: &Books, end: &Books) -> Self {
+    pub fn between(start: &Books, end: &Books, blocked_ns: Option<u64>) -> Self {
         let wall_ns = end.at_ns.saturating_sub(start.at_ns);
         let on_cpu_ns = end.on_cpu_ns.saturating_sub(start.on_cpu_ns);
         let run_queue_ns = end.run_queue_ns.saturating_sub(start.run_queue_ns);
+        let blocked_ns = blocked_ns.unwrap_or_else(|| wall_ns.saturating_sub(on_cpu_ns + run_queue_ns));
         // The split's two parts each grow; their sum is the exact on-CPU time.
         let system_ns = end.system_ns.saturating_sub(start.system_ns).min(on_cpu_ns);
         let voluntary_switches = end.voluntary_switches.saturating_sub(start.voluntary_switches);
@@ -73,12 +74,20 @@ impl Counters {
             user_ns: on_cpu_ns - system_ns,
             system_ns,
             run_queue_ns,
-            blocked_ns: wall_ns.saturating_sub(on_cpu_ns + run_queue_ns),
+            blocked_ns,
             voluntary_switches,
             preempted_switches: end.preempted_switches.saturating_sub(start.preempted_switches),
             migrations: end.migrations.saturating_sub(start.migrations),
             wakeups: (voluntary_switches + u64::from(start.blocked)).saturating_sub(u64::from(end.blocked)),
         }
+    }
+
+    /// The part of wall time that is in none of the others: interrupts and what a hypervisor stole, which the kernel
+    /// keeps out of its books, less what was counted twice.
+    #[must_use]
+    pub fn residual_ns(&self) -> i64 {
+        let accounted = self.on_cpu_ns + self.run_queue_ns + self.blocked_ns;
+        self.wall_ns.cast_signed() - accounted.cast_signed()
     }
 
     /// Adds another's counts.
@@ -137,12 +146,13 @@ pub struct FleetDelta {
 impl FleetDelta {
     /// The workers' sum, without masters and helpers.
     #[must_use]
-    pub fn total(&self) -> Counters {
-        let mut total = Counters::default();
+    pub fn total(&self) -> (Counters, Waits) {
+        let (mut counters, mut waits) = (Counters::default(), Waits::default());
         for worker in self.workers.iter().filter(|worker| worker.role == Role::Worker) {
-            total.add(&worker.counters);
+            counters.add(&worker.counters);
+            waits.add(&worker.waits);
         }
-        total
+        (counters, waits)
     }
 }
 
@@ -160,6 +170,13 @@ pub struct WorkerDelta {
     /// Summed over its threads.
     #[serde(flatten)]
     pub counters: Counters,
+    /// What `blocked_ns` went to, summed over its threads.
+    #[serde(flatten)]
+    pub waits: Waits,
+    /// How long its control group, or one above it, was throttled by a CPU quota: the part of `run_queue_ns` that was
+    /// not for want of a CPU, at most; absent if there is no quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_ns: Option<u64>,
     /// True if it ended inside the window.
     pub exited: bool,
     /// Its threads, by tid, those that ended too.
@@ -176,6 +193,9 @@ pub struct ThreadDelta {
     /// What it did.
     #[serde(flatten)]
     pub counters: Counters,
+    /// What `blocked_ns` went to.
+    #[serde(flatten)]
+    pub waits: Waits,
     /// True if it ended inside the window.
     pub exited: bool,
 }

@@ -1,12 +1,15 @@
 //! A small recording whose right picture a person can work out: two workers, their master and a helper.
 
+use profiler_common::wait::{self, Reason, Waker};
+
 use crate::model::{
     SCHEMA_VERSION,
     accounting::{Counters, FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
-    profile::{Profile, Sample},
+    profile::{BlockedSample, Profile, Sample},
     quality::{Quality, SampleQuality},
     recording::{About, Recording},
     tables::{Frame, FrameKind, Stack},
+    waits::Waits,
     worker::Role,
 };
 
@@ -59,6 +62,16 @@ fn profile() -> Profile {
     let waits = stack(&mut profile, &[main, run, accept, system_call]);
     let deep = stack(&mut profile, &[cut, application]);
     let native = stack(&mut profile, &[accept, system_call]);
+    let reads = stack(&mut profile, &[main, run, handle, application, (Kernel, "schedule", "", 0)]);
+    let select = stack(&mut profile, &[main, run, (Python, "SyncWorker.wait", SYNC, 35)]);
+    let blocked =
+        |tgid, stack, reason, ns, count| BlockedSample { tgid, tid: tgid, stack, reason, ns, count };
+    profile.blocked = vec![
+        blocked(1234, reads, Reason::Socket, 45 * MS, 90),
+        blocked(1234, plain, Reason::Gil, 20 * MS, 40),
+        blocked(1234, select, Reason::Idle, 500 * MS, 1360),
+        blocked(1235, reads, Reason::Socket, 50 * MS, 100),
+    ];
     profile.samples = vec![
         Sample { tgid: 1234, tid: 1234, stack: parse, count: 2 },
         Sample { tgid: 1234, tid: 1234, stack: plain, count: 1 },
@@ -126,12 +139,41 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
         ..alive
     };
     let mut counters = Counters::default();
+    let mut waits = Waits::default();
     let mut rows = Vec::new();
     for (index, &(tid, name)) in threads.iter().enumerate() {
         let mine = if index == 0 { busy } else { alive };
         counters.add(&mine);
-        rows.push(ThreadDelta { tid, name: name.to_owned(), counters: mine, exited: false });
+        let its_waits = waits_of(mine);
+        waits.add(&its_waits);
+        rows.push(ThreadDelta {
+            tid,
+            name: name.to_owned(),
+            counters: mine,
+            waits: its_waits,
+            exited: false,
+        });
     }
     let (worker_class, python) = (Some("sync".to_owned()), Some("3.11.7".to_owned()));
-    WorkerDelta { role, worker_class, tgid, python, counters, exited: false, threads: rows }
+    let throttled_ns = None;
+    let exited = false;
+    WorkerDelta { role, worker_class, tgid, python, counters, waits, throttled_ns, exited, threads: rows }
+}
+
+/// Of a thread that mostly waits for work, and if it ever runs, 50 ms for a socket and 20 ms for the GIL.
+fn waits_of(counters: Counters) -> Waits {
+    let mut waits = wait::Waits::default();
+    let mut wait = |reason: Reason, ns: u64, count: u64| {
+        waits.blocked[reason as usize] = wait::Tally { ns, count };
+        waits.lengths[reason as usize][wait::bucket(ns / count.max(1))] = count as u32;
+    };
+    let busy = counters.wakeups != 0;
+    let (socket, gil) = if busy { ((50 * MS, 100), (20 * MS, 40)) } else { ((0, 0), (0, 0)) };
+    wait(Reason::Socket, socket.0, socket.1);
+    wait(Reason::Gil, gil.0, gil.1);
+    let count = counters.wakeups.saturating_sub(140);
+    wait(Reason::Idle, counters.blocked_ns - socket.0 - gil.0, count);
+    waits.wakers[Waker::Interrupt as usize] = counters.wakeups;
+    waits.run_queue[wait::bucket(counters.run_queue_ns / 1500)] = u32::from(busy) * 1500;
+    Waits::between(&wait::Waits::default(), &waits, true)
 }

@@ -1,6 +1,8 @@
 //! What a user can be shown, as plain data: no input or output, no clocks, no log.
 
 pub mod accounting;
+pub mod design;
+pub mod dump;
 #[cfg(test)]
 pub mod fixture;
 pub mod profile;
@@ -8,6 +10,7 @@ pub mod quality;
 pub mod recording;
 pub mod sample;
 pub mod tables;
+pub mod waits;
 pub mod worker;
 
 /// The version of every JSON document and recording; a reader of one version refuses later ones.

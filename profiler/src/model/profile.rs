@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use profiler_common::wait::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::model::tables::{Frame, Stack, Table};
@@ -19,6 +20,44 @@ pub struct Profile {
     pub stacks: Table<Stack>,
     /// What was sampled.
     pub samples: Vec<Sample>,
+    /// What threads were blocked on.
+    #[serde(default)]
+    pub blocked: Vec<BlockedSample>,
+}
+
+/// One distinct stack on which one thread was blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedSample {
+    /// Process id: a `WorkerDelta` of the same recording.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Index of the stack; absent if its description was lost.
+    pub stack: Option<u32>,
+    /// What for.
+    #[serde(with = "reason_name")]
+    pub reason: Reason,
+    /// How long inside the window, exactly.
+    pub ns: u64,
+    /// How many waits ended in it.
+    pub count: u64,
+}
+
+/// A reason by its name.
+mod reason_name {
+    use profiler_common::wait::Reason;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub fn serialize<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(reason.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reason, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let named = Reason::ALL.into_iter().find(|reason| reason.name() == name);
+        named.ok_or_else(|| de::Error::custom("unknown reason"))
+    }
 }
 
 /// One distinct stack of one thread.

@@ -8,7 +8,7 @@ use crate::{
     python::{
         code::Code,
         image::Image,
-        layout::{self, DEBUG_OFFSETS_3_13, Layout},
+        layout::{self, DEBUG_OFFSETS_3_13, Gil, Layout},
         slot,
     },
     sys::memory::{Mapping, Memory},
@@ -86,6 +86,7 @@ impl Interpreter {
                 slot: 0,
                 text_start: mapping.start,
                 text_end: text_end.unwrap_or(mapping.end),
+                gil: 0,
                 offsets: layout.walk,
             },
             version: version.clone(),
@@ -93,6 +94,7 @@ impl Interpreter {
             runtime,
             code_type,
         };
+        interpreter.target.gil = interpreter.gil(memory).unwrap_or(0);
         let states = interpreter.thread_states(memory);
         let key = interpreter.slot_key(memory);
         let starting = states.is_empty() || key.is_none();
@@ -105,13 +107,9 @@ impl Interpreter {
     #[must_use]
     pub fn thread_states(&self, memory: Memory) -> Vec<ThreadState> {
         let layout = &self.layout;
-        let head = || {
-            let interpreter =
-                memory.u64(self.runtime + layout.interpreters_head).filter(|address| *address != 0)?;
-            memory.u64(interpreter + layout.threads_head)
-        };
         let mut states = Vec::new();
-        let mut next = head();
+        let mut next =
+            self.first(memory).and_then(|interpreter| memory.u64(interpreter + layout.threads_head));
         while let Some(address) = next.filter(|address| *address != 0 && states.len() < MAX_THREADS) {
             let Some(thread_id) = memory.u64(address + layout.tstate_thread_id) else { break };
             next = memory.u64(address + layout.tstate_next);
@@ -120,6 +118,19 @@ impl Interpreter {
             states.push(ThreadState { address, thread_id, is_main });
         }
         states
+    }
+
+    /// The `PyInterpreterState` that was made last; the only one, mostly.
+    fn first(&self, memory: Memory) -> Option<u64> {
+        memory.u64(self.runtime + self.layout.interpreters_head).filter(|address| *address != 0)
+    }
+
+    /// The address of the GIL's structure.
+    fn gil(&self, memory: Memory) -> Option<u64> {
+        match self.layout.gil {
+            Gil::InRuntime(offset) => Some(self.runtime + offset),
+            Gil::Behind(offset) => memory.u64(self.first(memory)? + offset),
+        }
     }
 
     /// Reads a code object.

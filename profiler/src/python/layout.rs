@@ -22,8 +22,19 @@ pub struct Layout {
     pub tstate_thread_id: u64,
     /// `_PyRuntime` → `autoTSSkey`, the pthread key of the GIL-state slot.
     pub slot_key: u64,
+    /// Where the GIL is.
+    pub gil: Gil,
     /// Code objects and strings.
     pub code: CodeLayout,
+}
+
+/// Where `struct _gil_runtime_state` stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gil {
+    /// In `_PyRuntime`, so many bytes from its start: one for all interpreters.
+    InRuntime(u64),
+    /// Behind a pointer (`ceval.gil`) in the main `PyInterpreterState`, so many bytes from its start.
+    Behind(u64),
 }
 
 /// Of code objects and the objects that they point to.
@@ -83,10 +94,11 @@ pub fn of_version(minor: u32) -> Option<Layout> {
         tstate_next: 8,
         tstate_thread_id: 176,
         slot_key: 584,
+        gil: Gil::InRuntime(352),
         code: CODE_3_8,
     };
     Some(match minor {
-        8 => Layout { slot_key: 1392, ..heap },
+        8 => Layout { slot_key: 1392, gil: Gil::InRuntime(1152), ..heap },
         9 => heap,
         10 => Layout {
             walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES },
@@ -110,6 +122,7 @@ pub fn of_version(minor: u32) -> Option<Layout> {
             threads_head: 16,
             tstate_thread_id: 152,
             slot_key: 592,
+            gil: Gil::InRuntime(360),
             code: CodeLayout {
                 first_line: 72,
                 file: 112,
@@ -138,6 +151,7 @@ pub fn of_version(minor: u32) -> Option<Layout> {
             threads_head: 72,
             tstate_thread_id: 136,
             slot_key: 1544,
+            gil: Gil::Behind(384),
             code: CodeLayout {
                 first_line: 68,
                 file: 112,
@@ -190,6 +204,8 @@ pub fn of_debug_offsets(table: &[u8]) -> Option<Layout> {
         tstate_thread_id: within(192, 4096)?,
         // Not in the table; the same in every 3.13.
         slot_key: 2160,
+        // `ceval` begins the struct's second word, `ceval.gil` its third.
+        gil: Gil::Behind(16),
         code: CodeLayout {
             first_line: within(312, CODE_BYTES as u64)? as usize,
             file: within(280, CODE_BYTES as u64)? as usize,

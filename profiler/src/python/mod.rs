@@ -36,6 +36,19 @@ pub fn peek(tgid: u32) -> Option<Vec<String>> {
     Some(files).filter(|files| !files.is_empty())
 }
 
+/// The frames of the thread with this thread pointer, leaf first, read from outside; `None` if it is not Python's. Exact
+/// for a thread that does not run meanwhile.
+#[must_use]
+pub fn frames_of_thread(
+    memory: Memory,
+    interpreter: &Interpreter,
+    thread_pointer: u64,
+) -> Option<Vec<PyFrame>> {
+    let slot = thread_pointer.wrapping_add_signed(interpreter.target.slot);
+    let tstate = memory.u64(slot).filter(|tstate| *tstate != 0)?;
+    Some(frames(memory, interpreter, tstate))
+}
+
 /// Walks a thread's frames from outside, leaf first. Exact for a thread that does not run meanwhile.
 #[must_use]
 pub fn frames(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<PyFrame> {

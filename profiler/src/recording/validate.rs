@@ -13,7 +13,7 @@ const MAX_DEPTH: u32 = 8192;
 /// Checks that every index is of its table, that callers come before their leaves and stacks are not endless,
 /// and that no sum of the numbers overflows.
 pub fn validate(recording: &Recording) -> Result<(), &'static str> {
-    let Profile { strings, frames, stacks, samples, .. } = &recording.profile;
+    let Profile { strings, frames, stacks, samples, blocked, .. } = &recording.profile;
     let named = |frame: &Frame| has(strings, frame.name) && frame.file.is_none_or(|file| has(strings, file));
     if !frames.rows().iter().all(named) {
         return Err("a frame names a string that is not there");
@@ -22,10 +22,15 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
         return Err("a stack names a frame that is not there");
     }
     check_depths(stacks)?;
-    if !samples.iter().all(|sample| sample.stack.is_none_or(|stack| has(stacks, stack))) {
+    let mut shown =
+        samples.iter().map(|sample| sample.stack).chain(blocked.iter().map(|sample| sample.stack));
+    if !shown.all(|stack| stack.is_none_or(|stack| has(stacks, stack))) {
         return Err("a sample names a stack that is not there");
     }
-    let mut counts = samples.iter().map(|sample| sample.count);
+    let mut counts = samples
+        .iter()
+        .map(|sample| sample.count)
+        .chain(blocked.iter().flat_map(|sample| [sample.ns, sample.count]));
     if counts.try_fold(0_u64, u64::checked_add).is_none() {
         return Err("its samples are too many to count");
     }
@@ -68,7 +73,9 @@ fn check_sums(recording: &Recording) -> Result<(), &'static str> {
             wakeups,
         } = worker.counters;
         let times_ns = [wall_ns, on_cpu_ns, user_ns, system_ns, run_queue_ns, blocked_ns];
-        times_ns.into_iter().chain([voluntary_switches, preempted_switches, migrations, wakeups])
+        let waits = worker.waits.blocked.iter().flat_map(|blocked| [blocked.ns, blocked.count]);
+        let counts = [voluntary_switches, preempted_switches, migrations, wakeups];
+        times_ns.into_iter().chain(counts).chain(waits).chain(worker.throttled_ns).collect::<Vec<_>>()
     });
     let sum = numbers.try_fold(0_u64, u64::checked_add);
     sum.map(|_| ()).ok_or("its numbers are too large to add up")

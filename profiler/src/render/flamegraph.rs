@@ -2,15 +2,17 @@
 
 use inferno::flamegraph::{
     self, Options, TextTruncateDirection,
-    color::{BackgroundColor, Color, PaletteMap},
+    color::{BackgroundColor, BasicPalette, Color, Palette, PaletteMap},
 };
+
+use profiler_common::wait::Reason;
 
 use crate::{
     model::{recording::Recording, worker::Role},
     render::{
         escape, folded,
         label::Tint,
-        shape::{Folded, Shape, Weight, fold},
+        shape::{Folded, Shape, Time, Weight, fold},
     },
     units,
 };
@@ -24,20 +26,29 @@ pub fn svg(recording: &Recording, shape: Shape) -> anyhow::Result<Vec<u8>> {
     let folded = fold(recording, shape);
     let mut palette = palette(&folded);
     let mut options = Options::default();
-    options.title = title(recording);
-    options.subtitle = Some(subtitle(&folded, shape.weight));
-    (options.count_name, options.factor) = unit(&folded, shape.weight);
+    options.title = title(recording, shape);
+    options.subtitle = Some(subtitle(recording, &folded, shape));
+    (options.count_name, options.factor) = unit(&folded, shape);
     options.name_type = String::new();
     options.min_width = MIN_WIDTH_PERCENT;
     options.text_truncate_direction = TextTruncateDirection::Right;
     options.bgcolors = Some(BackgroundColor::Flat(Color { r: 250, g: 250, b: 250 }));
-    options.palette_map = Some(&mut palette);
+    if shape.time == Time::OffCpu {
+        // What flame graphs of waits have everywhere.
+        options.colors = Palette::Basic(BasicPalette::Blue);
+        options.hash = true;
+    } else {
+        options.palette_map = Some(&mut palette);
+    }
     // Takes the lines in the reverse of the order given. In the other modes it sorts them as text, in which
     // `foo::bar` comes between `foo` and `foo;callee`, and tears `foo` apart.
     options.flame_chart = true;
     let lines: Vec<String> =
         folded.iter().rev().map(|(stack, value)| format!("{} {value}", folded::joined(stack))).collect();
-    let empty = ["[nothing ran in this window] 1"];
+    let empty = [match shape.time {
+        Time::OnCpu => "[nothing ran in this window] 1",
+        Time::OffCpu | Time::Wall => "[nothing waited in this window] 1",
+    }];
     let mut svg = Vec::new();
     if lines.is_empty() {
         flamegraph::from_lines(&mut options, empty, &mut svg)?;
@@ -47,7 +58,7 @@ pub fn svg(recording: &Recording, shape: Shape) -> anyhow::Result<Vec<u8>> {
     Ok(svg)
 }
 
-fn title(recording: &Recording) -> String {
+fn title(recording: &Recording, shape: Shape) -> String {
     let Recording { profile, stat, .. } = recording;
     let name = match stat.fleets.as_slice() {
         [] => "no fleet".to_owned(),
@@ -57,35 +68,44 @@ fn title(recording: &Recording) -> String {
     let processes = stat.fleets.iter().flat_map(|fleet| &fleet.workers);
     let workers = processes.filter(|worker| worker.role == Role::Worker).count();
     let samples = profile.samples.iter().map(|sample| sample.count).sum();
-    format!(
-        "{name} · {} · {} at {} Hz · {}",
-        units::counted(workers as u64, "worker"),
-        units::seconds(stat.duration_ns),
-        profile.rate_hz,
-        units::counted(samples, "sample"),
-    )
+    let (workers, seconds) = (units::counted(workers as u64, "worker"), units::seconds(stat.duration_ns));
+    let sampled = format!("at {} Hz · {}", profile.rate_hz, units::counted(samples, "sample"));
+    match shape.time {
+        Time::OnCpu => format!("{name} · {workers} · {seconds} {sampled}"),
+        Time::OffCpu => format!("{name} · {workers} · {seconds} · off CPU"),
+        Time::Wall => format!("{name} · {workers} · {seconds} of wall time {sampled}"),
+    }
 }
 
-fn subtitle(folded: &Folded, weight: Weight) -> String {
-    let total = folded.values().sum();
-    match weight {
-        Weight::Cpu => {
-            format!(
-                "{} ms on CPU: each worker's stacks are scaled to its exact on-CPU time",
-                units::ms(total)
-            )
+fn subtitle(recording: &Recording, folded: &Folded, shape: Shape) -> String {
+    let total = units::ms(folded.values().sum());
+    let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+    let idle_ns = workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns).sum();
+    let idle = if shape.idle {
+        String::new()
+    } else {
+        format!("; {} ms of waiting for work are left out", units::ms(idle_ns))
+    };
+    match (shape.weight, shape.time) {
+        (Weight::Time, Time::OnCpu) => {
+            format!("{total} ms on CPU: each worker's stacks are scaled to its exact on-CPU time")
         }
-        Weight::Samples => "raw samples: not scaled to on-CPU time".to_owned(),
+        (Weight::Time, Time::OffCpu) => format!("{total} ms blocked, measured from switch to wake-up{idle}"),
+        (Weight::Time, Time::Wall) => format!("{total} ms: on CPU sampled and scaled, waits measured{idle}"),
+        (Weight::Samples, Time::OnCpu) => "raw samples: not scaled to on-CPU time".to_owned(),
+        (Weight::Samples, Time::OffCpu) => format!("number of waits{idle}"),
+        (Weight::Samples, Time::Wall) => format!("raw samples, and number of waits{idle}"),
     }
 }
 
 /// The unit of a box's value and the factor that leads to it: milliseconds, or finer if there are few.
-fn unit(folded: &Folded, weight: Weight) -> (String, f64) {
+fn unit(folded: &Folded, shape: Shape) -> (String, f64) {
     let total: u64 = folded.values().sum();
-    let (name, factor) = match weight {
+    let (name, factor) = match shape.weight {
+        Weight::Samples if shape.time == Time::OffCpu => ("waits", 1.0),
         Weight::Samples => ("samples", 1.0),
-        Weight::Cpu if total >= 1_000_000_000 => ("ms", 1e-6),
-        Weight::Cpu => ("µs", 1e-3),
+        Weight::Time if total >= 1_000_000_000 => ("ms", 1e-6),
+        Weight::Time => ("µs", 1e-3),
     };
     (name.to_owned(), factor)
 }
@@ -197,5 +217,20 @@ mod tests {
         let svg = draw(&recording, Shape::default());
         assert!(svg.contains(">no fleet · 0 workers · 1.0 s at 99 Hz · 0 samples</text>"));
         assert!(svg.contains("[nothing ran in this window]"));
+    }
+
+    #[test]
+    fn waits_are_blue_and_say_what_is_left_out() {
+        let svg = draw(&fixture::recording(), Shape { time: Time::OffCpu, ..Shape::default() });
+        assert!(svg.contains(">gunicorn wsgi_app:application · 2 workers · 1.0 s · off CPU</text>"), "{svg}");
+        assert!(svg.contains(" ms of waiting for work are left out</text>"), "{svg}");
+        let fills = svg.split("fill=\"rgb(").skip(1).filter_map(|rest| rest.split_once(')'));
+        let colours =
+            fills.map(|(colour, _)| colour.split(',').filter_map(|part| part.parse().ok()).collect());
+        let is_blue = |colour: &Vec<u32>| colour[2] > colour[0] + 40;
+        let (blue, other): (Vec<_>, Vec<_>) = colours.partition(is_blue);
+        assert!(blue.len() > 5 && other.iter().all(|colour| *colour == [0, 0, 0]), "text apart: {other:?}");
+        let wall = draw(&fixture::recording(), Shape { time: Time::Wall, ..Shape::default() });
+        assert!(wall.contains("[on CPU]") && wall.contains("[run queue]") && wall.contains("[socket]"));
     }
 }

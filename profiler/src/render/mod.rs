@@ -1,18 +1,23 @@
 //! From the model to bytes: folded stacks, flame graphs, tables and JSON. Opens no file, asks no clock, and
 //! computes percentages only here.
 
+mod budget;
+pub mod dump;
 mod escape;
 pub mod flamegraph;
 pub mod fleets;
 pub mod folded;
 #[cfg(test)]
 mod golden;
+mod grid;
+pub mod idle;
 pub mod json;
 pub mod label;
 pub mod quality;
 mod rows;
 pub mod shape;
 pub mod table;
+mod waits;
 
 use crate::model::accounting::StatDelta;
 

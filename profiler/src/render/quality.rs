@@ -99,8 +99,8 @@ quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 thr
         stat.quality.lose(Counter::FramesTruncated, 3);
         stat.quality.lost.insert("later\x1bcause".to_owned(), 7);
         let text = text(&stat);
-        let expected = "quality: 3 samples cut short (deeper than the frame limit), 7 later\\x1bcause, \
-                        1,200 samples dropped (ring buffer full); largest";
+        let expected = "quality: 3 stacks cut short (deeper than the frame limit), 7 later\\x1bcause, \
+                        1,200 stacks dropped (ring buffer full); largest";
         assert!(text.starts_with(expected), "{text}");
     }
 

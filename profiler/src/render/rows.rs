@@ -53,7 +53,7 @@ pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<Row<'_>> {
             kind: Kind::Sum,
             who: who.to_owned(),
             class: "",
-            counters: fleet.total(),
+            counters: fleet.total().0,
             among,
         };
         rows.extend([sum("all workers", 1), sum("mean worker", workers)]);

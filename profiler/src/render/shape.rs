@@ -1,14 +1,15 @@
 //! A recording as merged stacks with a value each: what every picture is drawn from.
 //!
 //! Which process, thread or class a stack belongs to becomes its root here, and only here: the model knows
-//! nothing of it. All values together are the workers' exact on-CPU time, or the number of samples.
+//! nothing of it. All values together are the workers' exact on-CPU time, their blocked time, or both; or the number of
+//! samples.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     model::{
         accounting::{FleetDelta, WorkerDelta},
-        profile::{Profile, Sample},
+        profile::Profile,
         recording::Recording,
         sample::Weights,
         tables::FrameKind,
@@ -22,8 +23,12 @@ use crate::{
 pub struct Shape {
     /// What stands at the root of each stack.
     pub by: By,
+    /// Which time is shown.
+    pub time: Time,
     /// What is counted.
     pub weight: Weight,
+    /// True if time spent waiting for work is shown too.
+    pub idle: bool,
     /// True if native frames of Python processes are shown too.
     pub native: bool,
     /// True if kernel frames of Python processes are shown too.
@@ -44,13 +49,25 @@ pub enum By {
     Class,
 }
 
+/// Which time is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Time {
+    /// On a CPU.
+    #[default]
+    OnCpu,
+    /// Blocked, with the reason at the leaf.
+    OffCpu,
+    /// Both, and the wait for a CPU.
+    Wall,
+}
+
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weight {
-    /// On-CPU nanoseconds: each process's exact time, dealt out over its samples.
+    /// Nanoseconds. On-CPU: each process's exact time, dealt out over its samples. Off-CPU: measured.
     #[default]
-    Cpu,
-    /// Samples, raw.
+    Time,
+    /// Samples, raw; waits.
     Samples,
 }
 
@@ -60,47 +77,95 @@ pub type Folded = BTreeMap<Vec<Label>, u64>;
 /// Merges a recording's stacks.
 #[must_use]
 pub fn fold(recording: &Recording, shape: Shape) -> Folded {
-    let Recording { profile, stat, .. } = recording;
-    let walked = walked(profile);
-    let mut processes = HashMap::new();
-    for fleet in &stat.fleets {
-        for worker in &fleet.workers {
-            let walked = walked.contains(&worker.tgid);
-            processes.insert(worker.tgid, Process { fleet, worker, walked });
+    let mut folding = Folding::new(recording, shape);
+    if shape.time != Time::OffCpu {
+        folding.on_cpu();
+    }
+    if shape.time != Time::OnCpu {
+        folding.blocked();
+    }
+    if shape.time == Time::Wall && shape.weight == Weight::Time {
+        folding.run_queue();
+    }
+    folding.folded.retain(|_, value| *value != 0);
+    folding.folded
+}
+
+/// Merging under way.
+pub(super) struct Folding<'a> {
+    pub(super) recording: &'a Recording,
+    pub(super) shape: Shape,
+    pub(super) processes: BTreeMap<u32, Process<'a>>,
+    labels: Labels<'a>,
+    folded: Folded,
+}
+
+impl<'a> Folding<'a> {
+    fn new(recording: &'a Recording, shape: Shape) -> Self {
+        let walked = walked(&recording.profile);
+        let mut processes = BTreeMap::new();
+        for fleet in &recording.stat.fleets {
+            for worker in &fleet.workers {
+                let walked = walked.contains(&worker.tgid);
+                processes.insert(worker.tgid, Process { fleet, worker, walked });
+            }
+        }
+        let labels = Labels::new(&recording.profile);
+        Self { recording, shape, processes, labels, folded: Folded::new() }
+    }
+
+    fn on_cpu(&mut self) {
+        let Recording { profile, stat, .. } = self.recording;
+        let weights = Weights::new(profile, stat);
+        let leaf = (self.shape.time == Time::Wall).then_some("[on CPU]");
+        for (sample, on_cpu_ns) in profile.samples.iter().zip(&weights.on_cpu_ns) {
+            let value = match self.shape.weight {
+                Weight::Time => *on_cpu_ns,
+                Weight::Samples => sample.count,
+            };
+            self.add_stack(sample.tgid, sample.tid, sample.stack, leaf, value);
+        }
+        if self.shape.weight == Weight::Time {
+            for (tgid, ns) in weights.unsampled_ns {
+                self.add_mark(tgid, &["[ran, not sampled]"], ns);
+            }
         }
     }
-    let weights = Weights::new(profile, stat);
-    let mut labels = Labels::new(profile);
-    let mut folded = Folded::new();
-    for (sample, on_cpu_ns) in profile.samples.iter().zip(&weights.on_cpu_ns) {
-        let process = processes.get(&sample.tgid);
-        let frames = profile.frames_of(sample.stack);
+
+    /// Adds to a thread's stack, with a mark at its leaf.
+    pub(super) fn add_stack(
+        &mut self,
+        tgid: u32,
+        tid: u32,
+        stack: Option<u32>,
+        leaf: Option<&str>,
+        value: u64,
+    ) {
+        let process = self.processes.get(&tgid);
+        let frames = self.recording.profile.frames_of(stack);
+        let shape = self.shape;
         let shown = frames.into_iter().filter(|frame| shape.shows(frame.kind, process));
-        let mut stack = vec![shape.root(process, sample.tgid, Some(sample.tid))];
-        stack.extend(shown.map(|frame| labels.of(frame)));
-        if stack.len() == 1 {
-            stack.push(Label::new(absence(sample, process), Tint::Mark));
+        let mut labels = vec![shape.root(process, tgid, Some(tid))];
+        labels.extend(shown.map(|frame| self.labels.of(frame)));
+        if labels.len() == 1 {
+            labels.push(Label::new(absence(stack, process), Tint::Mark));
         }
-        let value = match shape.weight {
-            Weight::Cpu => *on_cpu_ns,
-            Weight::Samples => sample.count,
-        };
-        *folded.entry(stack).or_default() += value;
+        labels.extend(leaf.map(|leaf| Label::new(leaf, Tint::Mark)));
+        *self.folded.entry(labels).or_default() += value;
     }
-    if shape.weight == Weight::Cpu {
-        for (tgid, ns) in weights.unsampled_ns {
-            let root = shape.root(processes.get(&tgid), tgid, None);
-            *folded.entry(vec![root, Label::new("[ran, not sampled]", Tint::Mark)]).or_default() += ns;
-        }
+
+    /// Adds to what a process has no stack for.
+    pub(super) fn add_mark(&mut self, tgid: u32, marks: &[&str], value: u64) {
+        let mut labels = vec![self.shape.root(self.processes.get(&tgid), tgid, None)];
+        labels.extend(marks.iter().map(|mark| Label::new(mark, Tint::Mark)));
+        *self.folded.entry(labels).or_default() += value;
     }
-    folded.retain(|_, value| *value != 0);
-    folded
 }
 
 /// A process and the fleet it belongs to.
-struct Process<'a> {
+pub(super) struct Process<'a> {
     fleet: &'a FleetDelta,
-    worker: &'a WorkerDelta,
+    pub(super) worker: &'a WorkerDelta,
     /// True if any of its samples has Python frames.
     walked: bool,
 }
@@ -108,7 +173,9 @@ struct Process<'a> {
 /// The processes whose Python stacks could be walked.
 fn walked(profile: &Profile) -> HashSet<u32> {
     let is_python = |stack| profile.frames_of(stack).iter().any(|frame| frame.kind == FrameKind::Python);
-    profile.samples.iter().filter(|sample| is_python(sample.stack)).map(|sample| sample.tgid).collect()
+    let sampled = profile.samples.iter().map(|sample| (sample.tgid, sample.stack));
+    let blocked = profile.blocked.iter().map(|sample| (sample.tgid, sample.stack));
+    sampled.chain(blocked).filter(|(_, stack)| is_python(*stack)).map(|(tgid, _)| tgid).collect()
 }
 
 impl Shape {
@@ -144,10 +211,10 @@ impl Shape {
     }
 }
 
-/// Why a sample shows no frame.
-fn absence(sample: &Sample, process: Option<&Process>) -> &'static str {
+/// Why a stack shows no frame.
+fn absence(stack: Option<u32>, process: Option<&Process>) -> &'static str {
     match process {
-        _ if sample.stack.is_none() => "[stack lost]",
+        _ if stack.is_none() => "[stack lost]",
         Some(process) if process.walked => "[no Python frames]",
         _ => "[no frames]",
     }
@@ -157,7 +224,7 @@ fn absence(sample: &Sample, process: Option<&Process>) -> &'static str {
 mod tests {
     use super::*;
     use crate::{
-        model::{fixture, sample::Weights},
+        model::{fixture, profile::Sample, sample::Weights},
         render::folded,
     };
 
@@ -189,9 +256,12 @@ mod tests {
         let recording = fixture::recording();
         for by in [By::Fleet, By::Worker, By::Thread, By::Class] {
             for (native, kernel) in [(false, false), (true, false), (false, true), (true, true)] {
-                let sum =
-                    |weight| fold(&recording, Shape { by, weight, native, kernel }).values().sum::<u64>();
-                assert_eq!(sum(Weight::Cpu), 612_000_003);
+                let sum = |weight| {
+                    fold(&recording, Shape { by, weight, native, kernel, ..Shape::default() })
+                        .values()
+                        .sum::<u64>()
+                };
+                assert_eq!(sum(Weight::Time), 612_000_003);
                 assert_eq!(sum(Weight::Samples), 8);
             }
         }
@@ -240,6 +310,7 @@ mod tests {
             Sample { tgid: 1235, tid: 1235, stack: native, count: 1 },
             Sample { tgid: 99, tid: 99, stack: native, count: 1 },
         ];
+        recording.profile.blocked.clear();
         let samples = Shape { weight: Weight::Samples, ..Shape::default() };
         let expected = [
             "process 99;main 1",

@@ -4,13 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle};
-
 use crate::{
     model::accounting::{FleetDelta, StatDelta},
     render::{
-        escape,
-        rows::{Kind, Row, rows, workers},
+        budget, escape,
+        grid::{self, Column},
+        rows::{rows, workers},
     },
     units,
 };
@@ -37,9 +36,7 @@ const COLUMNS: [(&str, u16); 16] = [
 
 /// The columns of text come first; the others hold numbers and are aligned to the right.
 const TEXT_COLUMNS: usize = 2;
-
-/// No lines but one under the header.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+const CLASS: usize = 1;
 
 /// How a table looks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,31 +57,32 @@ pub fn text(stat: &StatDelta, look: Look) -> String {
     blocks.join("\n")
 }
 
-/// A fleet's header and its table.
+/// A fleet's header, its table, and its budget.
 fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(COLUMNS.map(|(name, _)| name));
-    if look.colour {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    for row in rows(fleet, look.threads) {
-        table.add_row(cells(&row, duration_ns));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, COLUMNS[index].1));
-        if index >= TEXT_COLUMNS {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
     // The header tells a class that all workers share.
-    if let (Some(column), false) = (table.column_mut(1), classes(fleet).len() > 1) {
-        column.set_constraint(ColumnConstraint::Hidden);
-    }
+    let has_classes = classes(fleet).len() > 1;
+    let is_shown = |index: &usize| has_classes || *index != CLASS;
+    let columns: Vec<Column> = COLUMNS
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_shown(index))
+        .map(|(index, (head, gap))| Column {
+            head: (*head).to_owned(),
+            gap: *gap,
+            is_text: index < TEXT_COLUMNS,
+        })
+        .collect();
+    let rows = rows(fleet, look.threads).into_iter().map(|row| {
+        let texts = row.texts(duration_ns).into_iter().enumerate();
+        (row.kind, texts.filter(|(index, _)| is_shown(index)).map(|(_, text)| text).collect())
+    });
     let header = headline(fleet, duration_ns);
     let header = if look.colour { format!("\x1b[1m{header}\x1b[0m") } else { header };
-    format!("{header}\n{}\n", table.trim_fmt())
+    let mut text = format!("{header}\n{}\n", grid::text(&columns, rows, look));
+    if fleet.workers.iter().any(|worker| worker.waits.are_measured) {
+        text += &["\n", &budget::text(fleet, look), "\n"].concat();
+    }
+    text
 }
 
 /// Who it is: `gunicorn wsgi_app:application · 4 workers (sync) · Python 3.11.7 · 10.0 s`.
@@ -109,15 +107,6 @@ fn headline(fleet: &FleetDelta, duration_ns: u64) -> String {
 /// The distinct classes of a fleet's workers.
 fn classes(fleet: &FleetDelta) -> BTreeSet<&str> {
     workers(fleet).filter_map(|worker| worker.worker_class.as_deref()).collect()
-}
-
-fn cells(row: &Row, duration_ns: u64) -> Vec<Cell> {
-    let cell = |text| match row.kind {
-        Kind::Process => Cell::new_owned(text),
-        Kind::Thread => Cell::new_owned(text).add_attribute(Attribute::Dim),
-        Kind::Sum => Cell::new_owned(text).add_attribute(Attribute::Bold),
-    };
-    row.texts(duration_ns).into_iter().map(cell).collect()
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Modules {
         Some(Place { module, offset: address - mapping.start + mapping.offset })
     }
 
-    /// Forgets the mappings of a process that runs another program now.
+    /// Forgets the mappings of a process that runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.mappings.remove(&tgid);
     }

@@ -24,7 +24,14 @@ impl Codes {
             .clone()
     }
 
-    /// Forgets a process that runs another program now.
+    /// Takes over what a parent had when it forked this process.
+    pub fn inherit(&mut self, tgid: u32, parent_tgid: u32) {
+        let known = self.codes.iter().filter(|((of, _), code)| *of == parent_tgid && code.is_some());
+        let known: Vec<_> = known.map(|((_, address), code)| ((tgid, *address), code.clone())).collect();
+        self.codes.extend(known);
+    }
+
+    /// Forgets a process that runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.codes.retain(|(of, _), _| *of != tgid);
     }

@@ -75,6 +75,28 @@ impl Btf {
         Some(bits / 8)
     }
 
+    /// Bytes by which one per-CPU variable stands behind another; `None` unless the kernel has both.
+    #[must_use]
+    pub fn per_cpu_distance(&self, from: &str, to: &str) -> Option<i32> {
+        let (from, to) = (self.find(VAR, from)?, self.find(VAR, to)?);
+        let sections = (1..self.records.len() as u32).filter(|id| self.kind(*id) == Some(DATASEC));
+        for section in sections {
+            let (from, to) = (self.place_in(section, from), self.place_in(section, to));
+            if let (Some(from), Some(to)) = (from, to) {
+                return Some(to.wrapping_sub(from).cast_signed());
+            }
+        }
+        None
+    }
+
+    /// Where a variable stands in a section.
+    fn place_in(&self, section: u32, variable: u32) -> Option<u32> {
+        let first = self.record(section)? + 12;
+        let mut entries = (0..self.members(section)?).map(|index| first + 12 * index);
+        let entry = entries.find(|entry| read_u32(&self.data, *entry) == Some(variable))?;
+        read_u32(&self.data, entry + 4)
+    }
+
     /// True if the kernel has the tracepoint, as programs on BTF tracepoints need it.
     #[must_use]
     pub fn has_tracepoint(&self, name: &str) -> bool {

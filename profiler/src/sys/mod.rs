@@ -1,8 +1,10 @@
 //! sys
 pub mod btf;
 pub mod caps;
+pub mod cgroup;
 pub mod clock;
 mod links;
 pub mod memory;
 pub mod output;
 pub mod process;
+pub mod thread;

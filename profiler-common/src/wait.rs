@@ -1,0 +1,225 @@
+//! Where a thread's time goes while it is off the CPU: what it waits for, how long, and who ends it.
+//!
+//! The programs add this up per thread; user space reads it at the window's edges. Time is of the scheduler's clock
+//! (`rq.clock`, ns), in which the kernel keeps its own books, so that on-CPU, run-queue and blocked time meet.
+
+use bytemuck::{Pod, Zeroable};
+
+/// What a blocked thread waits for, as far as the kernel can tell: its state, its system call, and the latter's
+/// arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Reason {
+    /// For work: `accept`; user space adds what it knows of servers from the Python stack.
+    Idle = 0,
+    /// For the interpreter's lock: a futex inside of its GIL.
+    Gil = 1,
+    /// For another lock: any other futex, a file lock, a semaphore.
+    Lock = 2,
+    /// For a peer: a socket, or whatever `poll`, `select` and `epoll` wait for.
+    Socket = 3,
+    /// For the other end of a pipe.
+    Pipe = 4,
+    /// For a disk: reading, writing and syncing files.
+    Disk = 5,
+    /// For a time.
+    Sleep = 6,
+    /// For a child process.
+    Child = 7,
+    /// For memory: a page that is not there, or the lock of the address space while one is fetched.
+    PageFault = 8,
+    /// For a signal, or stopped by one.
+    Signal = 9,
+    /// For what none of these is.
+    Other = 10,
+}
+
+/// How many reasons there are.
+pub const REASONS: usize = 11;
+
+impl Reason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; REASONS] = [
+        Self::Idle,
+        Self::Gil,
+        Self::Lock,
+        Self::Socket,
+        Self::Pipe,
+        Self::Disk,
+        Self::Sleep,
+        Self::Child,
+        Self::PageFault,
+        Self::Signal,
+        Self::Other,
+    ];
+
+    /// The word for it, in JSON and in pictures.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Gil => "gil",
+            Self::Lock => "lock",
+            Self::Socket => "socket",
+            Self::Pipe => "pipe",
+            Self::Disk => "disk",
+            Self::Sleep => "sleep",
+            Self::Child => "child",
+            Self::PageFault => "page_fault",
+            Self::Signal => "signal",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Who ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Waker {
+    /// An interrupt: a timer, a device, or the network.
+    Interrupt = 0,
+    /// Another thread of the same process.
+    Itself = 1,
+    /// Another worker of its fleet.
+    Worker = 2,
+    /// Its fleet's master.
+    Master = 3,
+    /// Any other process.
+    Process = 4,
+}
+
+/// How many kinds of wakers there are.
+pub const WAKERS: usize = 5;
+
+impl Waker {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; WAKERS] =
+        [Self::Interrupt, Self::Itself, Self::Worker, Self::Master, Self::Process];
+
+    /// The word for it in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "interrupt",
+            Self::Itself => "itself",
+            Self::Worker => "worker",
+            Self::Master => "master",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// Buckets of a histogram: the last one holds all from 2^38 ns (275 s) on.
+pub const BUCKETS: usize = 40;
+
+/// Times by length: bucket `n` counts those of `2^(n-1)` to `2^n − 1` ns; bucket 0 counts those of none.
+pub type Histogram = [u32; BUCKETS];
+
+/// The bucket of a time.
+#[inline]
+#[must_use]
+pub const fn bucket(ns: u64) -> usize {
+    // Not `leading_zeros`: eBPF has no instruction for it, and what stands for it is longer than this.
+    let (mut rest, mut bucket, mut shift) = (ns, 0, 32);
+    while shift != 0 {
+        if rest >> shift != 0 {
+            rest >>= shift;
+            bucket += shift;
+        }
+        shift /= 2;
+    }
+    bucket += rest as usize;
+    if bucket < BUCKETS { bucket } else { BUCKETS - 1 }
+}
+
+/// Waits of one kind that are over.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Tally {
+    /// How long they took together.
+    pub ns: u64,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// What a thread is off the CPU for, since when.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Open {
+    /// Since when; 0 while it runs.
+    pub since: u64,
+    /// `se.sum_exec_runtime` then.
+    pub on_cpu: u64,
+    /// `sched_info.run_delay` then.
+    pub run_delay: u64,
+    /// The hash of its stack; 0 without.
+    pub hash: u64,
+    /// [`Reason`], or [`PREEMPTED`].
+    pub reason: u32,
+    /// The system call, or [`NO_CALL`].
+    pub call: u32,
+}
+
+/// In place of a [`Reason`]: it did not want to leave the CPU.
+pub const PREEMPTED: u32 = u32::MAX;
+/// In place of a system call: it is in none.
+pub const NO_CALL: u32 = u32::MAX;
+/// In place of a stack's hash: the wait began before we came, so no program saw its stack.
+pub const BEFORE_US: u64 = 1;
+
+/// The waits of one thread, added up since it is followed: the value of the task storage `THREADS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Waits {
+    /// Odd while a program changes the rest.
+    pub sequence: u32,
+    /// The last [`Waker`].
+    pub waker: u32,
+    /// The fleet of the thread's process: [`crate::config::Process::fleet`].
+    pub fleet: u32,
+    /// 1 in a master.
+    pub is_master: u32,
+    /// 1 once `voluntary` holds.
+    pub is_met: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
+    pub voluntary: u64,
+    /// The wait under way.
+    pub open: Open,
+    /// By [`Reason`].
+    pub blocked: [Tally; REASONS],
+    /// Ends of waits by [`Waker`].
+    pub wakers: [u64; WAKERS],
+    /// Times from being runnable to running.
+    pub run_queue: Histogram,
+    /// Lengths of the waits in `blocked`.
+    pub lengths: [Histogram; REASONS],
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_powers_of_two() {
+        assert_eq!((bucket(0), bucket(1), bucket(2), bucket(3), bucket(4)), (0, 1, 2, 2, 3));
+        for exponent in 1..BUCKETS - 1 {
+            assert_eq!(bucket((1 << exponent) - 1), exponent, "2^{exponent} - 1");
+            assert_eq!(bucket(1 << exponent), exponent + 1, "2^{exponent}");
+        }
+        assert_eq!((bucket(1 << 45), bucket(u64::MAX)), (BUCKETS - 1, BUCKETS - 1));
+    }
+
+    #[test]
+    fn numbers_are_the_places_in_the_lists() {
+        assert!(Reason::ALL.iter().enumerate().all(|(index, reason)| *reason as usize == index));
+        assert!(Waker::ALL.iter().enumerate().all(|(index, waker)| *waker as usize == index));
+    }
+}

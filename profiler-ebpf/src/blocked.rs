@@ -1,0 +1,211 @@
+//! A followed thread off the CPU: since when, why, on which stack; and when it is back, for how long.
+//!
+//! No clock is read. The kernel dates what it does to a thread in its run queue's clock, and so its own books and
+//! ours meet: a wait begins where the thread's on-CPU time ends (`se.exec_start`), and ends where its run-queue wait
+//! begins (`sched_info.last_queued`).
+
+use core::ptr::read_volatile;
+
+use aya_ebpf::{EbpfContext as _, bindings::BPF_F_USER_STACK, programs::BtfTracePointContext};
+use bytemuck::Zeroable;
+use profiler_common::{
+    config::{BlockedStacks, Process, StackKey},
+    counter::Counter,
+    event::Living,
+    python::fold,
+    wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Waits, bucket},
+};
+
+use crate::{
+    call::{Why, why},
+    maps::{PROCESSES, SCRATCH, SWITCH, count},
+    native,
+    stack::{self, Scratch},
+    task::Task,
+    thread,
+};
+
+/// [`BlockedStacks`]; set by the loader.
+#[unsafe(no_mangle)]
+static BLOCKED_STACKS: u32 = 0;
+
+/// Waits that are shorter have no stack; set by the loader.
+#[unsafe(no_mangle)]
+static MIN_BLOCK_NS: u64 = 0;
+
+/// A thread leaves the CPU: opens what follows.
+#[inline(always)]
+pub fn leave(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
+    let Some(waits) = thread::waits(task) else { return Ok(()) };
+    let now = task.left_at();
+    let mut result = Ok(());
+    if waits.open.since != 0 {
+        // Its coming back was not seen: kernels may keep switches from or to some task of their own to themselves.
+        result = close(task, waits, now, 0);
+    }
+    let voluntary = task.voluntary();
+    let mut open = open_at(task, now);
+    // Of a thread that is being enlisted at this moment the last count is not known.
+    let is_voluntary = match waits.is_met {
+        0 => ctx.arg::<u64>(0) == 0 && task.state() != 0,
+        _ => voluntary != waits.voluntary,
+    };
+    if is_voluntary {
+        // SAFETY: read at once; the loader replaces whole values.
+        let process = unsafe { PROCESSES.get(task.tgid()) };
+        let why = why(task, process.map(|process| &process.python));
+        (open.reason, open.call) = (why.reason as u32, why.call);
+        if let Some(process) = process {
+            match capture(ctx, task, process, why) {
+                Ok(hash) => open.hash = hash,
+                Err(cause) => result = Err(cause),
+            }
+        }
+    }
+    change(waits, |waits| (waits.is_met, waits.voluntary, waits.open) = (1, voluntary, open));
+    result
+}
+
+/// A thread is back on the CPU: closes what is open.
+#[inline(always)]
+pub fn enter(task: Task) -> Result<(), Counter> {
+    let Some(waits) = thread::waits(task) else { return Ok(()) };
+    if waits.open.since == 0 {
+        return Ok(());
+    }
+    let (now, queued) = (task.queue_clock(), task.last_queued());
+    let in_queue = if queued == 0 { 0 } else { now.saturating_sub(queued) };
+    close(task, waits, now, in_queue)
+}
+
+#[inline(always)]
+fn open_at(task: Task, since: u64) -> Open {
+    let (on_cpu, run_delay) = (task.on_cpu(), task.run_delay());
+    Open { since, on_cpu, run_delay, hash: 0, reason: PREEMPTED, call: NO_CALL }
+}
+
+/// Adds up what is over: blocked it was for all that the kernel's own books do not claim.
+#[inline(always)]
+fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), Counter> {
+    let open = waits.open;
+    let waited = task.run_delay().saturating_sub(open.run_delay) + in_queue;
+    let ran = task.on_cpu().saturating_sub(open.on_cpu);
+    let blocked = now.saturating_sub(open.since).saturating_sub(waited + ran);
+    let reason = open.reason as usize;
+    change(waits, |waits| {
+        waits.open.since = 0;
+        waits.run_queue[bucket(waited)] += 1;
+        if reason < REASONS {
+            waits.blocked[reason].ns += blocked;
+            waits.blocked[reason].count += 1;
+            waits.lengths[reason][bucket(blocked)] += 1;
+            if let Some(count) = waits.wakers.get_mut(waits.waker as usize) {
+                *count += 1;
+            }
+        }
+    });
+    // SAFETY: a static.
+    if open.hash == 0 || blocked < unsafe { read_volatile(&raw const MIN_BLOCK_NS) } {
+        return Ok(());
+    }
+    let (tgid, tid) = (task.tgid(), task.tid());
+    stack::add_wait(&StackKey { hash: open.hash, tgid, tid, reason: open.reason, call: open.call }, blocked)
+}
+
+/// Reads a thread for a snapshot: its words, and its waits as they were meanwhile. One that is met for the first time is
+/// enlisted before; if it sleeps, what it waits for is seen from outside, all but its stack.
+#[inline(always)]
+pub fn read(task: Task, process: &Process, living: &mut Living) {
+    let kept = match thread::waits(task) {
+        Some(kept) => kept,
+        None => match thread::enlist(task, process) {
+            Some(kept) => {
+                meet(task, process, kept);
+                kept
+            }
+            None => {
+                count(Counter::NotEnlisted);
+                task.words(&mut living.words);
+                return thread::copy(None, &mut living.waits);
+            }
+        },
+    };
+    for _ in 0..4 {
+        // SAFETY: a field of what lives as long as the task, which the iterator holds.
+        let before = unsafe { (&raw const kept.sequence).read_volatile() };
+        task.words(&mut living.words);
+        thread::copy(Some(kept), &mut living.waits);
+        let after = unsafe { (&raw const kept.sequence).read_volatile() };
+        if before == after && before & 1 == 0 {
+            return;
+        }
+    }
+    count(Counter::WaitsTorn);
+}
+
+#[inline(always)]
+fn meet(task: Task, process: &Process, kept: &mut Waits) {
+    let voluntary = task.voluntary();
+    let mut open = Open::zeroed();
+    if task.is_asleep() {
+        let why = why(task, Some(&process.python));
+        let (hash, reason, call) = (BEFORE_US, why.reason as u32, why.call);
+        open = Open { hash, reason, call, ..open_at(task, task.left_at()) };
+    }
+    // Once a switch was seen it knows better.
+    if kept.is_met == 0 {
+        (kept.is_met, kept.voluntary, kept.open) = (1, voluntary, open);
+    }
+}
+
+/// Changes a thread's waits so that a snapshot can tell whether it read them meanwhile.
+#[inline(always)]
+fn change(waits: &mut Waits, change: impl FnOnce(&mut Waits)) {
+    let sequence = waits.sequence.wrapping_add(1);
+    // SAFETY: a field of what we hold. Volatile keeps the order, and so do the processors' stores (x86) as far as a
+    // snapshot needs it that looks again if it saw a change.
+    unsafe { (&raw mut waits.sequence).write_volatile(sequence) };
+    change(waits);
+    unsafe { (&raw mut waits.sequence).write_volatile(sequence.wrapping_add(1)) };
+}
+
+/// The stack on which a thread leaves the CPU, described if it is new; 0 if none is wanted.
+#[inline(always)]
+fn capture(ctx: &BtfTracePointContext, task: Task, process: &Process, why: Why) -> Result<u64, Counter> {
+    // SAFETY: a static.
+    let wanted = unsafe { read_volatile(&raw const BLOCKED_STACKS) };
+    let all = wanted == BlockedStacks::All as u32;
+    if wanted == BlockedStacks::None as u32 || (!all && process.python.is_none()) {
+        return Ok(0);
+    }
+    let Some(scratch) = SCRATCH.get_ptr_mut(SWITCH) else { return Ok(0) };
+    // SAFETY: this CPU's own slot; a switch does not interrupt a switch.
+    let scratch = unsafe { &mut *scratch };
+    let has_python = stack::walk(task, process, scratch);
+    let Scratch { walk, stack, .. } = &mut *scratch;
+    (stack.user_len, stack.user_cut, stack.kernel_len) = (0, 0, 0);
+    let mut hash = fold(walk.hash, u64::from(walk.end) << 32 | u64::from(why.reason as u32));
+    // The kernel's column takes as long as all the rest, so where Python tells one wait from another it is taken at first
+    // sight only: the same thread, on the same line, in the same call and state, sleeps in the same place.
+    let at_first_sight = all && has_python;
+    if at_first_sight {
+        // Of the user's the leaf is kept, which is mostly the C library.
+        let is_interpreter = process.python.is_interpreter(why.address);
+        (stack.user[0], stack.user_len, stack.user_cut) =
+            (why.address, u32::from(!is_interpreter), u32::from(is_interpreter));
+        hash = fold(fold(hash, why.address), u64::from(task.state()));
+    } else if all {
+        stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
+        stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
+        hash = native::hash(native::hash(hash, &stack.user, stack.user_len), &stack.kernel, stack.kernel_len);
+    }
+    let key =
+        StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason: why.reason as u32, call: why.call };
+    if !stack::is_known(&key) {
+        if at_first_sight {
+            stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
+        }
+        stack::describe(&key, scratch)?;
+    }
+    Ok(hash)
+}

@@ -1,0 +1,140 @@
+//! What a thread waits for that leaves the CPU: from its state, its system call and the latter's arguments.
+
+use core::ptr::read_volatile;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs};
+use profiler_common::{
+    call::{CALLS, Call},
+    python::{GIL_BYTES, PyTarget},
+    wait::{NO_CALL, Reason},
+};
+
+use crate::task::{Task, offset};
+
+/// `__TASK_STOPPED | __TASK_TRACED` (include/linux/sched.h).
+const STOPPED: u32 = 0x4 | 0x8;
+/// The part of a mode that tells a file's type, and three types (include/uapi/linux/stat.h).
+const TYPE_OF_FILE: u16 = 0o170_000;
+const PIPE: u16 = 0o010_000;
+const REGULAR: u16 = 0o100_000;
+const SOCKET: u16 = 0o140_000;
+
+/// [`Call`] by number. Filled in by the loader, frozen after.
+#[unsafe(no_mangle)]
+static SYSTEM_CALLS: [u8; CALLS] = [0; CALLS];
+
+/// Why a thread leaves the CPU.
+#[derive(Clone, Copy)]
+pub struct Why {
+    pub reason: Reason,
+    /// The system call, or [`NO_CALL`].
+    pub call: u32,
+    /// The user's instruction.
+    pub address: u64,
+}
+
+/// The reason of a thread that is about to sleep, or sleeps.
+#[inline(always)]
+pub fn why(task: Task, python: Option<&PyTarget>) -> Why {
+    // SAFETY: the verifier knows the task.
+    let registers = Task(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const _);
+    let call: u32 = registers.read(offset!(regs_call));
+    let address = registers.read(offset!(regs_ip));
+    let first: u64 = registers.read(offset!(regs_first));
+    let second: u64 = registers.read(offset!(regs_second));
+    let reason = if task.state() & STOPPED != 0 {
+        Reason::Signal
+    } else if call == NO_CALL {
+        Reason::PageFault
+    } else {
+        in_call(task, call, first, second, python)
+    };
+    Why { reason, call, address }
+}
+
+#[inline(always)]
+fn in_call(task: Task, call: u32, first: u64, second: u64, python: Option<&PyTarget>) -> Reason {
+    let index = call as usize;
+    if index >= CALLS {
+        return Reason::Other;
+    }
+    // SAFETY: checked above; read where the compiler cannot fold the zeros that it sees.
+    let kind = unsafe { read_volatile((&raw const SYSTEM_CALLS).cast::<u8>().add(index)) };
+    let is = |call: Call| kind == call as u8;
+    if is(Call::Futex) {
+        let is_gil = python.is_some_and(|python| first.wrapping_sub(python.gil) < GIL_BYTES);
+        if is_gil { Reason::Gil } else { Reason::Lock }
+    } else if is(Call::Descriptor) {
+        behind(task, first as u32)
+    } else if is(Call::Poll) {
+        polled(task, first, second as u32)
+    } else if is(Call::Select) {
+        if first == 0 { Reason::Sleep } else { Reason::Socket }
+    } else if is(Call::Socket) || is(Call::Epoll) {
+        Reason::Socket
+    } else if is(Call::Sleep) {
+        Reason::Sleep
+    } else if is(Call::Accept) {
+        Reason::Idle
+    } else if is(Call::Disk) {
+        Reason::Disk
+    } else if is(Call::Child) {
+        Reason::Child
+    } else if is(Call::Lock) {
+        Reason::Lock
+    } else if is(Call::Signal) {
+        Reason::Signal
+    } else {
+        Reason::Other
+    }
+}
+
+/// `poll` of nothing is a sleep; of one or more, the first of `struct pollfd { int fd; … }` tells.
+#[inline(always)]
+fn polled(task: Task, array: u64, len: u32) -> Reason {
+    if len == 0 {
+        return Reason::Sleep;
+    }
+    let mut descriptor = 0u32;
+    // SAFETY: four bytes of ours; the helper checks the source. At a switch the task is the current one; elsewhere
+    // the read is of another's memory and the answer is the general one.
+    let read = unsafe { bpf_probe_read_user((&raw mut descriptor).cast(), 4, array as *const _) };
+    if read != 0 {
+        return Reason::Socket;
+    }
+    match behind(task, descriptor) {
+        // An event or a timer has no type of its own: something that somebody else makes ready.
+        Reason::Other | Reason::Disk => Reason::Socket,
+        reason => reason,
+    }
+}
+
+/// What a descriptor is of.
+#[inline(always)]
+fn behind(task: Task, descriptor: u32) -> Reason {
+    let files = Task(task.read(offset!(task_files)));
+    let table = Task(files.read(offset!(files_fdt)));
+    let len: u32 = table.read(offset!(fdt_max_fds));
+    let array: u64 = table.read(offset!(fdt_fd));
+    if descriptor >= len {
+        return Reason::Other;
+    }
+    let file: u64 = read_kernel(array.wrapping_add(8 * u64::from(descriptor)));
+    let inode: u64 = read_kernel(file.wrapping_add(u64::from(offset!(file_inode))));
+    let mode: u16 = read_kernel(inode.wrapping_add(u64::from(offset!(inode_mode))));
+    match mode & TYPE_OF_FILE {
+        SOCKET => Reason::Socket,
+        PIPE => Reason::Pipe,
+        REGULAR => Reason::Disk,
+        _ => Reason::Other,
+    }
+}
+
+/// A value of the kernel's; zero if it cannot be read.
+#[inline(always)]
+pub fn read_kernel<T: bytemuck::Pod>(address: u64) -> T {
+    let mut value = T::zeroed();
+    // SAFETY: a value of ours; the helper checks the source, and fills with zeros what it cannot read.
+    unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address as *const _) };
+    value
+}

@@ -1,0 +1,88 @@
+//! What is kept of each followed thread: its waits, in its own task storage, which goes with it.
+
+use core::ptr;
+
+use aya_ebpf::{
+    bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE, bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE},
+    helpers::generated::{bpf_probe_read_kernel, bpf_task_storage_get},
+    macros::{btf_map, map},
+    maps::Array,
+};
+use profiler_common::{config::Process, wait::Waits};
+
+use crate::task::Task;
+
+/// A map of task storage, which aya-ebpf 0.2 has not: the shape that BTF maps have, patched when loaded.
+#[repr(C)]
+pub struct TaskStorage<T> {
+    r#type: *const [i32; BPF_MAP_TYPE_TASK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
+}
+
+// SAFETY: nothing is ever read through its pointers.
+unsafe impl<T> Sync for TaskStorage<T> {}
+
+/// Thread → its waits. `enlist` creates; the switches write; the snapshot reads.
+#[btf_map]
+static THREADS: TaskStorage<Waits> = TaskStorage {
+    r#type: ptr::null(),
+    key: ptr::null(),
+    value: ptr::null(),
+    max_entries: ptr::null(),
+    map_flags: ptr::null(),
+};
+
+/// How many processes `FOLLOWED` tells apart: by the low bits of their tgids.
+const APART: usize = 1 << 16;
+
+/// Low bits of a tgid → 1 if such a one is or was followed: a look that spares most switches a call. Bytes, since two
+/// CPUs that set two bits of a word at once may lose one, and this target has no atomic operations.
+#[map]
+static FOLLOWED: Array<[u8; APART]> = Array::with_max_entries(1, 0);
+
+/// False for a process that is surely not followed.
+#[inline(always)]
+pub fn may_be_followed(tgid: u32) -> bool {
+    // SAFETY: the mask keeps it inside.
+    FOLLOWED
+        .get_ptr(0)
+        .is_some_and(|bytes| unsafe { *bytes.cast::<u8>().add(tgid as usize & (APART - 1)) } != 0)
+}
+
+/// The waits of a followed thread.
+#[inline(always)]
+pub fn waits<'a>(task: Task) -> Option<&'a mut Waits> {
+    get(task, 0)
+}
+
+/// Follows a thread of a process from now on.
+#[inline(always)]
+pub fn enlist<'a>(task: Task, process: &Process) -> Option<&'a mut Waits> {
+    if let Some(bytes) = FOLLOWED.get_ptr_mut(0) {
+        // SAFETY: the mask keeps it inside.
+        unsafe { *bytes.cast::<u8>().add(task.tgid() as usize & (APART - 1)) = 1 };
+    }
+    let waits = get(task, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))?;
+    (waits.fleet, waits.is_master) = (process.fleet, process.is_master);
+    Some(waits)
+}
+
+/// Copies a thread's waits by one call; zeros without any.
+#[inline(always)]
+pub fn copy(from: Option<&Waits>, to: &mut Waits) {
+    let from = from.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: as many bytes as there are; from nowhere the helper copies nothing and fills with zeros.
+    unsafe { bpf_probe_read_kernel(ptr::from_mut(to).cast(), size_of::<Waits>() as u32, from.cast()) };
+}
+
+#[inline(always)]
+fn get<'a>(task: Task, flags: u64) -> Option<&'a mut Waits> {
+    let map = (&raw const THREADS).cast_mut().cast();
+    // SAFETY: the verifier knows the task; a thread's waits are written by whoever switches it, one CPU at a time.
+    unsafe {
+        bpf_task_storage_get(map, task.0.cast_mut().cast(), ptr::null_mut(), flags).cast::<Waits>().as_mut()
+    }
+}

@@ -1,0 +1,65 @@
+//! Who ends a wait.
+
+use aya_ebpf::{
+    helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+use profiler_common::wait::{Waits, Waker};
+
+use crate::{
+    call::read_kernel,
+    task::{Task, offset},
+    thread,
+};
+
+/// Bits of the preemption count (include/linux/preempt.h): serving a soft interrupt, in a hard one, in an NMI.
+const IN_INTERRUPT: u32 = 0x0000_0100 | 0x000f_0000 | 0x00f0_0000;
+
+/// Notes who wakes a followed thread. Counted when the thread runs again, so that each wait has one waker.
+///
+/// Kernel: ≥ 5.11 (task storage in tracing programs).
+#[btf_tracepoint(function = "sched_waking")]
+pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
+    let task = Task(ctx.arg(0));
+    if thread::may_be_followed(task.tgid())
+        && let Some(waits) = thread::waits(task)
+    {
+        waits.waker = waker_of(task, waits) as u32;
+    }
+    0
+}
+
+#[inline(always)]
+fn waker_of(task: Task, waits: &Waits) -> Waker {
+    // SAFETY: no arguments.
+    let current = Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    if in_interrupt(current) {
+        return Waker::Interrupt;
+    }
+    let by = current.tgid();
+    if by == task.tgid() {
+        return Waker::Itself;
+    }
+    if !thread::may_be_followed(by) {
+        return Waker::Process;
+    }
+    match thread::waits(current) {
+        Some(by) if by.fleet == waits.fleet && by.is_master == 1 => Waker::Master,
+        Some(by) if by.fleet == waits.fleet => Waker::Worker,
+        _ => Waker::Process,
+    }
+}
+
+/// True if the current task only lends its CPU to what wakes.
+#[inline(always)]
+fn in_interrupt(current: Task) -> bool {
+    // The idle task wakes nobody.
+    if current.tid() == 0 {
+        return true;
+    }
+    let from_rq = offset!(preempt_count_from_rq);
+    if from_rq == 0 {
+        return false;
+    }
+    let count: u32 = read_kernel((current.queue().0 as u64).wrapping_add_signed(i64::from(from_rq)));
+    count & IN_INTERRUPT != 0
+}

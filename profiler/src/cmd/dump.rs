@@ -1,0 +1,43 @@
+//! `punchclock dump`: one stack of each thread, now.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+
+use crate::{
+    cli::Dump,
+    cmd::{
+        outputs::{self, print},
+        runtime::block_on,
+        target::select,
+    },
+    collect::{
+        recorder::{Recorder, plan_of_record},
+        session::{Session, after},
+    },
+    failure::Failure,
+    render::dump::{Look, json, text},
+    sys::clock,
+};
+
+/// How often what runs is sampled, and for how long: a thread that runs all the while is hit with near certainty.
+const RATE_HZ: u64 = 499;
+const WHILE: Duration = Duration::from_millis(50);
+
+/// Runs the verb.
+pub fn run(args: &Dump) -> Result<ExitCode> {
+    let fleets = select(&args.target)?;
+    let dump = block_on(async {
+        let session = Session::open(fleets, plan_of_record(RATE_HZ, clock::cpus(), 0, None))?;
+        let mut recorder = Recorder::start(session, Some(RATE_HZ), |_| Ok(()))?;
+        recorder.run(Some(after(WHILE)), || true).await?;
+        recorder.into_dump()
+    })?;
+    if dump.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
+        let gone = "every process had ended before anything could be seen";
+        return Err(Failure::Incomplete(gone.to_owned()).into());
+    }
+    let look = Look { native: args.native, colour: outputs::colour() };
+    print(&if args.json { json(&dump)? } else { text(&dump, look) })?;
+    Ok(ExitCode::SUCCESS)
+}

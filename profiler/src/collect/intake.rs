@@ -1,0 +1,186 @@
+//! What the kernel side sends, taken in: new stacks get their names, processes their interpreters.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use anyhow::Result;
+use profiler_common::{
+    config::StackKey,
+    event::{Event, Living},
+    python::{End, PyTarget},
+    wait::BEFORE_US,
+};
+use tokio::time::Instant;
+
+use crate::{
+    collect::{
+        session::{Session, after},
+        stacks::{KernelFrames, Stacks},
+    },
+    fleet,
+    python::{self, Interpreter},
+    sys::{
+        memory::{self, Memory},
+        thread,
+    },
+};
+
+/// How long a process that called exec is given to become Python.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is known of the followed processes and their stacks.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// All stacks.
+    pub stacks: Stacks,
+    /// Stacks described since the kernel's table was last emptied.
+    pub in_table: u32,
+    interpreters: HashMap<u32, Interpreter>,
+    /// Processes that may yet become Python, and until when they are asked.
+    starting: HashMap<u32, Instant>,
+    notes: BTreeSet<String>,
+}
+
+impl Intake {
+    /// Looks at the processes that run already, and tells the kernel side how to walk them.
+    pub fn of_running(session: &mut Session) -> Result<Self> {
+        let mut intake = Self::default();
+        for tgid in session.members() {
+            match Interpreter::of(tgid) {
+                Ok(interpreter) => {
+                    session.follow(tgid, interpreter.target)?;
+                    intake.interpreters.insert(tgid, interpreter);
+                }
+                Err(unwalkable) => {
+                    session.follow(tgid, PyTarget::default())?;
+                    intake.notes.insert(note(tgid, &unwalkable.reason));
+                    if unwalkable.transient {
+                        intake.starting.insert(tgid, after(PATIENCE));
+                    }
+                }
+            }
+        }
+        Ok(intake)
+    }
+
+    /// Asks these, which have just been started, whether they have become Python, until they have.
+    pub fn expect(&mut self, tgids: impl IntoIterator<Item = u32>) {
+        self.starting.extend(tgids.into_iter().map(|tgid| (tgid, after(PATIENCE))));
+    }
+
+    /// Takes an event in. They come in the kernel's order: a child's stacks after its fork.
+    pub fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Stack(head, frames) => {
+                self.in_table += 1;
+                self.stacks.take_in(head, frames, self.interpreters.get(&head.key.tgid));
+            }
+            // The child's memory is a copy of its parent's, and so is its entry in the kernel.
+            Event::Fork(fork) => {
+                self.stacks.inherit(fork.tgid, fork.parent_tgid);
+                if let Some(interpreter) = self.interpreters.get(&fork.parent_tgid).cloned() {
+                    self.interpreters.insert(fork.tgid, interpreter);
+                }
+            }
+            Event::Exec(exec) => {
+                self.interpreters.remove(&exec.tgid);
+                self.stacks.forget(exec.tgid);
+                self.starting.insert(exec.tgid, after(PATIENCE));
+            }
+            // Its stacks came before.
+            Event::Exit(exit) if exit.is_last == 1 && exit.words.tid == exit.words.tgid => {
+                self.stacks.forget(exit.words.tgid);
+            }
+            Event::Exit(_) => {}
+        }
+    }
+
+    /// Describes, from outside, the stacks of threads that were asleep before anything was attached.
+    pub fn take_sleeping(&mut self, threads: &[Living]) {
+        for Living { words, waits } in threads {
+            let open = waits.open;
+            if open.hash != BEFORE_US {
+                continue;
+            }
+            let key = StackKey {
+                hash: BEFORE_US,
+                tgid: words.tgid,
+                tid: words.tid,
+                reason: open.reason,
+                call: open.call,
+            };
+            let interpreter = self.interpreters.get(&words.tgid);
+            let frames = interpreter.and_then(|interpreter| {
+                python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer)
+            });
+            let kernel = thread::kernel_stack(words.tgid, words.tid);
+            // It may have run meanwhile, and then what was read is another stack, or none at all.
+            if !thread::has_slept_since(words.tgid, words.tid, words.voluntary) {
+                continue;
+            }
+            let (frames, end) = frames.map_or((Vec::new(), End::None), |frames| (frames, End::Complete));
+            let kernel = KernelFrames::Names(&kernel);
+            self.stacks.describe(key, end as u32, &frames, interpreter, &[], kernel);
+        }
+    }
+
+    /// Asks the processes that are starting whether they are Python by now.
+    pub fn look_at_starting(&mut self, session: &mut Session) -> Result<()> {
+        let now = Instant::now();
+        for (tgid, until) in std::mem::take(&mut self.starting) {
+            match Interpreter::of(tgid) {
+                Ok(interpreter) => {
+                    session.follow(tgid, interpreter.target)?;
+                    fleet::learn_python(&mut session.fleets, tgid, &interpreter.version);
+                    self.interpreters.insert(tgid, interpreter);
+                    self.notes.retain(|known| !known.starts_with(&note(tgid, "")));
+                }
+                Err(unwalkable) => {
+                    if let Some(version) = &unwalkable.version {
+                        fleet::learn_python(&mut session.fleets, tgid, version);
+                    }
+                    let lives = memory::exists(tgid);
+                    if lives && unwalkable.transient && now < until {
+                        self.starting.insert(tgid, until);
+                    } else if lives {
+                        self.notes.insert(note(tgid, &unwalkable.reason));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the fleets the versions that showed only after a while, as before 3.11.
+    pub fn tell_versions(&self, session: &mut Session) {
+        for tgid in self.interpreters.keys() {
+            if let Some(version) = python::version(*tgid) {
+                fleet::learn_python(&mut session.fleets, *tgid, &version);
+            }
+        }
+    }
+
+    /// True if waits for a GIL are told apart in a process.
+    #[must_use]
+    pub fn has_gil(&self, tgid: u32) -> bool {
+        self.interpreters.get(&tgid).is_some_and(|interpreter| interpreter.target.gil != 0)
+    }
+
+    /// The interpreter of a process, if it can be walked.
+    #[must_use]
+    pub fn interpreter(&self, tgid: u32) -> Option<&Interpreter> {
+        self.interpreters.get(&tgid)
+    }
+
+    /// One sentence for each process without Python frames.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.iter().cloned().collect()
+    }
+}
+
+fn note(tgid: u32, reason: &str) -> String {
+    format!("process {tgid} has no Python frames: {reason}")
+}

@@ -1,0 +1,132 @@
+//! From stacks as they were seen to a profile: the last names, and the same stacks made one.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use profiler_common::{
+    config::{ON_CPU, StackCount, StackKey},
+    wait::Reason,
+};
+
+use crate::{
+    collect::stacks::{Counts, Raw, Stacks},
+    model::{
+        profile::{BlockedSample, Profile, Sample},
+        tables::{Frame, FrameKind, Stack},
+    },
+    symbolize::native,
+};
+
+/// Where the kernel's part of a thread that leaves the CPU begins to be ours: tracing programs and what calls them.
+const SWITCH: &str = "__schedule";
+
+/// The profile of a window.
+pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile> {
+    let named = name(stacks, rate_hz)?;
+    let mut samples: HashMap<(u32, u32, Option<u32>), u64> = HashMap::new();
+    let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
+    for (key, count) in window {
+        let stack = named.stack_of(stacks, key);
+        if key.reason == ON_CPU {
+            *samples.entry((key.tgid, key.tid, stack)).or_default() += count.count;
+        } else if let Some(reason) = stacks.reason(key) {
+            let sum = blocked.entry((key.tgid, key.tid, stack, reason)).or_default();
+            sum.ns += count.ns;
+            sum.count += count.count;
+        }
+    }
+    let mut profile = named.profile;
+    profile.samples =
+        samples.into_iter().map(|((tgid, tid, stack), count)| Sample { tgid, tid, stack, count }).collect();
+    profile.samples.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack));
+    let blocked = blocked.into_iter().map(|((tgid, tid, stack, reason), StackCount { count, ns, .. })| {
+        BlockedSample { tgid, tid, stack, reason, ns, count }
+    });
+    profile.blocked = blocked.collect();
+    profile.blocked.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.reason));
+    Ok(profile)
+}
+
+/// A profile without samples, and the indexes in it of the chains that it was made of.
+pub struct Named {
+    /// The profile.
+    pub profile: Profile,
+    chains: Vec<u32>,
+}
+
+impl Named {
+    /// The index of a stack in the profile; `None` if it was never described.
+    #[must_use]
+    pub fn stack_of(&self, stacks: &Stacks, key: &StackKey) -> Option<u32> {
+        stacks.described.get(key).map(|described| self.chains[described.chain as usize])
+    }
+}
+
+/// Names what has no name yet. Frames that get the same name become one, and so do their stacks.
+pub fn name(stacks: &Stacks, rate_hz: u64) -> Result<Named> {
+    let mut places = Vec::new();
+    let mut addresses = Vec::new();
+    for frame in stacks.frames.rows() {
+        match frame {
+            Raw::Native(place) => places.push(*place),
+            Raw::Kernel(address) => addresses.push(*address),
+            Raw::Python { .. } | Raw::KernelNamed(_) | Raw::Mark(_) => {}
+        }
+    }
+    let names = native::names(&stacks.modules, &places)?;
+    let kernel_names = native::kernel_names(&addresses)?;
+    let mut profile = Profile { rate_hz, strings: stacks.strings.clone(), ..Profile::default() };
+    let mut frames = Vec::with_capacity(stacks.frames.rows().len());
+    for raw in stacks.frames.rows() {
+        let strings = &mut profile.strings;
+        let no_symbol = || "[no symbol]".to_owned();
+        let kernel = |name| Frame { kind: FrameKind::Kernel, name, file: None, line: 0 };
+        let frame = match raw {
+            Raw::Python { name, file, line } => {
+                Frame { kind: FrameKind::Python, name: *name, file: Some(*file), line: *line }
+            }
+            Raw::Native(place) => {
+                let module = stacks.modules.path(place.module);
+                let file = module.map(|module| strings.intern(module.to_string_lossy().into_owned()));
+                let name = strings.intern(names.get(place).cloned().unwrap_or_else(no_symbol));
+                Frame { kind: FrameKind::Native, name, file, line: 0 }
+            }
+            Raw::Kernel(address) => {
+                kernel(strings.intern(kernel_names.get(address).cloned().unwrap_or_else(no_symbol)))
+            }
+            Raw::KernelNamed(name) => kernel(*name),
+            Raw::Mark(text) => {
+                let name = strings.intern((*text).to_owned());
+                Frame { kind: FrameKind::Mark, name, file: None, line: 0 }
+            }
+        };
+        frames.push(profile.frames.intern(frame));
+    }
+    let switch = profile.strings.rows().iter().position(|name| name == SWITCH);
+    let is_switch = |frame: u32| {
+        profile
+            .frames
+            .get(frame)
+            .is_some_and(|frame| frame.kind == FrameKind::Kernel && Some(frame.name as usize) == switch)
+    };
+    let mut chains: Vec<u32> = Vec::with_capacity(stacks.chains.rows().len());
+    // What the switch calls is ours: it is left out, and so is the switch itself, by staying at its caller.
+    let mut is_cut: Vec<bool> = Vec::with_capacity(stacks.chains.rows().len());
+    for chain in stacks.chains.rows() {
+        // A caller was interned before its leaf.
+        let caller = chain.caller.map(|caller| (chains[caller as usize], is_cut[caller as usize]));
+        let frame = frames[chain.frame as usize];
+        match caller {
+            Some((caller, cut)) if cut || is_switch(frame) => {
+                chains.push(caller);
+                is_cut.push(true);
+            }
+            caller => {
+                let caller = caller.map(|(caller, _)| caller);
+                chains.push(profile.stacks.intern(Stack { frame, caller }));
+                is_cut.push(false);
+            }
+        }
+    }
+    Ok(Named { profile, chains })
+}

@@ -1,0 +1,248 @@
+//! What a wait is for, where that takes knowledge of servers and libraries: the table of rules, and nothing else.
+//!
+//! The kernel tells what a thread waits on: a socket, a lock, a time. Whether it waits there for work only its Python
+//! stack tells: by the function that waits, which is the innermost one that is not plumbing.
+
+use profiler_common::wait::Reason;
+
+/// Functions that wait for work, by server: the end of their file's path, and their names without their classes; no
+/// names stand for all functions of the file.
+const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
+    // Gunicorn: the master, which waits for signals; then its workers' main loops.
+    ("gunicorn/arbiter.py", &[]),
+    ("gunicorn/workers/sync.py", &["wait", "accept", "run", "run_for_one", "run_for_multiple"]),
+    ("gunicorn/workers/gthread.py", &["run", "accept", "murder_keepalived", "wait_for_and_dispatch_events"]),
+    ("gunicorn/workers/ggevent.py", &["run"]),
+    ("gunicorn/workers/geventlet.py", &["run"]),
+    ("gunicorn/workers/gasgi.py", &["run"]),
+    ("gunicorn/dirty/arbiter.py", &[]),
+    // Event loops: whoever waits there has nothing else to do, whatever its tasks wait for.
+    ("gevent/hub.py", &["run"]),
+    ("eventlet/hubs/hub.py", &["run"]),
+    ("asyncio/base_events.py", &["_run_once", "run_forever"]),
+    ("asyncio/runners.py", &["run"]),
+    ("uvicorn/server.py", &["run"]),
+    ("uvicorn/_compat.py", &["asyncio_run"]),
+    ("uvicorn/supervisors/multiprocess.py", &[]),
+    ("uvicorn/supervisors/basereload.py", &[]),
+    ("tornado/ioloop.py", &["start"]),
+    // uWSGI as a module of Python: its script calls it, and in it the requests are served.
+    ("bin/pyuwsgi", &["<module>"]),
+    // Pools: a thread or a process that waits for its next task, and the threads that hand tasks out.
+    ("concurrent/futures/thread.py", &["_worker"]),
+    ("concurrent/futures/process.py", &["_process_worker"]),
+    ("concurrent/futures/process.py", &["wait_result_broken_or_wakeup", "_queue_management_worker"]),
+    ("multiprocessing/pool.py", &["worker", "_handle_workers", "_wait_for_updates"]),
+    ("multiprocessing/pool.py", &["_handle_tasks", "_handle_results"]),
+    ("multiprocessing/queues.py", &["_feed"]),
+    ("multiprocessing/resource_tracker.py", &["main"]),
+    // Celery: its pool's processes and the threads that serve them, and the loops of its main process.
+    ("billiard/pool.py", &["wait_for_job", "workloop", "receive", "_recv", "_poll_result", "body"]),
+    ("kombu/asynchronous/hub.py", &["create_loop"]),
+    ("celery/worker/loops.py", &["asynloop", "synloop", "_loop_cycle"]),
+    ("celery/utils/timer2.py", &["run"]),
+    // RQ: the worker that asks for its next job.
+    ("rq/queue.py", &["lpop", "dequeue_any"]),
+    // The standard library's servers.
+    ("socketserver.py", &["serve_forever"]),
+];
+
+/// Modules of the standard library whose functions wait on behalf of their callers.
+const LIBRARY_PLUMBING: &[&str] = &[
+    "selectors.py",
+    "socket.py",
+    "ssl.py",
+    "queue.py",
+    "threading.py",
+    "multiprocessing/connection.py",
+    "multiprocessing/queues.py",
+    "multiprocessing/synchronize.py",
+];
+
+/// The same of packages: folders and files.
+const PACKAGE_PLUMBING: &[&str] = &[
+    "/billiard/connection.py",
+    "/billiard/compat.py",
+    "/billiard/queues.py",
+    "/billiard/synchronize.py",
+    "/kombu/connection.py",
+    "/kombu/transport/",
+    "/kombu/utils/eventio.py",
+    "/redis/",
+];
+
+/// What a thread waits for, by what the kernel says and the Python stack on which it waits, root first, as names and
+/// files. `runs_none`: the thread belongs to an interpreter, and runs no Python just now.
+#[must_use]
+pub fn settle<'a>(
+    reason: Reason,
+    runs_none: bool,
+    stack: impl DoubleEndedIterator<Item = (&'a str, &'a str)>,
+) -> Reason {
+    // These are what they are, whoever asks for them.
+    let certain = [Reason::Idle, Reason::Gil, Reason::Disk, Reason::Child, Reason::PageFault, Reason::Signal];
+    if certain.contains(&reason) {
+        return reason;
+    }
+    let mut innermost_first = stack.rev();
+    let mut waits_for_work = false;
+    let waiting = innermost_first.find(|(name, file)| {
+        waits_for_work = WAITS_FOR_WORK.iter().any(|rule| matches(rule, name, file));
+        waits_for_work || !is_plumbing(file)
+    });
+    match waiting {
+        // uWSGI and mod_wsgi, which are C, enter Python for each request: outside of it they wait for one.
+        None if runs_none => Reason::Idle,
+        Some(_) if waits_for_work => Reason::Idle,
+        _ => reason,
+    }
+}
+
+fn is_plumbing(file: &str) -> bool {
+    // A module of the library lies in a folder like `python3.11`; `rq/queue.py` is no module of the library.
+    let in_library = |module: &&str| {
+        let folder = file.strip_suffix(*module).and_then(|folder| folder.strip_suffix('/'));
+        folder.is_some_and(|folder| folder.rsplit('/').next().is_some_and(|name| name.starts_with("python3")))
+    };
+    LIBRARY_PLUMBING.iter().any(in_library) || PACKAGE_PLUMBING.iter().any(|part| file.contains(part))
+}
+
+fn matches((rules_file, names): &(&str, &[&str]), name: &str, file: &str) -> bool {
+    let name = name.rsplit('.').next().unwrap_or(name);
+    let in_file = file.strip_suffix(rules_file).is_some_and(|folder| folder.ends_with('/'));
+    in_file && (names.is_empty() || names.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use Reason::{Idle, Lock, Pipe, Sleep, Socket};
+
+    use super::*;
+
+    const PACKAGES: &str = "/srv/venv/lib/python3.11/site-packages";
+    const LIBRARY: &str = "/usr/lib/python3.11";
+
+    /// Settles a stack, root first, of names and files below the packages (`!`) or the library (`-`).
+    fn settled(reason: Reason, stack: &[(&str, &str)]) -> Reason {
+        let path = |file: &str| match file.split_at(1) {
+            ("!", file) => format!("{PACKAGES}/{file}"),
+            ("-", file) => format!("{LIBRARY}/{file}"),
+            _ => file.to_owned(),
+        };
+        let stack: Vec<_> = stack.iter().map(|(name, file)| (*name, path(file))).collect();
+        settle(reason, stack.is_empty(), stack.iter().map(|(name, file)| (*name, file.as_str())))
+    }
+
+    #[test]
+    fn gunicorn() {
+        let sync = |name| settled(Socket, &[(name, "!gunicorn/workers/sync.py")]);
+        assert_eq!(sync("SyncWorker.wait"), Idle);
+        assert_eq!(sync("wait"), Idle, "before 3.11");
+        assert_eq!(sync("SyncWorker.handle"), Socket, "it reads a request");
+        let gthread =
+            [("ThreadWorker.run", "!gunicorn/workers/gthread.py"), ("EpollSelector.select", "-selectors.py")];
+        assert_eq!(settled(Socket, &gthread), Idle);
+        assert_eq!(settled(Socket, &[("Hub.run", "!gevent/hub.py")]), Idle);
+        let master = [("Arbiter.wait_for_signals", "!gunicorn/arbiter.py"), ("Queue.get", "-queue.py")];
+        assert_eq!(settled(Lock, &master), Idle);
+        let asgi_on_uvloop = [master[0], ("ASGIWorker.run", "!gunicorn/workers/gasgi.py")];
+        assert_eq!(settled(Socket, &asgi_on_uvloop), Idle);
+    }
+
+    #[test]
+    fn event_loops() {
+        let asyncio = [
+            ("BaseEventLoop.run_forever", "-asyncio/base_events.py"),
+            ("BaseEventLoop._run_once", "-asyncio/base_events.py"),
+            ("EpollSelector.select", "-selectors.py"),
+        ];
+        assert_eq!(settled(Socket, &asyncio), Idle);
+        let blocking =
+            [asyncio[0], asyncio[1], ("Handle._run", "-asyncio/events.py"), ("view", "/srv/app.py")];
+        assert_eq!(settled(Sleep, &blocking), Sleep, "it blocks the loop");
+        assert_eq!(settled(Socket, &[("Server.run", "!uvicorn/server.py")]), Idle, "uvloop");
+        assert_eq!(settled(Socket, &[("asyncio_run", "!uvicorn/_compat.py")]), Idle, "the same");
+    }
+
+    #[test]
+    fn pools() {
+        let thread = [("Thread.run", "-threading.py"), ("_worker", "-concurrent/futures/thread.py")];
+        assert_eq!(settled(Lock, &thread), Idle);
+        let task = [thread[0], thread[1], ("view", "/srv/app.py")];
+        assert_eq!(settled(Sleep, &task), Sleep, "a view that sleeps");
+        let multiprocessing =
+            [("worker", "-multiprocessing/pool.py"), ("Connection._recv", "-multiprocessing/connection.py")];
+        assert_eq!(settled(Pipe, &multiprocessing), Idle);
+        let feeder =
+            [thread[0], ("Queue._feed", "-multiprocessing/queues.py"), ("Condition.wait", "-threading.py")];
+        assert_eq!(settled(Lock, &feeder), Idle);
+        assert_eq!(settled(Lock, &[thread[0], feeder[2]]), Lock, "a thread of nobody's");
+    }
+
+    #[test]
+    fn celery() {
+        let job = [
+            ("Worker.workloop", "!billiard/pool.py"),
+            ("Worker._make_recv_method.<locals>._recv", "!billiard/pool.py"),
+            ("Connection._recv", "!billiard/connection.py"),
+        ];
+        assert_eq!(settled(Pipe, &job), Idle);
+        let task = [job[0], ("trace_task", "!celery/app/trace.py"), ("add", "/srv/tasks.py")];
+        assert_eq!(settled(Sleep, &task), Sleep, "a task that sleeps");
+        let transport = ("Transport.drain_events", "!kombu/transport/virtual/base.py");
+        let polling = [("synloop.<locals>._loop_cycle", "!celery/worker/loops.py"), transport];
+        assert_eq!(settled(Sleep, &polling), Idle, "it polls its broker");
+        let result = [task[2], ("BaseResultConsumer.drain_events", "!celery/backends/rpc.py"), transport];
+        assert_eq!(settled(Socket, &result), Socket, "it waits for a task's result");
+    }
+
+    #[test]
+    fn job_queues() {
+        let rq = [
+            ("Queue.dequeue_any", "!rq/queue.py"),
+            ("Queue.lpop", "!rq/queue.py"),
+            ("Redis.execute_command", "!redis/client.py"),
+            ("SocketBuffer._read_from_socket", "!redis/_parsers/socket.py"),
+        ];
+        assert_eq!(settled(Socket, &rq), Idle);
+        let cache = [("view", "/srv/app.py"), rq[2], rq[3]];
+        assert_eq!(settled(Socket, &cache), Socket, "a view that asks redis");
+    }
+
+    #[test]
+    fn waits_inside_of_a_request_stay_what_they_are() {
+        let view = [("_worker", "-concurrent/futures/thread.py"), ("view", "/srv/app.py")];
+        assert_eq!(settled(Socket, &view), Socket, "psycopg2 and libpq are C");
+        let requests = [
+            view[0],
+            view[1],
+            ("HTTPConnection.getresponse", "!urllib3/connection.py"),
+            ("HTTPResponse._read_status", "-http/client.py"),
+            ("SocketIO.readinto", "-socket.py"),
+        ];
+        assert_eq!(settled(Socket, &requests), Socket);
+        let queue = [view[0], view[1], ("Queue.get", "-queue.py"), ("Condition.wait", "-threading.py")];
+        assert_eq!(settled(Lock, &queue), Lock);
+        assert_eq!(settled(Lock, &[view[1]]), Lock, "threading.Lock is C");
+        assert_eq!(settled(Sleep, &[view[1]]), Sleep, "time.sleep is C");
+    }
+
+    #[test]
+    fn servers_in_c() {
+        assert_eq!(settled(Socket, &[]), Idle, "uWSGI's epoll");
+        let module = [("<module>", "/srv/venv/bin/pyuwsgi"), ("application", "/srv/app.py")];
+        assert_eq!(settled(Socket, &module[..1]), Idle, "in uWSGI as a module");
+        assert_eq!(settled(Socket, &module), Socket, "in its application");
+        assert_eq!(settled(Lock, &[]), Idle, "uWSGI's lock around accept");
+        assert_eq!(settle(Socket, false, [].into_iter()), Socket, "a thread that is not Python's");
+    }
+
+    #[test]
+    fn what_is_certain_stays() {
+        let idle = [("SyncWorker.wait", "!gunicorn/workers/sync.py")];
+        for reason in [Reason::Gil, Reason::Disk, Reason::Child, Reason::PageFault, Reason::Signal] {
+            assert_eq!(settled(reason, &idle), reason);
+        }
+        assert_eq!(settled(Socket, &[("wait", "/srv/mygunicorn/workers/sync.py")]), Socket);
+    }
+}

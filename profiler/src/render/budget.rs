@@ -1,0 +1,147 @@
+//! The budget: where the wall time of each process's threads went, in percent, as a row that adds up to a hundred.
+
+use profiler_common::wait::{REASONS, Reason};
+
+use crate::{
+    model::{
+        accounting::{Counters, FleetDelta, WorkerDelta},
+        waits::Waits,
+    },
+    render::{
+        escape,
+        grid::{self, Column},
+        rows::{Kind, workers},
+        table::Look,
+    },
+    units,
+};
+
+/// One row, before it is laid out.
+struct Row<'a> {
+    kind: Kind,
+    who: String,
+    counters: &'a Counters,
+    waits: &'a Waits,
+    throttled_ns: Option<u64>,
+}
+
+/// A fleet's budget.
+#[must_use]
+pub fn text(fleet: &FleetDelta, look: Look) -> String {
+    let total = fleet.total();
+    let mut rows = Vec::new();
+    for worker in &fleet.workers {
+        rows.push(Row::process(worker));
+        if look.threads {
+            rows.extend(worker.threads.iter().map(|thread| Row {
+                kind: Kind::Thread,
+                who: format!("  {} {}", thread.tid, thread.name),
+                counters: &thread.counters,
+                waits: &thread.waits,
+                throttled_ns: None,
+            }));
+        }
+    }
+    if workers(fleet).count() > 1 {
+        let (kind, who) = (Kind::Sum, "all workers".to_owned());
+        rows.push(Row { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
+    }
+    // A column that would be empty in all rows is left out.
+    let shown: Vec<Reason> =
+        Reason::ALL.into_iter().filter(|reason| rows.iter().any(|row| row.occurs(*reason))).collect();
+    let throttled = rows.iter().any(|row| row.throttled_ns.is_some());
+    let columns = columns(&shown, throttled);
+    let texts = rows.iter().map(|row| (row.kind, row.texts(&shown, throttled)));
+    grid::text(&columns, texts, look)
+}
+
+fn columns(shown: &[Reason], throttled: bool) -> Vec<Column> {
+    let number = |head: String| Column { head, gap: 1, is_text: false };
+    let mut columns = vec![
+        Column { head: "budget\nprocess".to_owned(), gap: 1, is_text: true },
+        number("on-CPU\n%".to_owned()),
+        number("run queue\n%".to_owned()),
+    ];
+    if throttled {
+        columns.push(number("throttled\n≤ %".to_owned()));
+    }
+    columns.extend(shown.iter().map(|reason| number(format!("{}\n%", reason.name().replace('_', " ")))));
+    columns.push(number("residual\n%".to_owned()));
+    columns
+}
+
+impl<'a> Row<'a> {
+    fn process(worker: &'a WorkerDelta) -> Self {
+        Self {
+            kind: Kind::Process,
+            who: format!("{} {}", worker.role.name(), worker.tgid),
+            counters: &worker.counters,
+            waits: &worker.waits,
+            throttled_ns: worker.throttled_ns,
+        }
+    }
+
+    fn occurs(&self, reason: Reason) -> bool {
+        self.waits.blocked[reason as usize].ns != 0
+    }
+
+    fn texts(&self, shown: &[Reason], throttled: bool) -> Vec<String> {
+        let Counters { wall_ns, on_cpu_ns, run_queue_ns, .. } = *self.counters;
+        let share = |ns: u64| units::percent(ns, wall_ns, 2);
+        let throttled_ns = self.throttled_ns.map(|ns| ns.min(run_queue_ns));
+        let mut texts = vec![
+            escape::visible(&self.who).into_owned(),
+            share(on_cpu_ns),
+            // With a quota, what is left of the wait for a CPU when it is taken off.
+            share(run_queue_ns - throttled_ns.unwrap_or(0)),
+        ];
+        if throttled {
+            texts.push(throttled_ns.map_or_else(|| "-".to_owned(), share));
+        }
+        for &reason in shown {
+            let known = self.waits.has_gil || reason != Reason::Gil;
+            let ns = self.waits.blocked[reason as usize].ns;
+            texts.push(if known { share(ns) } else { "-".to_owned() });
+        }
+        let residual = self.counters.residual_ns();
+        let sign = if residual < 0 { "-" } else { "" };
+        texts.push(format!("{sign}{}", share(residual.unsigned_abs())));
+        texts
+    }
+}
+
+const _: () = assert!(Reason::ALL.len() == REASONS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn each_row_adds_up_to_a_hundred() {
+        let mut fleet = fixture::stat().fleets.remove(0);
+        fleet.workers[2].throttled_ns = Some(2_000_000);
+        let text = text(&fleet, Look { threads: true, colour: false });
+        let rows: Vec<_> = text.lines().skip(3).collect();
+        assert!(rows.len() > 5, "{text}");
+        for row in rows {
+            let numbers = row.split_whitespace().rev().map_while(|word| match word {
+                "-" => Some(0.0),
+                word if word.contains('.') => word.parse::<f64>().ok(),
+                _ => None,
+            });
+            let sum: f64 = numbers.sum();
+            assert!((sum - 100.0).abs() < 0.1, "{sum}: {row}\n{text}");
+        }
+        assert!(text.contains("throttled") && !text.contains("disk"), "{text}");
+    }
+
+    #[test]
+    fn more_than_all_is_a_negative_residual() {
+        let mut fleet = fixture::stat().fleets.remove(0);
+        fleet.workers.truncate(1);
+        fleet.workers[0].counters.blocked_ns += 10_000_000;
+        let text = text(&fleet, Look::default());
+        assert!(text.lines().last().unwrap_or_default().ends_with(" -1.00"), "{text}");
+    }
+}

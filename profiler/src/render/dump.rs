@@ -1,0 +1,157 @@
+//! A dump as text: a block a thread, its stack below it, the leaf first.
+
+use std::fmt::Write;
+
+use crate::{
+    model::{
+        dump::{Dump, FleetDump, FrameDump, State, ThreadDump, WorkerDump},
+        tables::FrameKind,
+    },
+    render::escape,
+    units,
+};
+
+/// How a dump looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Native frames too.
+    pub native: bool,
+    /// Bold headlines.
+    pub colour: bool,
+}
+
+/// The dump as text.
+#[must_use]
+pub fn text(dump: &Dump, look: Look) -> String {
+    let mut text = String::new();
+    for fleet in &dump.fleets {
+        for worker in &fleet.workers {
+            block(&mut text, fleet, worker, look);
+        }
+    }
+    for note in &dump.quality.notes {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", escape::visible(note));
+    }
+    text
+}
+
+/// The dump as one JSON document, with a line break at its end.
+pub fn json(dump: &Dump) -> anyhow::Result<String> {
+    Ok(escape::json(serde_json::to_string_pretty(dump)?) + "\n")
+}
+
+fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, look: Look) {
+    let class = worker.worker_class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
+    let python =
+        worker.python.as_ref().map_or("not Python".to_owned(), |version| format!("Python {version}"));
+    let headline =
+        format!("{} {} · {} {}{class} · {python}", fleet.server, fleet.name, worker.role.name(), worker.tgid);
+    let headline = escape::visible(&headline).into_owned();
+    let headline = if look.colour { format!("\x1b[1m{headline}\x1b[0m") } else { headline };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{headline}");
+    for thread in &worker.threads {
+        let _ = writeln!(text, "  {}", escape::visible(&doing(thread)));
+        for frame in thread.frames.iter().filter(|frame| look.native || frame.kind != FrameKind::Native) {
+            let _ = writeln!(text, "    {}", escape::visible(&line(frame)));
+        }
+    }
+    text.push('\n');
+}
+
+/// `23455 gunicorn: blocked for 1.204 s, waiting for work`.
+fn doing(thread: &ThreadDump) -> String {
+    let state = match thread.state {
+        State::Running => "running",
+        State::Runnable => "waiting for a CPU",
+        State::Blocked => "blocked",
+    };
+    let time = thread.for_ns.map(|ns| format!(" for {} ms", units::ms(ns))).unwrap_or_default();
+    let reason = match thread.reason {
+        Some("idle") => ", waiting for work".to_owned(),
+        Some(reason) => format!(", {}", reason.replace('_', " ")),
+        None => String::new(),
+    };
+    format!("{} {}: {state}{time}{reason}", thread.tid, thread.name)
+}
+
+fn line(frame: &FrameDump) -> String {
+    let name =
+        if frame.kind == FrameKind::Kernel { format!("{}_[k]", frame.name) } else { frame.name.clone() };
+    match (&frame.file, frame.line) {
+        (None, _) => name,
+        (Some(file), 0) => format!("{name} ({file})"),
+        (Some(file), line) => format!("{name} ({file}:{line})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{SCHEMA_VERSION, quality::Quality, worker::Role};
+
+    fn dump() -> Dump {
+        let frame = |kind, name: &str, file: Option<&str>, line| FrameDump {
+            kind,
+            name: name.to_owned(),
+            file: file.map(str::to_owned),
+            line,
+        };
+        let thread = ThreadDump {
+            tid: 8,
+            name: "pool\x1b[2J".to_owned(),
+            state: State::Blocked,
+            reason: Some("page_fault"),
+            for_ns: Some(1_204_500_000),
+            frames: vec![
+                frame(FrameKind::Kernel, "schedule", None, 0),
+                frame(FrameKind::Native, "memcpy", Some("/lib/libc.so.6"), 0),
+                frame(FrameKind::Python, "view", Some("/srv/app.py"), 12),
+            ],
+        };
+        let running = ThreadDump {
+            tid: 9,
+            state: State::Running,
+            reason: None,
+            for_ns: None,
+            frames: vec![],
+            ..thread.clone()
+        };
+        let worker = WorkerDump {
+            role: Role::Worker,
+            worker_class: Some("gthread".to_owned()),
+            tgid: 8,
+            python: Some("3.11.7".to_owned()),
+            threads: vec![thread, running],
+        };
+        let fleet =
+            FleetDump { name: "shop".to_owned(), server: "gunicorn".to_owned(), workers: vec![worker] };
+        let quality = Quality { notes: vec!["a note".to_owned()], ..Quality::default() };
+        Dump { schema_version: SCHEMA_VERSION, at_unix_ns: 1, fleets: vec![fleet], quality }
+    }
+
+    #[test]
+    fn a_thread_says_what_it_does_and_where() {
+        let expected = [
+            "gunicorn shop · worker 8 (gthread) · Python 3.11.7",
+            r"  8 pool\x1b[2J: blocked for 1,204.50 ms, page fault",
+            "    schedule_[k]",
+            "    view (/srv/app.py:12)",
+            r"  9 pool\x1b[2J: running",
+            "",
+            "a note",
+        ];
+        assert_eq!(text(&dump(), Look::default()).lines().collect::<Vec<_>>(), expected);
+        let native = text(&dump(), Look { native: true, colour: false });
+        assert!(native.contains("    memcpy (/lib/libc.so.6)\n"));
+    }
+
+    #[test]
+    fn json_has_it_too() {
+        let json: serde_json::Value = serde_json::from_str(&json(&dump()).unwrap()).unwrap();
+        let thread = &json["fleets"][0]["workers"][0]["threads"][0];
+        assert_eq!((&thread["state"], &thread["reason"]), (&"blocked".into(), &"page_fault".into()));
+        assert_eq!(thread["frames"][2]["line"], 12);
+    }
+}

@@ -1,0 +1,49 @@
+//! A grid of texts as a table on a terminal: no lines but one under the header, numbers to the right.
+
+use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Table, TableStyle};
+
+use crate::render::{rows::Kind, table::Look};
+
+/// No lines but one under the header.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// A column.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name, and the unit below it; up to three lines.
+    pub head: String,
+    /// Blanks that follow it besides the usual one: none between two that belong together.
+    pub gap: u16,
+    /// True for words, which stand to the left.
+    pub is_text: bool,
+}
+
+/// Lays rows out under their columns.
+#[must_use]
+pub fn text(columns: &[Column], rows: impl IntoIterator<Item = (Kind, Vec<String>)>, look: Look) -> String {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(columns.iter().map(|column| column.head.clone()));
+    if look.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    for (kind, texts) in rows {
+        table.add_row(texts.into_iter().map(|text| cell(kind, text)));
+    }
+    for (cells, column) in table.column_iter_mut().zip(columns) {
+        cells.set_padding((0, column.gap));
+        if !column.is_text {
+            cells.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+fn cell(kind: Kind, text: String) -> Cell {
+    match kind {
+        Kind::Process => Cell::new_owned(text),
+        Kind::Thread => Cell::new_owned(text).add_attribute(Attribute::Dim),
+        Kind::Sum => Cell::new_owned(text).add_attribute(Attribute::Bold),
+    }
+}

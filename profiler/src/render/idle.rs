@@ -1,0 +1,241 @@
+//! The idle audit: what processes cost that have nothing to do, who woke them, and where they sleep.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use profiler_common::wait::{Reason, Waker};
+use serde::Serialize;
+
+use crate::{
+    model::{
+        accounting::{FleetDelta, StatDelta, WorkerDelta},
+        design::{self, Design},
+        profile::Profile,
+        tables::FrameKind,
+    },
+    render::{
+        escape,
+        grid::{self, Column},
+        quality,
+        rows::Kind,
+        table::Look,
+    },
+    units,
+};
+
+/// Places that are named of each process.
+const PLACES: usize = 3;
+
+/// The audit of some fleets.
+#[derive(Clone, Debug, Serialize)]
+pub struct Audit<'a> {
+    /// By process.
+    idle: Vec<Idle<'a>>,
+    /// The exact numbers behind it.
+    #[serde(flatten)]
+    stat: &'a StatDelta,
+}
+
+/// One process.
+#[derive(Clone, Debug, Serialize)]
+struct Idle<'a> {
+    #[serde(skip)]
+    fleet: &'a FleetDelta,
+    #[serde(skip)]
+    worker: &'a WorkerDelta,
+    tgid: u32,
+    on_cpu_us_per_second: f64,
+    wakeups_per_second: f64,
+    by_design: Option<Design>,
+    /// The most frequent first.
+    sleeps_on: Vec<Place>,
+}
+
+/// Where it sleeps.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Place {
+    function: String,
+    file: String,
+    line: u32,
+    reason: &'static str,
+    wakeups: u64,
+    ns: u64,
+}
+
+impl<'a> Audit<'a> {
+    /// Of a window.
+    #[must_use]
+    pub fn new(profile: &Profile, stat: &'a StatDelta) -> Self {
+        let seconds = stat.duration_ns as f64 / 1e9;
+        let processes =
+            stat.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)));
+        let idle = processes.map(|(fleet, worker)| Idle {
+            fleet,
+            worker,
+            tgid: worker.tgid,
+            on_cpu_us_per_second: worker.counters.on_cpu_ns as f64 / 1e3 / seconds,
+            wakeups_per_second: worker.counters.wakeups as f64 / seconds,
+            by_design: design::of(fleet, worker),
+            sleeps_on: places(profile, worker.tgid),
+        });
+        Self { idle: idle.collect(), stat }
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn text(&self, look: Look) -> String {
+        let mut text = String::new();
+        for fleet in &self.stat.fleets {
+            let processes: Vec<_> = self.idle.iter().filter(|idle| std::ptr::eq(idle.fleet, fleet)).collect();
+            let name = escape::visible(&format!("{} {}", fleet.server, fleet.name)).into_owned();
+            let rows = processes.iter().map(|idle| (Kind::Process, idle.texts()));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name} · idle for {}", units::seconds(self.stat.duration_ns));
+            text += &grid::text(&columns(), rows, look);
+            text.push('\n');
+            for idle in processes {
+                if let Some(sentence) = idle.verdict() {
+                    text += &sentence;
+                    text.push('\n');
+                }
+            }
+            text.push('\n');
+        }
+        text + &quality::text(self.stat)
+    }
+
+    /// As one JSON document, with a line break at its end.
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(escape::json(serde_json::to_string_pretty(self)?) + "\n")
+    }
+}
+
+fn columns() -> Vec<Column> {
+    let column = |head: &str, is_text| Column { head: head.to_owned(), gap: 2, is_text };
+    vec![
+        column("\nprocess", true),
+        column("CPU\nµs/s", false),
+        column("wake-ups\n/s", false),
+        column("by design\n/s", false),
+        column("\nwoken by", true),
+        column("\nsleeps on", true),
+    ]
+}
+
+impl Idle<'_> {
+    fn texts(&self) -> Vec<String> {
+        let Self { worker, .. } = self;
+        let total: u64 = worker.waits.wakeups.iter().sum();
+        let mut wakers: Vec<_> = Waker::ALL.into_iter().zip(worker.waits.wakeups).collect();
+        wakers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let wakers: Vec<_> = wakers
+            .into_iter()
+            .filter(|(_, count)| *count != 0)
+            .map(|(waker, count)| format!("{} {} %", waker.name(), units::percent(count, total, 0)))
+            .collect();
+        let places: Vec<_> = self.sleeps_on.iter().take(PLACES).map(Place::text).collect();
+        let class = worker.worker_class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
+        let who = format!("{} {}{class}", worker.role.name(), worker.tgid);
+        vec![
+            escape::visible(&who).into_owned(),
+            units::decimal(self.on_cpu_us_per_second, 1),
+            units::decimal(self.wakeups_per_second, 2),
+            self.by_design.map_or_else(
+                || "-".to_owned(),
+                |design| {
+                    format!(
+                        "{}–{}",
+                        units::decimal(design.from_per_second, 2),
+                        units::decimal(design.to_per_second, 2)
+                    )
+                },
+            ),
+            wakers.join(", "),
+            places.join("\n"),
+        ]
+    }
+
+    /// A sentence, if it does not keep to its design.
+    fn verdict(&self) -> Option<String> {
+        let design = self.by_design?;
+        let who = format!("{} {}", self.worker.role.name(), self.worker.tgid);
+        let idle_ns = self.worker.waits.blocked[Reason::Idle as usize].ns;
+        let says = if self.worker.counters.blocked_ns > 2 * idle_ns || self.wakeups_per_second > 100.0 {
+            "was not idle, or wakes up far more often than by design"
+        } else if self.wakeups_per_second > 1.5 * design.to_per_second {
+            "wakes up more often than by design"
+        } else {
+            return None;
+        };
+        Some(format!("{who} {says}: {}", design.why))
+    }
+}
+
+impl Place {
+    fn text(&self) -> String {
+        let Self { function, file, line, reason, wakeups, .. } = self;
+        let file = file.rsplit('/').take(2).collect::<Vec<_>>();
+        let file = file.into_iter().rev().collect::<Vec<_>>().join("/");
+        let place = if file.is_empty() { function.clone() } else { format!("{function} ({file}:{line})") };
+        escape::visible(&format!("{place}, {reason}, {}", units::counted(*wakeups, "wake-up"))).into_owned()
+    }
+}
+
+/// Where a process's threads were blocked: the innermost Python frames, those from which they woke most often first.
+fn places(profile: &Profile, tgid: u32) -> Vec<Place> {
+    let mut places: BTreeMap<(String, String, u32, Reason), (u64, u64)> = BTreeMap::new();
+    for sample in profile.blocked.iter().filter(|sample| sample.tgid == tgid) {
+        let frames = profile.frames_of(sample.stack);
+        let leaf = frames.iter().rev().find(|frame| frame.kind == FrameKind::Python);
+        let (function, file, line) = leaf.map_or_else(
+            || ("[no Python frames]".to_owned(), String::new(), 0),
+            |frame| {
+                let file = frame.file.map_or("", |file| profile.string(file));
+                (profile.string(frame.name).to_owned(), file.to_owned(), frame.line)
+            },
+        );
+        let sums = places.entry((function, file, line, sample.reason)).or_default();
+        *sums = (sums.0 + sample.count, sums.1 + sample.ns);
+    }
+    let place = |((function, file, line, reason), (wakeups, ns)): ((_, _, _, Reason), _)| Place {
+        function,
+        file,
+        line,
+        reason: reason.name(),
+        wakeups,
+        ns,
+    };
+    let mut places: Vec<_> = places.into_iter().map(place).collect();
+    places.sort_by_key(|place| std::cmp::Reverse((place.wakeups, place.ns)));
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn it_tells_cost_wakers_places_and_design() {
+        let mut recording = fixture::recording();
+        for worker in &mut recording.stat.fleets[0].workers {
+            worker.counters.wakeups = 1;
+        }
+        let text = Audit::new(&recording.profile, &recording.stat).text(Look::default());
+        let row = text.lines().find(|line| line.starts_with("master 1230")).unwrap();
+        assert!(row.contains("2,000.0") && row.contains("1.00") && row.contains("0.90–1.10"), "{text}");
+        assert!(text.contains("SyncWorker.wait (workers/sync.py:35), idle, 1,360 wake-ups"), "{text}");
+        assert!(text.contains("interrupt 100 %"), "{text}");
+        assert!(!text.contains("master 1230 wakes up"), "{text}");
+        assert!(text.contains("worker 1234 wakes up more often than by design: select gives up"), "{text}");
+    }
+
+    #[test]
+    fn json_has_the_exact_numbers_too() {
+        let recording = fixture::recording();
+        let json = Audit::new(&recording.profile, &recording.stat).json().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["idle"][1]["sleeps_on"][0]["function"], "SyncWorker.wait");
+        assert_eq!(json["idle"][0]["by_design"]["to_per_second"], 1.1);
+        assert_eq!(json["fleets"][0]["workers"][0]["tgid"], 1230);
+    }
+}

@@ -1,0 +1,108 @@
+//! CPU quotas: how long a process's control group was throttled, by the kernel's `cpu.stat`.
+//!
+//! Version 2 says it in `throttled_usec`, version 1 in `throttled_time` (ns). Neither counts what a group above it
+//! was throttled, so those are added.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The groups whose quotas bind a process: its own and those above it, each as a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Groups(Vec<PathBuf>);
+
+impl Groups {
+    /// Of a process; none if it is gone, or in no group.
+    #[must_use]
+    pub fn of(tgid: u32) -> Self {
+        let lines = fs::read_to_string(format!("/proc/{tgid}/cgroup")).unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self(find(&lines, &mounts))
+    }
+
+    /// How long they were throttled in all, ns; `None` if none of them has a quota.
+    #[must_use]
+    pub fn throttled_ns(&self) -> Option<u64> {
+        let stats = self.0.iter().filter_map(|folder| fs::read_to_string(folder.join("cpu.stat")).ok());
+        let throttled = stats.filter_map(|stat| throttled_ns(&stat));
+        throttled.reduce(|sum, more| sum + more)
+    }
+}
+
+fn find(lines: &str, mounts: &str) -> Vec<PathBuf> {
+    for line in lines.lines() {
+        let mut parts = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
+        let is_cpu = controllers.split(',').any(|controller| controller == "cpu");
+        if !is_cpu && !controllers.is_empty() {
+            continue;
+        }
+        let Some(mount) = mount_of(mounts, is_cpu) else { continue };
+        let mut folders = Vec::new();
+        let mut group = Path::new(path);
+        // The root has no quota.
+        while let (Some(parent), Ok(below)) = (group.parent(), group.strip_prefix("/")) {
+            folders.push(mount.join(below));
+            group = parent;
+        }
+        // Version 1's, if there is one, is the one with the CPU controller; it comes first.
+        if is_cpu
+            || !lines.lines().any(|line| line.split(':').nth(1).is_some_and(|names| names.contains("cpu")))
+        {
+            return folders;
+        }
+    }
+    Vec::new()
+}
+
+/// Where the hierarchy is mounted (proc(5), mountinfo).
+fn mount_of(mounts: &str, is_v1: bool) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        let mut kind = kind.split(' ');
+        let (name, options) = (kind.next()?, kind.nth(1)?);
+        let fits = if is_v1 {
+            name == "cgroup" && options.split(',').any(|option| option == "cpu")
+        } else {
+            name == "cgroup2"
+        };
+        fits.then(|| place.split(' ').nth(4).map(PathBuf::from))?
+    })
+}
+
+/// `None` if the group has no quota: then it has no periods.
+fn throttled_ns(stat: &str) -> Option<u64> {
+    let number = |key: &str| {
+        stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse::<u64>().ok())
+    };
+    number("nr_periods").filter(|periods| *periods != 0)?;
+    number("throttled_time").or_else(|| number("throttled_usec").map(|usec| usec * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTS: &str = "30 23 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+                          31 23 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn the_group_and_those_above_it() {
+        let v1 = "9:cpuset:/x\n2:cpu,cpuacct:/system/app\n0::/\n";
+        let folders = ["/sys/fs/cgroup/cpu/system/app", "/sys/fs/cgroup/cpu/system"];
+        assert_eq!(find(v1, MOUNTS), folders.map(PathBuf::from));
+        assert_eq!(find("0::/a.slice\n", MOUNTS), [PathBuf::from("/sys/fs/cgroup/unified/a.slice")]);
+        assert!(find("2:cpu:/\n", MOUNTS).is_empty() && find("", MOUNTS).is_empty());
+    }
+
+    #[test]
+    fn both_versions_tell_of_a_quota_only() {
+        assert_eq!(throttled_ns("nr_periods 9\nnr_throttled 2\nthrottled_time 123\n"), Some(123));
+        assert_eq!(throttled_ns("usage_usec 5\nnr_periods 9\nthrottled_usec 123\n"), Some(123_000));
+        assert_eq!(throttled_ns("nr_periods 0\nnr_throttled 0\nthrottled_time 0\n"), None);
+        assert_eq!(throttled_ns("usage_usec 5\n"), None);
+    }
+}

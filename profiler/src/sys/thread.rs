@@ -1,0 +1,51 @@
+//! Threads of this host, read from /proc: where they sleep in the kernel, and whether they still do.
+
+use std::fs;
+
+/// The kernel's frames of a thread that sleeps, leaf first, as names; empty if it runs, is gone, or may not be seen.
+///
+/// Each line of `/proc/TGID/task/TID/stack` is `[<0>] name+0x1b/0x60`.
+#[must_use]
+pub fn kernel_stack(tgid: u32, tid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/stack")).unwrap_or_default();
+    let name = |line: &str| Some(line.split_once("] ")?.1.split('+').next()?.to_owned());
+    text.lines().filter_map(name).collect()
+}
+
+/// True if a thread has not run since it had gone to sleep so many times.
+#[must_use]
+pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
+    let status = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/status")).unwrap_or_default();
+    let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let asleep = value("State:").is_some_and(|state| !state.starts_with('R'));
+    asleep && value("voluntary_ctxt_switches:").and_then(|count| count.parse().ok()) == Some(voluntary)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_sleeper_sleeps_and_we_do_not() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let tgid = child.id();
+        let voluntary = || {
+            let status = fs::read_to_string(format!("/proc/{tgid}/status")).unwrap();
+            let count =
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+            count.trim().parse::<u64>().unwrap()
+        };
+        while !fs::read_to_string(format!("/proc/{tgid}/stat")).unwrap().contains(") S ") {
+            thread::yield_now();
+        }
+        let count = voluntary();
+        assert!(has_slept_since(tgid, tgid, count) && !has_slept_since(tgid, tgid, count + 1));
+        let own = std::process::id();
+        assert!(!has_slept_since(own, 0, 0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(kernel_stack(tgid, tgid).is_empty());
+    }
+}
