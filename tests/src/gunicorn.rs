@@ -27,17 +27,23 @@ impl Gunicorn {
     /// Starts it with so many workers, and waits until all of them run and it answers.
     #[must_use]
     pub fn start(workers: usize, arguments: &[&str]) -> Self {
-        Self::start_with(workers, arguments, Some("untitled"))
+        Self::serving("wsgi_app", workers, arguments)
+    }
+
+    /// The same with the application of another module of `workloads/`.
+    #[must_use]
+    pub fn serving(module: &str, workers: usize, arguments: &[&str]) -> Self {
+        Self::start_with(module, workers, arguments, Some("untitled"))
     }
 
     /// The same where the module `setproctitle` lets processes write over their command lines.
     #[must_use]
     pub fn titled(workers: usize, arguments: &[&str]) -> Self {
-        Self::start_with(workers, arguments, None)
+        Self::start_with("wsgi_app", workers, arguments, None)
     }
 
     /// `modules`: a folder of `workloads/` whose modules come before the installed ones.
-    fn start_with(workers: usize, arguments: &[&str], modules: Option<&str>) -> Self {
+    fn start_with(module: &str, workers: usize, arguments: &[&str], modules: Option<&str>) -> Self {
         let port = free_port();
         let log = tempfile::NamedTempFile::new().expect("there is room for a file");
         let mut command = Command::new(venv().join("bin/gunicorn"));
@@ -46,7 +52,7 @@ impl Gunicorn {
             .args(["--no-control-socket", "--chdir"])
             .arg(crate::workloads())
             .args(arguments)
-            .arg("wsgi_app:application")
+            .arg(format!("{module}:application"))
             .env("PYTHONPATH", modules.map(|modules| crate::workloads().join(modules)).unwrap_or_default())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdout(Stdio::null())

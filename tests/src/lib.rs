@@ -4,12 +4,14 @@
 
 pub mod attached;
 pub mod books;
+pub mod budget;
 pub mod gunicorn;
 pub mod interpreters;
 pub mod load;
 pub mod punchclock;
 pub mod record;
 pub mod recording;
+pub mod servers;
 pub mod truth;
 pub mod watch;
 pub mod workload;

@@ -50,9 +50,14 @@ impl Drop for Load {
 
 /// One request, answered to its end: HTTP/1.0 closes the connection after it.
 pub fn get(port: u16) -> io::Result<String> {
+    get_path(port, "/")
+}
+
+/// The same of another path.
+pub fn get_path(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

@@ -24,7 +24,8 @@ pub fn run(Options { args }: &Options) -> Result<()> {
     exec(cargo().arg("test").args(packages).arg("--").args(args))?;
 
     let punchclock = cargo::punchclock()?;
-    let venv = venv::with(&["gunicorn[gevent,setproctitle]"])?;
+    let venv =
+        venv::with(&["gunicorn[gevent,setproctitle]", "uvicorn", "uvloop", "celery", "requests", "pyuwsgi"])?;
     let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;
     for test in tests {
         // sudo clears the environment, so what the tests need is named.
