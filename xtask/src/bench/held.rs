@@ -25,6 +25,19 @@ kill $!
 wait $!
 "#;
 
+/// Runs a target that forks on CPU 1 until standard input ends, in a process group of its own, by which it ends whole.
+const GROUP: &str = r#"
+out=$1; shift
+rm -f "$out"
+setsid taskset --cpu-list 1 "$@" </dev/null >"$out" 2>"$out.err" &
+trap '' HUP INT TERM PIPE
+exec 2>/dev/null
+echo $!
+read -r _
+kill -s KILL -- -$! || kill -s KILL $!
+wait $!
+"#;
+
 /// Lets the kernel count the run time of BPF programs, which is not free.
 const STATISTICS: &str = r#"
 set -e
@@ -69,6 +82,12 @@ impl Held {
         let mut guard = as_root("sh");
         guard.args(["-c", TOOL, "sh"]).arg(out).arg(tool.get_program()).args(tool.get_args());
         Self::start(&mut guard)
+    }
+
+    /// Starts a target whose children must end with it, which nothing does when only itself is killed: on CPU 1, as the
+    /// user that we are, its output in `out` and, beside it, `out.err`.
+    pub fn group(words: &[&str], out: &Path) -> Result<Self> {
+        Self::start(Command::new("sh").args(["-c", GROUP, "sh"]).arg(out).args(words))
     }
 
     /// Has the kernel count the run time of BPF programs for as long as this lives.

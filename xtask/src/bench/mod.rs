@@ -1,8 +1,11 @@
 //! `bench`: what punchclock costs, beside other tools, in one run. Profilers and load run on CPU 0, what is
 //! profiled on CPU 1; contenders alternate, so what the machine does meanwhile meets all of them.
 
+mod blocked;
+mod blocked_table;
 mod held;
 mod programs;
+mod recording;
 mod report;
 mod samples;
 mod spread;
@@ -42,7 +45,10 @@ struct Plan {
     /// Part B: what a recording lasts, and rounds.
     busy: Duration,
     sample_rounds: usize,
-    /// Part C: what a window lasts, and rounds.
+    /// Part C: for how long switches with off-CPU stacks are counted, and rounds.
+    passing: Duration,
+    passing_rounds: usize,
+    /// Part D: what a window lasts, and rounds.
     window: Duration,
     window_rounds: usize,
 }
@@ -52,8 +58,10 @@ const FULL: Plan = Plan {
     switch_rounds: 5,
     busy: Duration::from_secs(1),
     sample_rounds: 5,
-    window: Duration::from_secs(3),
-    window_rounds: 8,
+    passing: Duration::from_millis(1500),
+    passing_rounds: 5,
+    window: Duration::from_secs(1),
+    window_rounds: 20,
 };
 
 const QUICK: Plan = Plan {
@@ -61,6 +69,8 @@ const QUICK: Plan = Plan {
     switch_rounds: 2,
     busy: Duration::from_millis(800),
     sample_rounds: 1,
+    passing: Duration::from_millis(700),
+    passing_rounds: 1,
     window: Duration::from_millis(1200),
     window_rounds: 3,
 };
@@ -92,7 +102,7 @@ pub fn run(&Options { quick }: &Options) -> Result<()> {
     let machine = report::machine(quick);
     pin(0)?;
     let statistics = Held::statistics()?;
-    let mut sections = vec![switches::measure(&bench)?, samples::measure(&bench)?];
+    let mut sections = vec![switches::measure(&bench)?, samples::measure(&bench)?, blocked::measure(&bench)?];
     // Not free: nobody has it on while recording.
     statistics.end()?;
     sections.push(throughput::measure(&bench)?);

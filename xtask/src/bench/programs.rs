@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::exec::{as_root, read};
@@ -18,6 +18,47 @@ pub struct Program {
     pub name: String,
     pub runs: u64,
     pub ns: u64,
+}
+
+/// The name of the one that does nothing. Its process holds punchclock's too, which do not count then.
+const EMPTY: &str = "empty";
+
+impl Program {
+    /// Whether it is a tool's program on `sched_switch`, by whose runs switches are counted.
+    pub fn is_on_switch(&self) -> bool {
+        [EMPTY, "sched_switch"].contains(&&*self.name) || self.name.starts_with("sched_switch_")
+    }
+}
+
+/// What switches cost between two readings of one tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switches {
+    /// Time in all its programs.
+    pub ns: u64,
+    /// How often any of its programs ran: each run has the statistics' own cost in `ns`.
+    pub runs: u64,
+    /// How often it saw a switch.
+    pub count: u64,
+}
+
+/// What switches cost between two readings of one tool.
+pub fn switches(before: &[Program], after: &[Program]) -> Result<Switches> {
+    let names =
+        |programs: &[Program]| programs.iter().map(|program| program.name.clone()).collect::<Vec<_>>();
+    ensure!(names(before) == names(after), "failed to see the same programs before and after");
+    let mut pairs = before.iter().zip(after).collect::<Vec<_>>();
+    if after.iter().any(|program| program.name == EMPTY) {
+        pairs.retain(|(_, program)| program.name == EMPTY);
+    }
+    let on_switch = pairs.iter().filter(|(_, program)| program.is_on_switch()).collect::<Vec<_>>();
+    let [&(first, last)] = on_switch[..] else {
+        bail!("failed to find one program on `sched_switch` among {:?}", names(after));
+    };
+    Ok(Switches {
+        ns: pairs.iter().map(|(before, after)| after.ns - before.ns).sum(),
+        runs: pairs.iter().map(|(before, after)| after.runs - before.runs).sum(),
+        count: last.runs - first.runs,
+    })
 }
 
 /// The programs that the process `pid` holds.
@@ -77,6 +118,26 @@ fn parse(descriptors: &str, kind: &str) -> BTreeMap<u64, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn program(name: &str, runs: u64, ns: u64) -> Program {
+        Program { name: name.to_owned(), runs, ns }
+    }
+
+    #[test]
+    fn switches_are_counted_once_and_all_programs_cost() {
+        let before = [program("sched_waking", 5, 50), program("sched_switch_btf", 10, 100)];
+        let after = [program("sched_waking", 9, 60), program("sched_switch_btf", 12, 130)];
+        assert_eq!(switches(&before, &after).unwrap(), Switches { ns: 40, runs: 6, count: 2 });
+        assert!(switches(&before, &after[1..]).is_err());
+        let twice = [program("sched_switch", 1, 1), program("sched_switch_tp", 1, 1)];
+        assert!(switches(&twice, &twice).is_err());
+    }
+
+    #[test]
+    fn beside_the_one_that_does_nothing_none_counts() {
+        let [before, after] = [1, 3].map(|n| [program("sched_switch", n, 100 * n), program(EMPTY, 2 * n, n)]);
+        assert_eq!(switches(&before, &after).unwrap(), Switches { ns: 2, runs: 4, count: 4 });
+    }
 
     #[test]
     fn a_descriptor_names_its_object_and_its_memory() {

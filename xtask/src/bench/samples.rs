@@ -15,7 +15,7 @@ use super::{
 };
 
 const FRAMES: &str = "30";
-const MINORS: [u32; 3] = [8, 11, 13];
+pub(super) const MINORS: [u32; 3] = [8, 11, 13];
 const RATES: [u32; 2] = [99, 999];
 
 /// One recording.
@@ -117,7 +117,7 @@ fn frames(folded: &str) -> usize {
 }
 
 /// A Python of pyenv's or on PATH, but none of pyenv's shims, which are scripts.
-fn interpreter(minor: u32) -> Option<String> {
+pub(super) fn interpreter(minor: u32) -> Option<String> {
     let name = format!("python3.{minor}");
     let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv"));
     let pyenv = env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(home);

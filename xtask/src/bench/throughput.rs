@@ -1,4 +1,4 @@
-//! Part C: what recording costs four busy Gunicorn workers on CPU 1, and what the profiler uses itself on CPU 0.
+//! Part D: what recording costs four busy Gunicorn workers on CPU 1, and what the profiler uses itself on CPU 0.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Part C's table.
+//! Part D's table.
 
 use super::{
     Bench,
