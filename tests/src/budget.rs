@@ -122,19 +122,26 @@ fn assert_row_adds_up(row: &Value, threads: u64) {
 }
 
 /// Panics unless a thread's waits for a reason, or several with a `+` between them, are what it knows of them
-/// (`workloads/timed.py`). What it timed may have ended with waits for the GIL, of which there may be some before, too.
+/// (`workloads/timed.py`). What it timed may have ended with waits for the GIL, of which there may be some before, too; and
+/// a page that was not there may have come between.
 pub fn assert_waited(thread: &Value, reasons: &str, said: &Value) {
     let sum = |of: fn(&Value, &str) -> u64| reasons.split('+').map(|reason| of(thread, reason)).sum::<u64>();
     let is_gil = reasons.contains("gil");
-    let gil = |of: fn(&Value, &str) -> u64| if is_gil { 0 } else { of(thread, "gil") };
+    let beside = |of: fn(&Value, &str) -> u64| {
+        let others = ["gil", "page_fault"].into_iter().filter(|other| !reasons.contains(other));
+        others.map(|other| of(thread, other)).sum::<u64>()
+    };
     let (ns, count) = (sum(blocked_ns), sum(blocked_count));
     let [least, most] = ["at_least_ns", "at_most_ns"].map(|name| said[name].as_i64().expect("ns"));
     let within = tolerance(counter(thread, "wall_ns"));
     let knows = format!("{ns} ns and {count} times {reasons}, by its own clock {said} in {thread:#}");
     assert!(ns.cast_signed() <= most + within.cast_signed(), "too much: {knows}");
-    assert!((ns + gil(blocked_ns) + within).cast_signed() >= least, "too little: {knows}");
+    assert!((ns + beside(blocked_ns) + within).cast_signed() >= least, "too little: {knows}");
     let switches = counter(said, "switches");
-    assert!(count <= switches + 5 * u64::from(is_gil) && count + gil(blocked_count) >= switches, "{knows}");
+    assert!(
+        count <= switches + 5 * u64::from(is_gil) && count + beside(blocked_count) >= switches,
+        "{knows}"
+    );
 }
 
 /// The row of the thread that said something.
