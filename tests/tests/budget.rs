@@ -144,9 +144,10 @@ fn a_wait_longer_than_the_window() {
     for (thread, reason) in threads.iter().zip(["pipe", "lock"]) {
         let blocked = blocked_ns(thread, reason);
         let [wall, window] = [counter(thread, "wall_ns"), counter(&document, "duration_ns")];
-        // It is found a bit later than the first at both edges. How the scheduler's clock runs is known to 100 ns.
+        // It is found a bit later than the first at both edges. How the scheduler's clock runs is known to 100 ns, or to some
+        // µs if the host takes the CPU from under the two readings that are compared.
         assert!(
-            blocked.abs_diff(wall) <= 1000 && blocked.abs_diff(window) <= 250_000,
+            blocked.abs_diff(wall) <= 10_000 && blocked.abs_diff(window) <= 1_000_000,
             "{window}: {thread:#}"
         );
         assert_eq!(blocked_count(thread, reason), 0);

@@ -67,7 +67,11 @@ fn sleeping_asking_and_locking_have_their_true_shares() {
         );
         // The kernel's clock and Python's tell the same time, but for what it takes to get a CPU and the GIL back.
         let clocked = truth[function].as_u64().expect("a number");
-        assert!(ns <= clocked && ns as f64 > 0.97 * clocked as f64, "{function}: {ns} of {clocked} ns");
+        let waited = counter(worker(recorded.recording.stat(), gunicorn.workers()[0]), "run_queue_ns");
+        assert!(
+            ns <= clocked && (ns + waited) as f64 > 0.97 * clocked as f64,
+            "{function}: {ns} of {clocked} ns"
+        );
     }
 }
 
