@@ -35,10 +35,11 @@ struct Possible {
 }
 
 impl Truth {
-    /// Hears it from a workload that has just said that it is ready.
+    /// Hears it from a workload that has just said that it is ready, and waits until it is done with saying it.
     #[must_use]
     pub fn told_by(workload: &mut Workload) -> Self {
         let told = workload.json();
+        workload.wait_until_used(20);
         let callers = told["callers"].as_array().expect("callers").iter().map(Possible::new);
         Self { callers: callers.collect(), leaf: Possible::new(&told["leaf"]) }
     }

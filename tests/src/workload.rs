@@ -89,11 +89,16 @@ impl Workload {
 
     /// Lets it go on for so much CPU time, and stops it again.
     pub fn go_on_for(&self, milliseconds: u64) {
+        self.signal(libc::SIGCONT);
+        self.wait_until_used(milliseconds);
+        self.stop();
+    }
+
+    /// Waits until it has used so much more CPU time.
+    pub fn wait_until_used(&self, milliseconds: u64) {
         let used = || Books::of_process(self.tgid()).values().map(|books| books.on_cpu_ns).sum::<u64>();
         let until = used() + milliseconds * 1_000_000;
-        self.signal(libc::SIGCONT);
         wait_for("the CPU time to pass", || used() >= until);
-        self.stop();
     }
 
     /// Waits for its end.
