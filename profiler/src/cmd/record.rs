@@ -89,7 +89,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
             Failure::Incomplete("every process had ended before anything could be seen".to_owned()).into()
         );
     }
-    Ok(Recording { about, profile, stat })
+    Ok(Recording { about, profile, stat, windows: Vec::new(), requests: None })
 }
 
 /// Starts the command, if there is one. This process is followed while it does: so the child is from before its

@@ -29,6 +29,8 @@ pub fn recording() -> Recording {
         },
         profile: profile(),
         stat: stat(),
+        windows: Vec::new(),
+        requests: None,
     }
 }
 

@@ -3,14 +3,18 @@
 pub mod accounting;
 pub mod design;
 pub mod dump;
+pub mod estimate;
 #[cfg(test)]
 pub mod fixture;
+pub mod load;
 pub mod profile;
 pub mod quality;
 pub mod recording;
+pub mod report;
 pub mod sample;
 pub mod tables;
 pub mod waits;
+pub mod window;
 pub mod worker;
 
 /// The version of every JSON document and recording; a reader of one version refuses later ones.

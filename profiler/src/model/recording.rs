@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{accounting::StatDelta, profile::Profile};
+use crate::model::{accounting::StatDelta, profile::Profile, window::Window};
 
 /// The body of a `.punch` file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,12 @@ pub struct Recording {
     pub profile: Profile,
     /// Exact numbers of the same window.
     pub stat: StatDelta,
+    /// The same window, second by second.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// Requests that were answered in the window, if somebody counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
 }
 
 /// Where and how a recording was made.
