@@ -77,6 +77,12 @@ impl Recording {
         &self.document["stat"]
     }
 
+    /// Its seconds.
+    #[must_use]
+    pub fn windows(&self) -> &[Value] {
+        self.document["windows"].as_array().expect("windows")
+    }
+
     /// What was lost, by cause.
     #[must_use]
     pub fn lost(&self, cause: &str) -> u64 {

@@ -43,6 +43,16 @@ impl Kernel {
         Ok(counts)
     }
 
+    /// The count of one stack since the table was last emptied.
+    pub fn stack_count(&mut self, key: &StackKey) -> Result<StackCount> {
+        let stacks = HashMap::<_, RawStackKey, RawStackCount>::try_from(self.map_mut("STACKS")?)?;
+        match stacks.get(&bytemuck::cast(*key), 0) {
+            Ok(count) => Ok(bytemuck::cast(count)),
+            Err(MapError::KeyNotFound) => Ok(StackCount::default()),
+            Err(error) => Err(error).context("failed to read a stack's count"),
+        }
+    }
+
     /// Empties the table of stacks; what it held.
     pub fn drain_stacks(&mut self) -> Result<Vec<(StackKey, StackCount)>> {
         let counts = self.read_stacks()?;

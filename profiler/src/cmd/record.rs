@@ -17,7 +17,7 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::{Recorder, plan_of_record},
+        recorder::{Recorded, Recorder, plan_of_record},
         session::{Session, after},
     },
     failure::Failure,
@@ -65,6 +65,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
         child = start_command(session, &args.command)?;
         Ok(())
     })?;
+    recorder.keep_windows();
     let seconds = args.duration.or_else(|| args.command.is_empty().then_some(DURATION));
     let duration = seconds.map(Duration::from_secs_f64);
     let mut progress = Progress::start("recording", duration);
@@ -76,7 +77,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
             !ended(&mut child)
         })
         .await?;
-    let (profile, stat) = recorder.finish()?;
+    let Recorded { profile, stat, windows, requests } = recorder.finish()?;
     progress.finish();
 
     if let Some(child) = &mut child
@@ -89,7 +90,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
             Failure::Incomplete("every process had ended before anything could be seen".to_owned()).into()
         );
     }
-    Ok(Recording { about, profile, stat, windows: Vec::new(), requests: None })
+    Ok(Recording { about, profile, stat, windows, requests })
 }
 
 /// Starts the command, if there is one. This process is followed while it does: so the child is from before its

@@ -13,7 +13,7 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::{Edge, Recorder, plan_of_stat},
+        recorder::{Edge, Recorded, Recorder, plan_of_stat},
         session::{Session, after},
     },
     failure::Failure,
@@ -30,7 +30,7 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         if args.idle {
             recorder.run(Some(after(Duration::from_secs_f64(args.duration))), || true).await?;
-            let (profile, stat) = recorder.finish()?;
+            let Recorded { profile, stat, .. } = recorder.finish()?;
             let audit = Audit::new(&profile, &stat);
             let look = Look { threads: false, colour: outputs::colour() };
             return print(&if args.json { audit.json()? } else { audit.text(look) });

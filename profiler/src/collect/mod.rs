@@ -11,3 +11,4 @@ pub mod rules;
 pub mod session;
 pub mod stacks;
 pub mod stat;
+pub mod windows;

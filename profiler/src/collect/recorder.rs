@@ -18,14 +18,17 @@ use crate::{
         naming, preflight,
         session::{self, Session, Waited, after},
         stacks::{self, Counts},
+        stat::ThreadDeltas,
+        windows::Windows,
     },
     fleet,
     model::{
         SCHEMA_VERSION,
-        accounting::StatDelta,
+        accounting::{StatDelta, ThreadDelta},
         dump::Dump,
         profile::Profile,
         waits::{Blocked, Histogram},
+        window::Window,
     },
 };
 
@@ -42,6 +45,27 @@ pub struct Recorder {
     /// Room in the kernel's table of stacks.
     stacks_max: u32,
     start: Edge,
+    windows: Option<Windows>,
+    requests: Option<Requests>,
+}
+
+/// What came of a window.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Its stacks.
+    pub profile: Profile,
+    /// Its exact numbers.
+    pub stat: StatDelta,
+    /// Its seconds, if they were kept.
+    pub windows: Vec<Window>,
+    /// Requests that were answered in it, if somebody counted them.
+    pub requests: Option<u64>,
+}
+
+/// Somebody's running count of requests.
+struct Requests {
+    count: Box<dyn FnMut() -> u64>,
+    at_start: u64,
 }
 
 /// One edge of a window, or of a part of it.
@@ -96,7 +120,18 @@ impl Recorder {
         launch(&mut session)?;
         intake.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
         let stacks_max = session.plan.sizes.stacks;
-        Ok(Self { session, intake, sampling, stacks_max, start })
+        Ok(Self { session, intake, sampling, stacks_max, start, windows: None, requests: None })
+    }
+
+    /// Keeps the seconds apart from now on.
+    pub fn keep_windows(&mut self) {
+        self.windows = Some(Windows::begin());
+    }
+
+    /// Asks somebody now, and at the end of each second, how many requests have been answered so far.
+    pub fn count_requests_with(&mut self, mut count: Box<dyn FnMut() -> u64>) {
+        let at_start = count();
+        self.requests = Some(Requests { count, at_start });
     }
 
     /// Where the window began.
@@ -117,6 +152,9 @@ impl Recorder {
             let wake = deadline.map_or(tick, |deadline| deadline.min(tick));
             let waited = self.session.wait(Some(wake)).await?;
             self.take_in()?;
+            if self.windows.as_ref().is_some_and(Windows::is_due) {
+                self.end_second()?;
+            }
             if waited == Waited::Stopped || self.session.is_over() || !each_tick() {
                 return Ok(false);
             }
@@ -155,8 +193,40 @@ impl Recorder {
         Ok(stat)
     }
 
+    /// The edge between two seconds. It is not compared with `/proc`, and of the stacks only those are counted that
+    /// tell what waits were for: so it costs little.
+    fn end_second(&mut self) -> Result<()> {
+        let Self { session, intake, start, windows, requests, .. } = self;
+        let Some(windows) = windows else { return Ok(()) };
+        let snapshot = session.threads(|event| {
+            intake.take(event);
+            windows.take(event);
+        })?;
+        let requests = requests.as_mut().map(Requests::since_start);
+        let books = session.books(&snapshot, windows.recent());
+        let mut threads = books.threads_since(&start.books.stat, |tgid| intake.has_gil(tgid));
+        let mut counts = with_open(Counts::new(), &snapshot);
+        let mut settled = Vec::new();
+        for (key, from, to) in intake.stacks.settled() {
+            if thread_of(&mut threads, &key).is_some() {
+                let count = intake.stacks.count(&key, &session.kernel.stack_count(&key)?);
+                stacks::add(counts.entry(key).or_default(), &count);
+                settled.push((key, from, to));
+            }
+        }
+        let counts = stacks::between(&start.stacks, &counts);
+        for (key, from, to) in settled {
+            if let (Some(thread), Some(count)) = (thread_of(&mut threads, &key), counts.get(&key)) {
+                let (ns, count, histogram) = (count.ns, count.count, Histogram::default());
+                thread.waits.settle(from, to, &Blocked { ns, count, histogram });
+            }
+        }
+        windows.push(books.at_ns.saturating_sub(start.books.stat.at_ns), requests, &threads);
+        Ok(())
+    }
+
     /// Ends the window.
-    pub fn finish(mut self) -> Result<(Profile, StatDelta)> {
+    pub fn finish(mut self) -> Result<Recorded> {
         if self.sampling.is_some() {
             self.session.kernel.stop_sampling()?;
         }
@@ -171,7 +241,9 @@ impl Recorder {
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
         let profile = naming::profile(&self.intake.stacks, &window, rate_hz)?;
-        Ok((profile, stat))
+        let requests = self.requests.as_mut().map(Requests::since_start);
+        let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
+        Ok(Recorded { profile, stat, windows, requests })
     }
 
     /// Ends the window; what each thread does then.
@@ -197,14 +269,25 @@ impl Recorder {
 
     /// Takes in what the kernel side sent, and empties its table before that is full.
     fn take_in(&mut self) -> Result<()> {
-        let Self { session, intake, stacks_max, .. } = self;
-        session.drain(|event: &Event<'_>| intake.take(event));
+        let Self { session, intake, stacks_max, windows, .. } = self;
+        session.drain(|event: &Event<'_>| {
+            intake.take(event);
+            if let Some(windows) = windows {
+                windows.take(event);
+            }
+        });
         intake.look_at_starting(session)?;
         if intake.in_table > *stacks_max / 2 {
             intake.in_table = 0;
             intake.stacks.keep(session.kernel.drain_stacks()?);
         }
         Ok(())
+    }
+}
+
+impl Requests {
+    fn since_start(&mut self) -> u64 {
+        (self.count)().saturating_sub(self.at_start)
     }
 }
 
@@ -226,6 +309,12 @@ fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
         }
     }
     counts
+}
+
+/// The thread that a stack is of, among some.
+fn thread_of<'a>(threads: &'a mut ThreadDeltas, key: &StackKey) -> Option<&'a mut ThreadDelta> {
+    let mut threads = threads.get_mut(&key.tgid)?.iter_mut().map(|(_, thread)| thread);
+    threads.find(|thread| thread.tid == key.tid)
 }
 
 /// Counts a thread's waits for another reason, in its row and in its process's.

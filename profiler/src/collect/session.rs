@@ -187,22 +187,33 @@ impl Session {
         let before = check::read(self.members());
         let mut snapshot = self.kernel.snapshot()?;
         let after = check::read(self.members());
-        // After the reading: a thread that exits meanwhile is in one or the other then.
-        self.drain(&mut each);
-        self.await_leaving(&mut snapshot, each);
+        self.take_leaving(&mut snapshot, &mut each);
         let mut quality = Quality::default();
         check::compare(&mut quality, &before, &snapshot.threads, &after);
         if !snapshot.exact {
             quality.notes.push("the scheduler's clock could not be caught exactly at an edge: running threads may be off by one tick there".to_owned());
         }
         let edge = Edge {
-            stat: StatSnapshot::new(&snapshot, &self.gone, self.boot_offset_ns, self.plan.waits),
+            stat: self.books(&snapshot, &self.gone),
             unix_ns: snapshot.unix_ns,
             own_cpu_ns: clock::process_cpu_ns(),
             throttled_ns: self.throttled_ns(),
             quality,
         };
         Ok((edge, snapshot))
+    }
+
+    /// The threads that live now, not compared with `/proc`. `each` sees what the kernel side sent meanwhile.
+    pub fn threads(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
+        let mut snapshot = self.kernel.snapshot()?;
+        self.take_leaving(&mut snapshot, &mut each);
+        Ok(snapshot)
+    }
+
+    /// The books of the threads of a snapshot, and of some that are gone.
+    #[must_use]
+    pub fn books(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Living>) -> StatSnapshot {
+        StatSnapshot::new(snapshot, gone, self.boot_offset_ns, self.plan.waits)
     }
 
     /// How long each process's quota has held it, by the kernel's count; without a quota it is absent.
@@ -216,7 +227,9 @@ impl Session {
 
     /// Waits for the threads that the kernel lists no more but that have not run for the last time: that takes them
     /// µs, unless they wait for a CPU. Those that take longer are shown as they were when they began to exit.
-    fn await_leaving(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
+    fn take_leaving(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
+        // After the reading: a thread that exits meanwhile is in one or the other then.
+        self.drain(&mut each);
         let listed: HashSet<_> = snapshot.threads.iter().map(|thread| ThreadKey::of(&thread.words)).collect();
         let deadline = Instant::now() + LEAVING;
         while self.leaving.keys().any(|key| !listed.contains(key)) && Instant::now() < deadline {

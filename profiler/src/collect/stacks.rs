@@ -131,6 +131,14 @@ impl Stacks {
         }
     }
 
+    /// The count of a stack, given the one that is in the kernel's table.
+    #[must_use]
+    pub fn count(&self, key: &StackKey, in_table: &StackCount) -> StackCount {
+        let mut count = self.drained.get(key).copied().unwrap_or_default();
+        add(&mut count, in_table);
+        count
+    }
+
     /// All counts, given those that are in the kernel's table.
     #[must_use]
     pub fn counts(&self, in_table: Vec<(StackKey, StackCount)>) -> Counts {
@@ -157,6 +165,14 @@ impl Stacks {
     pub fn reason(&self, key: &StackKey) -> Option<Reason> {
         let kernels = reason_of(key)?;
         Some(self.described.get(key).and_then(|described| described.reason).unwrap_or(kernels))
+    }
+
+    /// The stacks whose waits are for something else than the kernel says: for what it says, and for what they are.
+    pub fn settled(&self) -> impl Iterator<Item = (StackKey, Reason, Reason)> {
+        self.described.iter().filter_map(|(key, described)| {
+            let (from, to) = (reason_of(key)?, described.reason?);
+            (from != to).then_some((*key, from, to))
+        })
     }
 
     /// Settles a wait by the Python frames that end in `chain`.
@@ -255,7 +271,8 @@ pub fn between(start: &Counts, end: &Counts) -> Counts {
     end.iter().map(since).filter(|(_, count)| count.count != 0 || count.ns != 0).collect()
 }
 
-fn add(sum: &mut StackCount, more: &StackCount) {
+/// Adds what was counted elsewhere.
+pub fn add(sum: &mut StackCount, more: &StackCount) {
     sum.count += more.count;
     sum.ns += more.ns;
     for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {

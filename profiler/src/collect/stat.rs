@@ -35,6 +35,9 @@ impl ThreadKey {
     }
 }
 
+/// What threads did, by tgid.
+pub type ThreadDeltas = HashMap<u32, Vec<(ThreadKey, ThreadDelta)>>;
+
 /// One thread in a snapshot.
 #[derive(Clone, Debug)]
 struct Thread {
@@ -103,6 +106,7 @@ impl StatSnapshot {
                     .filter_map(|member| {
                         let threads = threads.remove(&member.tgid)?;
                         let (mut counters, mut waits) = (Counters::default(), Waits::default());
+                        let threads: Vec<_> = threads.into_iter().map(|(_, thread)| thread).collect();
                         for thread in &threads {
                             counters.add(&thread.counters);
                             waits.add(&thread.waits);
@@ -124,9 +128,9 @@ impl StatSnapshot {
             .collect()
     }
 
-    /// What each thread did, by tgid; those that were gone before are left out.
-    fn threads_since(&self, start: &Self, has_gil: impl Fn(u32) -> bool) -> HashMap<u32, Vec<ThreadDelta>> {
-        let mut by_tgid: HashMap<u32, Vec<ThreadDelta>> = HashMap::new();
+    /// What each thread did; those that were gone before are left out.
+    pub fn threads_since(&self, start: &Self, has_gil: impl Fn(u32) -> bool) -> ThreadDeltas {
+        let mut by_tgid = ThreadDeltas::new();
         for (key, thread) in &self.threads {
             let before = start.threads.get(key);
             if before.is_some_and(|before| before.gone) {
@@ -145,13 +149,14 @@ impl StatSnapshot {
             };
             let blocked_ns = self.has_waits.then(|| waits.blocked_ns());
             let before = before.map_or_else(birth, |before| before.books);
-            by_tgid.entry(thread.tgid).or_default().push(ThreadDelta {
+            let delta = ThreadDelta {
                 tid: key.tid,
                 name: thread.name.clone(),
                 counters: Counters::between(&before, &thread.books, blocked_ns),
                 waits,
                 exited: thread.gone,
-            });
+            };
+            by_tgid.entry(thread.tgid).or_default().push((*key, delta));
         }
         by_tgid
     }

@@ -92,6 +92,20 @@ impl Counters {
 
     /// Adds another's counts.
     pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.numbers_mut().into_iter().zip(other.numbers()) {
+            *mine += theirs;
+        }
+    }
+
+    /// All of them, as they are declared.
+    #[must_use]
+    pub fn numbers(&self) -> [u64; 10] {
+        let mut counters = *self;
+        counters.numbers_mut().map(|number| *number)
+    }
+
+    /// The same, to be changed.
+    pub const fn numbers_mut(&mut self) -> [&mut u64; 10] {
         let Self {
             wall_ns,
             on_cpu_ns,
@@ -103,17 +117,19 @@ impl Counters {
             preempted_switches,
             migrations,
             wakeups,
-        } = other;
-        self.wall_ns += wall_ns;
-        self.on_cpu_ns += on_cpu_ns;
-        self.user_ns += user_ns;
-        self.system_ns += system_ns;
-        self.run_queue_ns += run_queue_ns;
-        self.blocked_ns += blocked_ns;
-        self.voluntary_switches += voluntary_switches;
-        self.preempted_switches += preempted_switches;
-        self.migrations += migrations;
-        self.wakeups += wakeups;
+        } = self;
+        [
+            wall_ns,
+            on_cpu_ns,
+            user_ns,
+            system_ns,
+            run_queue_ns,
+            blocked_ns,
+            voluntary_switches,
+            preempted_switches,
+            migrations,
+            wakeups,
+        ]
     }
 }
 

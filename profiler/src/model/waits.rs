@@ -85,6 +85,25 @@ impl Waits {
         target.histogram.add(&histogram);
     }
 
+    /// Keeps the sums, but not how long each wait was.
+    pub fn forget_lengths(&mut self) {
+        self.run_queue = Histogram::default();
+        for blocked in &mut self.blocked {
+            blocked.histogram = Histogram::default();
+        }
+    }
+
+    /// All its sums, in an order of their own.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.blocked.iter().flat_map(|blocked| [blocked.ns, blocked.count]).chain(self.wakeups)
+    }
+
+    /// The same, to be changed.
+    pub fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        let blocked = self.blocked.iter_mut().flat_map(|blocked| [&mut blocked.ns, &mut blocked.count]);
+        blocked.chain(&mut self.wakeups)
+    }
+
     /// Time blocked, for any reason.
     #[must_use]
     pub fn blocked_ns(&self) -> u64 {

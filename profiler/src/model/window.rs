@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{accounting::Counters, waits::Waits};
 
-/// One second, or so, of a recording. The windows of a recording follow each other without a gap.
+/// One second, or so, of a recording; of a long one several seconds. The windows of a recording follow each other
+/// without a gap, and each number of a process sums to that of the whole recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Its length by `CLOCK_MONOTONIC`.
@@ -27,4 +28,29 @@ pub struct WorkerWindow {
     /// What `blocked_ns` went to; without histograms.
     #[serde(flatten)]
     pub waits: Waits,
+}
+
+impl WorkerWindow {
+    /// A process that has done nothing.
+    #[must_use]
+    pub fn of(tgid: u32) -> Self {
+        Self { tgid, ..Self::default() }
+    }
+
+    /// Adds what a thread of it did, or all of them.
+    pub fn add(&mut self, counters: &Counters, waits: &Waits) {
+        self.counters.add(counters);
+        self.waits.add(waits);
+        self.waits.forget_lengths();
+    }
+
+    /// Its numbers, in an order of their own.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
+        self.counters.numbers().into_iter().chain(self.waits.numbers().collect::<Vec<_>>())
+    }
+
+    /// The same, to be changed.
+    pub fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.counters.numbers_mut().into_iter().chain(self.waits.numbers_mut())
+    }
 }

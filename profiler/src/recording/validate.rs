@@ -1,10 +1,10 @@
 //! The promises of a recording that its types do not make. Whoever renders one relies on them.
 
 use crate::model::{
-    accounting::Counters,
     profile::Profile,
     recording::Recording,
     tables::{Frame, Stack, Table},
+    window::WorkerWindow,
 };
 
 /// The deepest stack: Python's, native and kernel frames at the collector's limits, several times over.
@@ -60,31 +60,23 @@ fn check_depths(stacks: &Table<Stack>) -> Result<(), &'static str> {
 fn check_sums(recording: &Recording) -> Result<(), &'static str> {
     let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
     let mut numbers = workers.flat_map(|worker| {
-        let Counters {
-            wall_ns,
-            on_cpu_ns,
-            user_ns,
-            system_ns,
-            run_queue_ns,
-            blocked_ns,
-            voluntary_switches,
-            preempted_switches,
-            migrations,
-            wakeups,
-        } = worker.counters;
-        let times_ns = [wall_ns, on_cpu_ns, user_ns, system_ns, run_queue_ns, blocked_ns];
-        let waits = worker.waits.blocked.iter().flat_map(|blocked| [blocked.ns, blocked.count]);
-        let counts = [voluntary_switches, preempted_switches, migrations, wakeups];
-        times_ns.into_iter().chain(counts).chain(waits).chain(worker.throttled_ns).collect::<Vec<_>>()
+        let counters = worker.counters.numbers().into_iter();
+        counters.chain(worker.waits.numbers()).chain(worker.throttled_ns)
     });
-    let sum = numbers.try_fold(0_u64, u64::checked_add);
-    sum.map(|_| ()).ok_or("its numbers are too large to add up")
+    let windows = &recording.windows;
+    let mut in_windows = windows.iter().flat_map(|window| {
+        let workers = window.workers.iter().flat_map(WorkerWindow::numbers);
+        workers.chain([window.duration_ns]).chain(window.requests)
+    });
+    let fits = numbers.try_fold(0_u64, u64::checked_add).is_some()
+        && in_windows.try_fold(0_u64, u64::checked_add).is_some();
+    fits.then_some(()).ok_or("its numbers are too large to add up")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{fixture, profile::Sample, tables::FrameKind};
+    use crate::model::{fixture, profile::Sample, tables::FrameKind, window::Window};
 
     fn refusal(damage: impl FnOnce(&mut Recording)) -> &'static str {
         let mut recording = fixture::recording();
@@ -138,6 +130,17 @@ mod tests {
             "its samples are too many to count"
         );
         let large = refusal(|recording| recording.stat.fleets[0].workers[0].counters.wall_ns = u64::MAX);
-        assert_eq!(large, "its numbers are too large to add up");
+        let two = |recording: &mut Recording| {
+            let half = Window { duration_ns: u64::MAX / 2 + 1, ..Window::default() };
+            recording.windows = vec![half; 2];
+        };
+        assert_eq!([large, refusal(two)], ["its numbers are too large to add up"; 2]);
+        let requests = |recording: &mut Recording| {
+            let workers = vec![WorkerWindow { tgid: 4_000_000_000, ..WorkerWindow::default() }];
+            recording.windows = vec![Window { requests: Some(u64::MAX), workers, duration_ns: 0 }];
+            assert_eq!(validate(recording), Ok(()), "any process, any one number");
+            recording.windows[0].workers[0].waits.wakeups[0] = 1;
+        };
+        assert_eq!(refusal(requests), "its numbers are too large to add up");
     }
 }
