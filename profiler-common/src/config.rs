@@ -21,6 +21,8 @@ pub struct KernelOffsets {
     pub task_state: u32,
     /// `task_struct.on_cpu`, i32.
     pub task_on_cpu: u32,
+    /// `task_struct.exit_code`, i32.
+    pub task_exit_code: u32,
     /// `task_struct.start_boottime`, ns.
     pub task_start_boottime: u32,
     /// `task_struct.nvcsw`.
@@ -136,6 +138,10 @@ pub struct StackCount {
     pub count: u64,
     /// How long those waits took, ns; 0 on a CPU.
     pub ns: u64,
+    /// [`crate::wait::Waits::received`] when the last of those waits began.
+    pub received: u32,
+    /// How many of them began without anything received since the one before.
+    pub vain: u32,
     /// Their lengths.
     pub lengths: Histogram,
 }

@@ -44,6 +44,8 @@ pub struct Stack {
     pub python_len: u32,
     /// 1 if `user` was cut at the interpreter: what is below it are the Python frames.
     pub user_cut: u32,
+    /// Of a wait: `se.sum_exec_runtime` when it began.
+    pub on_cpu: u64,
     /// The thread's `comm`, NUL padded.
     pub comm: [u8; 16],
     /// Kernel addresses, leaf first.
@@ -77,6 +79,10 @@ pub struct Exit {
     pub kind: u32,
     /// 0 when it begins, 1 at its last switch-out.
     pub is_last: u32,
+    /// `exit_code`: what `wait` tells of a process, by its first thread.
+    pub code: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Its words then; the last are final.
     pub words: TaskWords,
     /// Its waits then.

@@ -181,8 +181,8 @@ pub struct Waits {
     pub is_master: u32,
     /// 1 once `voluntary` holds.
     pub is_met: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// How often it received something from a socket; wraps.
+    pub received: u32,
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,
     /// The wait under way.

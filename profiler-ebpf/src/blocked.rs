@@ -13,7 +13,7 @@ use profiler_common::{
     counter::Counter,
     event::Living,
     python::fold,
-    wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Waits, bucket},
+    wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Reason, Waits, bucket},
 };
 
 use crate::{
@@ -56,7 +56,7 @@ pub fn leave(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
         let why = why(task, process.map(|process| &process.python));
         (open.reason, open.call) = (why.reason as u32, why.call);
         if let Some(process) = process {
-            match capture(ctx, task, process, why) {
+            match capture(ctx, task, process, why, waits.received) {
                 Ok(hash) => open.hash = hash,
                 Err(cause) => result = Err(cause),
             }
@@ -171,7 +171,13 @@ fn change(waits: &mut Waits, change: impl FnOnce(&mut Waits)) {
 
 /// The stack on which a thread leaves the CPU, described if it is new; 0 if none is wanted.
 #[inline(always)]
-fn capture(ctx: &BtfTracePointContext, task: Task, process: &Process, why: Why) -> Result<u64, Counter> {
+fn capture(
+    ctx: &BtfTracePointContext,
+    task: Task,
+    process: &Process,
+    why: Why,
+    received: u32,
+) -> Result<u64, Counter> {
     // SAFETY: a static.
     let wanted = unsafe { read_volatile(&raw const BLOCKED_STACKS) };
     let all = wanted == BlockedStacks::All as u32;
@@ -201,11 +207,16 @@ fn capture(ctx: &BtfTracePointContext, task: Task, process: &Process, why: Why) 
     }
     let key =
         StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason: why.reason as u32, call: why.call };
-    if !stack::is_known(&key) {
+    let is_known = stack::is_known(&key);
+    if !is_known {
         if at_first_sight {
             stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         }
+        stack.on_cpu = task.on_cpu();
         stack::describe(&key, scratch)?;
+    }
+    if why.reason == Reason::Socket || why.reason == Reason::Idle {
+        stack::begin_wait(&key, received, !is_known);
     }
     Ok(hash)
 }

@@ -11,6 +11,7 @@ mod maps;
 mod native;
 mod process;
 mod pystack;
+mod receive;
 mod sample;
 mod sched;
 mod stack;

@@ -84,6 +84,7 @@ fn try_exit(task: Task, is_last: u32) -> Result<(), Counter> {
     // SAFETY: all of the record's fields are set before it is submitted.
     let exit = unsafe { &mut *record.as_mut_ptr() };
     (exit.kind, exit.is_last) = (Kind::Exit as u32, is_last);
+    (exit.code, exit.reserved) = (task.exit_code(), 0);
     task.words(&mut exit.words);
     thread::copy(thread::waits(task).as_deref(), &mut exit.waits);
     record.submit(u64::from(BPF_RB_NO_WAKEUP));

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What a stack begins with.
-static EMPTY: StackCount = StackCount { count: 0, ns: 0, lengths: [0; BUCKETS] };
+static EMPTY: StackCount = StackCount { count: 0, ns: 0, received: 0, vain: 0, lengths: [0; BUCKETS] };
 
 /// Where a stack is built. `stack` and `frames` are one ring record.
 #[repr(C)]
@@ -56,6 +56,18 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> bool {
 #[inline(always)]
 pub fn is_known(key: &StackKey) -> bool {
     STACKS.get_ptr(key).is_some()
+}
+
+/// Notes that a wait begins on a stack, and whether anything was received since the last one there.
+#[inline(always)]
+pub fn begin_wait(key: &StackKey, received: u32, is_first: bool) {
+    if let Some(sum) = STACKS.get_ptr_mut(key) {
+        // SAFETY: a thread is switched on one CPU at a time, so nobody else changes its keys.
+        unsafe {
+            (*sum).vain += u32::from(!is_first && (*sum).received == received);
+            (*sum).received = received;
+        }
+    }
 }
 
 /// Counts a tick.

@@ -12,6 +12,7 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     task_comm: 0,
     task_state: 0,
     task_on_cpu: 0,
+    task_exit_code: 0,
     task_start_boottime: 0,
     task_nvcsw: 0,
     task_nivcsw: 0,
@@ -66,6 +67,11 @@ impl Task {
 
     pub fn state(self) -> u32 {
         self.read(offset!(task_state))
+    }
+
+    /// How it ended, once it does.
+    pub fn exit_code(self) -> u32 {
+        self.read(offset!(task_exit_code))
     }
 
     /// The thread pointer as of the last switch; glibc and musl set it once per thread.

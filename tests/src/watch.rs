@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, ChildStdout, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -19,7 +20,7 @@ impl Watch {
     /// Starts watching a process; on return the window has begun.
     #[must_use]
     pub fn start(pid: &str) -> Self {
-        let mut command = punchclock(&["stat", "--json", "-d", "60", "-i", "0.1", "-p", pid]);
+        let mut command = punchclock(&["stat", "--json", "-d", "300", "-i", "0.1", "-p", pid]);
         let mut child =
             command.stdout(Stdio::piped()).spawn().expect("punchclock is built: cargo xtask test");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -27,6 +28,18 @@ impl Watch {
         // The first interval is over, so the window has begun.
         assert!(watch.line().is_some(), "punchclock stat ended at once");
         watch
+    }
+
+    /// Waits for an interval that shows something.
+    pub fn wait_for(&mut self, what: &str, holds: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let line = self.line().expect("punchclock stat goes on");
+            if holds(&serde_json::from_str(&line).expect("each line is JSON")) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+        }
     }
 
     /// Ends the window now; what happened in all of it.

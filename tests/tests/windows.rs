@@ -25,11 +25,14 @@ fn on_cpu_ns(tgid: u32) -> u64 {
     Books::of_process(tgid).values().map(|books| books.on_cpu_ns).sum()
 }
 
-/// Every number of a process, by its name; those of histograms, which the windows do not have, are left out.
+/// Numbers of a process that are of the recording as a whole.
+const OF_THE_WHOLE: [&str; 6] = ["tgid", "slot", "generation", "throttled_ns", "boot_cpu_ns", "vain_wakeups"];
+
+/// Every number of a process that windows have, by its name.
 fn numbers(of: &Value) -> BTreeMap<String, u64> {
     let mut numbers = BTreeMap::new();
     for (name, value) in of.as_object().expect("a process") {
-        if let (Some(number), true) = (value.as_u64(), name != "tgid" && name != "throttled_ns") {
+        if let (Some(number), true) = (value.as_u64(), !OF_THE_WHOLE.contains(&name.as_str())) {
             numbers.insert(name.clone(), number);
         }
     }

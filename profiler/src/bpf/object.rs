@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 use crate::{
     bpf::{
         calls,
-        offsets::{TRACEPOINTS, WAKERS, kernel_offsets},
+        offsets::{RECEIPTS, TRACEPOINTS, WAKERS, kernel_offsets},
     },
     sys::{btf, clock, memory},
 };
@@ -72,6 +72,8 @@ impl SamplingClock {
 /// The loaded and attached kernel side. Dropping it detaches and frees everything.
 pub struct Kernel {
     pub(super) ebpf: Ebpf,
+    /// True if it is looked at what threads receive from sockets.
+    pub receipts: bool,
     ring: AsyncFd<RingBuf<MapData>>,
     #[cfg(feature = "ebpf-log")]
     log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
@@ -90,7 +92,8 @@ impl Kernel {
         memory::give_back();
         let types = btf::Btf::of_kernel().context("failed to read the kernel's BTF")?;
         let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
-        let reduced = types.reduced_to(&TRACEPOINTS, &["bpf_iter_task"]);
+        let receipts = waits && types.has_tracepoint(RECEIPTS);
+        let reduced = types.reduced_to(&[&TRACEPOINTS[..], &[RECEIPTS]].concat(), &["bpf_iter_task"]);
         drop(types);
         let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
         drop(reduced);
@@ -110,6 +113,9 @@ impl Kernel {
         for name in TRACEPOINTS.into_iter().filter(|name| waits || *name != WAKERS) {
             attach_tracepoint(&mut ebpf, name, name, &btf)?;
         }
+        if receipts {
+            attach_tracepoint(&mut ebpf, RECEIPTS, RECEIPTS, &btf)?;
+        }
         let snapshot: &mut Iter = program(&mut ebpf, "snapshot")?;
         snapshot.load("task", &btf).context("failed to load snapshot")?;
         drop(btf);
@@ -120,6 +126,7 @@ impl Kernel {
             #[cfg(feature = "ebpf-log")]
             log: crate::bpf::log::start(&mut ebpf)?,
             ebpf,
+            receipts,
             ring: watch(ring)?,
         })
     }

@@ -17,6 +17,9 @@ pub const TRACEPOINTS: [&str; 6] = [
 /// The one that tells who ends a wait.
 pub const WAKERS: &str = "sched_waking";
 
+/// The one that tells whether a thread that was woken found work; newer kernels have it.
+pub const RECEIPTS: &str = "sock_recv_length";
+
 /// Other features, by functions that come with them.
 const FUNCTIONS: [(&str, &str); 2] =
     [("bpf_iter_task", "task iterator"), ("bpf_task_storage_get", "task storage in tracing programs")];
@@ -64,6 +67,7 @@ pub fn kernel_offsets(btf: &Btf) -> Result<KernelOffsets, String> {
         task_comm: task("comm")?,
         task_state: task("__state")?,
         task_on_cpu: task("on_cpu")?,
+        task_exit_code: task("exit_code")?,
         task_start_boottime: task("start_boottime")?,
         task_nvcsw: task("nvcsw")?,
         task_nivcsw: task("nivcsw")?,

@@ -43,15 +43,16 @@ fn block(fleet: &Fleet, verbose: bool) -> Block {
     headline.push(units::counted(fleet.with(Role::Worker).count() as u64, "worker") + &classes);
     let versions = listed(fleet.members.iter().filter_map(|member| member.python.as_deref()));
     headline.extend(versions.map(|versions| format!("Python {versions}")));
-    Block { headline, rows: fleet.members.iter().map(|member| row(member, verbose)).collect() }
+    let has_slots = fleet.members.iter().any(|member| member.slot.is_some());
+    Block { headline, rows: fleet.members.iter().map(|member| row(member, has_slots, verbose)).collect() }
 }
 
-fn row(member: &Member, verbose: bool) -> Row {
-    let words = vec![
-        format!("{} {}", member.role.name(), member.tgid),
-        member.worker_class.clone().unwrap_or_default(),
-        units::counted(member.threads as u64, "thread"),
-    ];
+fn row(member: &Member, has_slots: bool, verbose: bool) -> Row {
+    let slot = member.slot.map(|slot| format!("slot {slot}")).unwrap_or_default();
+    let mut words = vec![format!("{} {}", member.role.name(), member.tgid)];
+    words.extend(has_slots.then_some(slot));
+    words.push(member.worker_class.clone().unwrap_or_default());
+    words.push(units::counted(member.threads as u64, "thread"));
     Row { words, notes: if verbose { member.evidence.clone() } else { Vec::new() } }
 }
 
@@ -64,10 +65,12 @@ fn listed<'a>(words: impl Iterator<Item = &'a str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::worker::Slot;
 
     fn member(role: Role, tgid: u32, class: Option<&str>, python: Option<&str>) -> Member {
         Member {
             role,
+            slot: None,
             worker_class: class.map(str::to_owned),
             tgid,
             ppid: 1,
@@ -75,6 +78,7 @@ mod tests {
             threads: 2,
             evidence: vec!["why".to_owned()],
             hidden: false,
+            ended: false,
         }
     }
 
@@ -100,6 +104,9 @@ mod tests {
             ("worker 8 sync 2 threads".into(), "why".into())
         );
         assert!(block(&fleet, false).rows[1].notes.is_empty());
+        fleet.members[2].slot = Some(Slot { number: 2, generation: 0 });
+        let words: Vec<_> = block(&fleet, false).rows.into_iter().map(|row| row.words).collect();
+        assert_eq!((words[0][1].as_str(), words[2][1].as_str()), ("", "slot 2"));
         fleet.members = vec![member(Role::Worker, 7, None, None)];
         fleet.listening.clear();
         assert_eq!(headline(&fleet), "gunicorn shop:app | 1 worker");

@@ -10,7 +10,7 @@ use profiler_common::{
     config::StackKey,
     event::{Event, Living},
     python::{End, PyTarget},
-    wait::BEFORE_US,
+    wait::{BEFORE_US, Reason},
 };
 use tokio::time::Instant;
 
@@ -41,6 +41,8 @@ pub struct Intake {
     /// Processes that may yet become Python, and until when they are asked.
     starting: HashMap<u32, Instant>,
     notes: BTreeSet<String>,
+    /// Processes that were forked meanwhile: what it took them on a CPU to boot, once they have.
+    boots: HashMap<u32, Option<u64>>,
 }
 
 impl Intake {
@@ -76,9 +78,17 @@ impl Intake {
             Event::Stack(head, frames) => {
                 self.in_table += 1;
                 self.stacks.take_in(head, frames, self.interpreters.get(&head.key.tgid));
+                // A stack is new when it is first waited on: the first wait for work ends the boot.
+                if head.key.tid == head.key.tgid
+                    && self.stacks.reason(&head.key) == Some(Reason::Idle)
+                    && let Some(boot) = self.boots.get_mut(&head.key.tgid)
+                {
+                    boot.get_or_insert(head.on_cpu);
+                }
             }
             // The child's memory is a copy of its parent's, and so is its entry in the kernel.
             Event::Fork(fork) => {
+                self.boots.insert(fork.tgid, None);
                 self.stacks.inherit(fork.tgid, fork.parent_tgid);
                 if let Some(interpreter) = self.interpreters.get(&fork.parent_tgid).cloned() {
                     self.interpreters.insert(fork.tgid, interpreter);
@@ -166,6 +176,12 @@ impl Intake {
     #[must_use]
     pub fn has_gil(&self, tgid: u32) -> bool {
         self.interpreters.get(&tgid).is_some_and(|interpreter| interpreter.target.gil != 0)
+    }
+
+    /// What it took a process on a CPU to boot, ns: of its first thread, from its fork until it waits for work.
+    #[must_use]
+    pub fn boot_cpu_ns(&self, tgid: u32) -> Option<u64> {
+        self.boots.get(&tgid).copied().flatten()
     }
 
     /// The interpreter of a process, if it can be walked.

@@ -180,6 +180,10 @@ impl Recorder {
         let Self { session, intake, .. } = self;
         let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
         stat.quality.notes.extend(intake.notes());
+        for worker in stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.born)
+        {
+            worker.boot_cpu_ns = intake.boot_cpu_ns(worker.tgid);
+        }
         let window = stacks::between(&start.stacks, &end.stacks);
         intake.stacks.tell_losses(&window, &mut stat.quality);
         for (key, count) in window {
@@ -188,6 +192,12 @@ impl Recorder {
             if from != to {
                 let histogram = Histogram::between(&[0; _], &count.lengths);
                 settle(&mut stat, &key, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
+            }
+            if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
+                let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
+                if let Some(worker) = workers.find(|worker| worker.tgid == key.tgid) {
+                    *worker.vain_wakeups.get_or_insert(0) += u64::from(count.vain);
+                }
             }
         }
         Ok(stat)

@@ -24,7 +24,12 @@ use crate::{
         stat::{StatSnapshot, ThreadKey},
     },
     fleet::{self, Fleet},
-    model::{SCHEMA_VERSION, accounting::StatDelta, quality::Quality, worker::Role},
+    model::{
+        SCHEMA_VERSION,
+        accounting::StatDelta,
+        quality::Quality,
+        worker::{Death, Role},
+    },
     sys::{cgroup::Groups, clock, memory},
 };
 
@@ -55,6 +60,8 @@ pub struct Session {
     leaving: HashMap<ThreadKey, Living>,
     /// The control groups of each process that was ever seen, which remain when it is gone.
     groups: HashMap<u32, Groups>,
+    /// How processes ended, by tgid.
+    deaths: HashMap<u32, Death>,
     /// Threads gone since somebody last asked whether anyone is left.
     exits: u64,
     undecodable: u64,
@@ -78,6 +85,7 @@ impl Session {
             gone: HashMap::new(),
             leaving: HashMap::new(),
             groups: HashMap::new(),
+            deaths: HashMap::new(),
             exits: 0,
             undecodable: 0,
             boot_offset_ns: clock::boottime_ns().saturating_sub(clock::monotonic_ns()),
@@ -120,6 +128,16 @@ impl Session {
         self.fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect()
     }
 
+    /// True of a worker whose fleet listens on sockets, where it is looked at what these receive.
+    #[must_use]
+    pub fn work_comes_by_sockets(&self, tgid: u32) -> bool {
+        let fleet = self.fleets.iter().find(|fleet| fleet.member(tgid).is_some());
+        self.kernel.receipts
+            && fleet.is_some_and(|fleet| {
+                !fleet.listening.is_empty() && fleet.with(Role::Worker).any(|worker| worker.tgid == tgid)
+            })
+    }
+
     /// Waits for a time, for the user to stop, or for news from the kernel side.
     pub async fn wait(&mut self, deadline: Option<Instant>) -> Result<Waited> {
         let time = async {
@@ -139,7 +157,7 @@ impl Session {
     /// Takes in what the kernel side sent: keeps the books of the gone, lets the newly forked join their fleets.
     /// `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
-        let Self { kernel, gone, leaving, undecodable, fleets, exits, .. } = self;
+        let Self { kernel, gone, leaving, deaths, undecodable, fleets, exits, .. } = self;
         kernel.drain_ring(|record| {
             let Some(event) = Event::decode(record) else {
                 *undecodable += 1;
@@ -148,6 +166,11 @@ impl Session {
             match &event {
                 Event::Fork(fork) => fleet::join(fleets, fork.tgid, fork.parent_tgid),
                 Event::Exit(exit) => {
+                    // Its parent learns of its end later, and may only then fork a successor.
+                    if exit.words.tid == exit.words.tgid {
+                        fleet::leave(fleets, exit.words.tgid);
+                        deaths.insert(exit.words.tgid, Death::of(exit.code));
+                    }
                     let (key, thread) =
                         (ThreadKey::of(&exit.words), Living { words: exit.words, waits: exit.waits });
                     if exit.is_last == 0 {
@@ -263,11 +286,15 @@ impl Session {
             let end = end.throttled_ns.get(&tgid)?;
             Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))
         };
+        let mut fleets = end.stat.since(&start.stat, &self.fleets, has_gil, throttled_ns);
+        for worker in fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.exited) {
+            worker.death = self.deaths.get(&worker.tgid).copied();
+        }
         Ok(StatDelta {
             schema_version: SCHEMA_VERSION,
             started_unix_ns: start.unix_ns,
             duration_ns: end.stat.at_ns.saturating_sub(start.stat.at_ns),
-            fleets: end.stat.since(&start.stat, &self.fleets, has_gil, throttled_ns),
+            fleets,
             quality,
         })
     }

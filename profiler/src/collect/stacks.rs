@@ -261,6 +261,7 @@ pub fn between(start: &Counts, end: &Counts) -> Counts {
         let mut count = StackCount {
             count: end.count.saturating_sub(start.count),
             ns: end.ns.saturating_sub(start.ns),
+            vain: end.vain.saturating_sub(start.vain),
             ..none
         };
         for (length, (start, end)) in count.lengths.iter_mut().zip(start.lengths.iter().zip(&end.lengths)) {
@@ -275,6 +276,7 @@ pub fn between(start: &Counts, end: &Counts) -> Counts {
 pub fn add(sum: &mut StackCount, more: &StackCount) {
     sum.count += more.count;
     sum.ns += more.ns;
+    sum.vain = sum.vain.wrapping_add(more.vain);
     for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
         *sum = sum.wrapping_add(*more);
     }

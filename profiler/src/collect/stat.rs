@@ -106,6 +106,9 @@ impl StatSnapshot {
                     .filter_map(|member| {
                         let threads = threads.remove(&member.tgid)?;
                         let (mut counters, mut waits) = (Counters::default(), Waits::default());
+                        let is_born =
+                            |(key, _): &(ThreadKey, _)| key.tid == member.tgid && self.is_born(key, start);
+                        let born = threads.iter().any(is_born);
                         let threads: Vec<_> = threads.into_iter().map(|(_, thread)| thread).collect();
                         for thread in &threads {
                             counters.add(&thread.counters);
@@ -113,12 +116,17 @@ impl StatSnapshot {
                         }
                         Some(WorkerDelta {
                             role: member.role,
+                            slot: member.slot,
                             worker_class: member.worker_class.clone(),
                             tgid: member.tgid,
                             python: member.python.clone(),
                             counters,
                             waits,
                             throttled_ns: throttled_ns(member.tgid),
+                            vain_wakeups: None,
+                            born,
+                            boot_cpu_ns: None,
+                            death: None,
                             exited: threads.iter().all(|thread| thread.exited),
                             threads,
                         })
@@ -126,6 +134,12 @@ impl StatSnapshot {
                     .collect(),
             })
             .collect()
+    }
+
+    /// True of a thread that began to live since an earlier snapshot.
+    fn is_born(&self, key: &ThreadKey, start: &Self) -> bool {
+        let birth_ns = key.start_boottime.saturating_sub(self.boot_offset_ns);
+        !start.threads.contains_key(key) && birth_ns >= start.at_ns
     }
 
     /// What each thread did; those that were gone before are left out.

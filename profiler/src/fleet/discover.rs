@@ -24,7 +24,8 @@ pub fn discover(tree: &Tree, eyes: &Eyes) -> Vec<Fleet> {
             if search.taken.contains(&process.tgid) {
                 continue;
             }
-            if let Some(fleet) = recognise(process, &search) {
+            if let Some(mut fleet) = recognise(process, &search) {
+                fleet.number_workers();
                 search.taken.extend(fleet.members.iter().map(|member| member.tgid));
                 fleets.push(fleet);
             }

@@ -12,6 +12,14 @@ pub fn join(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32) {
     place(fleets, tgid, parent_tgid, Process::read);
 }
 
+/// Notes that a member has ended: its place is free.
+pub fn leave(fleets: &mut [Fleet], tgid: u32) {
+    let mut members = fleets.iter_mut().flat_map(|fleet| &mut fleet.members);
+    if let Some(member) = members.find(|member| member.tgid == tgid) {
+        member.ended = true;
+    }
+}
+
 /// Looks at a member again that has called `exec`: a worker that now runs another program is a helper.
 pub fn renew(fleets: &mut [Fleet], tgid: u32) {
     let parent = fleets.iter().find_map(|fleet| fleet.member(tgid)).map(|member| member.ppid);
@@ -60,10 +68,12 @@ fn learn(fleets: &mut [Fleet], found: &[Fleet]) {
                 found.iter().find_map(|now| now.member(member.tgid)).filter(|now| now.ppid == member.ppid);
             if let Some(now) = now {
                 let before = std::mem::replace(member, now.clone());
+                (member.slot, member.ended) = (before.slot, before.ended);
                 member.worker_class = member.worker_class.take().or(before.worker_class);
                 member.python = member.python.take().or(before.python);
             }
         }
+        fleet.number_workers();
     }
 }
 
@@ -75,9 +85,15 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
     let is_piece =
         process.as_ref().zip(parents.as_ref()).is_none_or(|(process, parent)| is_piece_of(process, parent));
     let role = if parent.role == Role::Master && is_piece { Role::Worker } else { Role::Helper };
+    // One that calls exec is known already.
+    let slot = match fleet.member(tgid) {
+        Some(known) if !known.ended => known.slot,
+        _ => Some(fleet.next_slot(parent_tgid)),
+    };
     let sibling = fleet.with(Role::Worker).find(|sibling| sibling.tgid != tgid);
     let member = Member {
         role,
+        slot: slot.filter(|_| role == Role::Worker),
         worker_class: sibling
             .filter(|_| role == Role::Worker)
             .and_then(|sibling| sibling.worker_class.clone()),
@@ -87,6 +103,7 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
         threads: process.as_ref().map_or(1, |process| process.threads),
         evidence: vec![format!("{parent_tgid} forked it while it was watched")],
         hidden: process.is_some_and(|process| process.is_hidden()),
+        ended: false,
     };
     match fleet.members.iter_mut().find(|known| known.tgid == tgid) {
         Some(known) => *known = member,
@@ -146,6 +163,37 @@ mod tests {
             ]
         );
         assert!(fleets[0].members.is_empty());
+    }
+
+    /// The slots of a fleet's members, in their order.
+    fn slots(fleet: &Fleet) -> Vec<String> {
+        let slot = |member: &Member| member.slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string());
+        fleet.members.iter().map(slot).collect()
+    }
+
+    #[test]
+    fn a_new_worker_takes_a_dead_ones_place() {
+        let mut fleets = [fleet()];
+        fleets[0].members[1].ppid = 10;
+        fleets[0].number_workers();
+        place(&mut fleets, 12, 10, read);
+        leave(&mut fleets, 11);
+        // Where it is not a worker after all, the next one has the place.
+        place(&mut fleets, 13, 10, |tgid| read(tgid.min(12)));
+        assert_eq!(slots(&fleets[0]), ["-", "1", "2", "1.1"]);
+        place(&mut fleets, 13, 10, read);
+        place(&mut fleets, 14, 10, read);
+        assert_eq!(slots(&fleets[0]), ["-", "1", "2", "-", "1.1"]);
+        // The same PID again is another process.
+        leave(&mut fleets, 12);
+        place(&mut fleets, 12, 10, read);
+        assert_eq!(slots(&fleets[0]), ["-", "1", "2.1", "-", "1.1"]);
+        let mut now = fleet();
+        now.members[1].tgid = 14;
+        now.members[1].ppid = 10;
+        now.number_workers();
+        learn(&mut fleets, &[now]);
+        assert_eq!(slots(&fleets[0])[4], "1.1", "who is known keeps its place");
     }
 
     #[test]

@@ -12,14 +12,18 @@ mod generic;
 mod gunicorn;
 mod join;
 mod select;
+mod slots;
 mod tree;
 
 use serde::Serialize;
 
-use crate::{model::worker::Role, sys::process::Process};
+use crate::{
+    model::worker::{Role, Slot},
+    sys::process::Process,
+};
 pub use discover::discover;
 pub use eyes::Eyes;
-pub use join::{adopt, join, learn_python, refresh, renew};
+pub use join::{adopt, join, learn_python, leave, refresh, renew};
 pub use select::{Wanted, select, started};
 pub use tree::Tree;
 
@@ -45,6 +49,9 @@ pub struct Fleet {
 pub struct Member {
     /// Its part.
     pub role: Role,
+    /// Its place among the workers; only they have one, and only below a member.
+    #[serde(flatten)]
+    pub slot: Option<Slot>,
     /// `sync`, `gthread`, `gevent` …, if it is a worker of a server that has such, and shows which.
     pub worker_class: Option<String>,
     /// Its PID.
@@ -60,6 +67,9 @@ pub struct Member {
     /// True if most of it may not be read, for it belongs to somebody else.
     #[serde(skip)]
     pub hidden: bool,
+    /// True once it was seen to end.
+    #[serde(skip)]
+    pub ended: bool,
 }
 
 impl Fleet {
@@ -84,6 +94,7 @@ impl Member {
     fn new(process: &Process, role: Role, evidence: String, eyes: &Eyes) -> Self {
         Self {
             role,
+            slot: None,
             worker_class: None,
             tgid: process.tgid,
             ppid: process.ppid,
@@ -91,6 +102,7 @@ impl Member {
             threads: process.threads,
             evidence: vec![evidence],
             hidden: process.is_hidden(),
+            ended: false,
         }
     }
 }

@@ -79,6 +79,7 @@ pub fn started(tgid: u32, command: &[String]) -> Fleet {
     let mut fleet = Fleet::new("process", command.first().map_or("", String::as_str));
     fleet.members.push(Member {
         role: Role::Worker,
+        slot: None,
         worker_class: None,
         tgid,
         ppid: std::process::id(),
@@ -86,6 +87,7 @@ pub fn started(tgid: u32, command: &[String]) -> Fleet {
         threads: 1,
         evidence: vec!["it was started to be watched".to_owned()],
         hidden: false,
+        ended: false,
     });
     fleet
 }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{quality::Quality, waits::Waits, worker::Role};
+use crate::model::{
+    quality::Quality,
+    waits::Waits,
+    worker::{Death, Role, Slot},
+};
 
 /// One thread's cumulative books at one instant, open slices closed at that instant.
 ///
@@ -177,6 +181,9 @@ impl FleetDelta {
 pub struct WorkerDelta {
     /// Its part in the fleet.
     pub role: Role,
+    /// Its place among the workers; only they have one, and only below a master.
+    #[serde(flatten)]
+    pub slot: Option<Slot>,
     /// `sync`, `gthread`, `gevent` …; absent if not known.
     pub worker_class: Option<String>,
     /// Process id.
@@ -193,8 +200,22 @@ pub struct WorkerDelta {
     /// not for want of a CPU, at most; absent if there is no quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_ns: Option<u64>,
+    /// Waits for work that ended without any: it waited on before it had received anything from a socket. Absent where
+    /// that is not looked at, or where work does not come by sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vain_wakeups: Option<u64>,
+    /// True if it was forked inside the window.
+    #[serde(default)]
+    pub born: bool,
+    /// Of one that was: its first thread's time on a CPU up to where it first waits for work; absent if it has not
+    /// yet, or the stacks do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_cpu_ns: Option<u64>,
     /// True if it ended inside the window.
     pub exited: bool,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
     /// Its threads, by tid, those that ended too.
     pub threads: Vec<ThreadDelta>,
 }

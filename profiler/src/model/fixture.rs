@@ -10,7 +10,7 @@ use crate::model::{
     recording::{About, Recording},
     tables::{Frame, FrameKind, Stack},
     waits::Waits,
-    worker::Role,
+    worker::{Death, Role, Slot},
 };
 
 const MS: u64 = 1_000_000;
@@ -91,8 +91,18 @@ fn profile() -> Profile {
 pub fn stat() -> StatDelta {
     let workers = vec![
         worker(Role::Master, 1230, 2 * MS, &[(1230, "gunicorn")]),
-        worker(Role::Worker, 1234, 400 * MS + 3, &[(1234, "gunicorn"), (1240, "watch")]),
-        WorkerDelta { exited: true, ..worker(Role::Worker, 1235, 200 * MS, &[(1235, "gunicorn")]) },
+        WorkerDelta {
+            slot: Some(Slot { number: 1, generation: 0 }),
+            ..worker(Role::Worker, 1234, 400 * MS + 3, &[(1234, "gunicorn"), (1240, "watch")])
+        },
+        WorkerDelta {
+            slot: Some(Slot { number: 2, generation: 1 }),
+            born: true,
+            boot_cpu_ns: Some(120 * MS),
+            exited: true,
+            death: Some(Death::Signal(9)),
+            ..worker(Role::Worker, 1235, 200 * MS, &[(1235, "gunicorn")])
+        },
         WorkerDelta {
             python: None,
             worker_class: None,
@@ -157,9 +167,22 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
         });
     }
     let (worker_class, python) = (Some("sync".to_owned()), Some("3.11.7".to_owned()));
-    let throttled_ns = None;
-    let exited = false;
-    WorkerDelta { role, worker_class, tgid, python, counters, waits, throttled_ns, exited, threads: rows }
+    WorkerDelta {
+        role,
+        slot: None,
+        worker_class,
+        tgid,
+        python,
+        counters,
+        waits,
+        throttled_ns: None,
+        vain_wakeups: None,
+        born: false,
+        boot_cpu_ns: None,
+        exited: false,
+        death: None,
+        threads: rows,
+    }
 }
 
 /// Of a thread that mostly waits for work, and if it ever runs, 50 ms for a socket and 20 ms for the GIL.

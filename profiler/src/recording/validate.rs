@@ -61,7 +61,11 @@ fn check_sums(recording: &Recording) -> Result<(), &'static str> {
     let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
     let mut numbers = workers.flat_map(|worker| {
         let counters = worker.counters.numbers().into_iter();
-        counters.chain(worker.waits.numbers()).chain(worker.throttled_ns)
+        counters
+            .chain(worker.waits.numbers())
+            .chain(worker.throttled_ns)
+            .chain(worker.boot_cpu_ns)
+            .chain(worker.vain_wakeups)
     });
     let windows = &recording.windows;
     let mut in_windows = windows.iter().flat_map(|window| {
@@ -135,6 +139,8 @@ mod tests {
             recording.windows = vec![half; 2];
         };
         assert_eq!([large, refusal(two)], ["its numbers are too large to add up"; 2]);
+        let boots = refusal(|recording| recording.stat.fleets[0].workers[0].boot_cpu_ns = Some(u64::MAX));
+        assert_eq!(boots, "its numbers are too large to add up");
         let requests = |recording: &mut Recording| {
             let workers = vec![WorkerWindow { tgid: 4_000_000_000, ..WorkerWindow::default() }];
             recording.windows = vec![Window { requests: Some(u64::MAX), workers, duration_ns: 0 }];

@@ -1,15 +1,67 @@
-//! The exact numbers as JSON, in the model's public schema.
+//! The exact numbers as JSON, in the model's public schema, with what is computed of each fleet.
 
-use crate::{model::accounting::StatDelta, render::escape};
+use serde::Serialize;
+
+use crate::{
+    model::{
+        accounting::{FleetDelta, StatDelta},
+        quality::Quality,
+    },
+    render::{
+        balance::{self, Imbalance},
+        escape, lives,
+    },
+};
+
+/// A [`StatDelta`] with its fleets' computed numbers.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    started_unix_ns: u64,
+    duration_ns: u64,
+    fleets: Vec<Fleet<'a>>,
+    quality: &'a Quality,
+}
+
+#[derive(Serialize)]
+struct Fleet<'a> {
+    #[serde(flatten)]
+    delta: &'a FleetDelta,
+    /// Workers that were forked in the window.
+    boots: usize,
+    /// Workers that ended in it.
+    deaths: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imbalance: Option<Imbalance>,
+}
+
+impl<'a> Document<'a> {
+    fn of(stat: &'a StatDelta) -> Self {
+        let StatDelta { schema_version, started_unix_ns, duration_ns, fleets, quality } = stat;
+        let fleets = fleets.iter().map(|delta| Fleet {
+            delta,
+            boots: lives::boots(delta).count(),
+            deaths: lives::deaths(delta).count(),
+            imbalance: balance::of(delta),
+        });
+        Self {
+            schema_version: *schema_version,
+            started_unix_ns: *started_unix_ns,
+            duration_ns: *duration_ns,
+            fleets: fleets.collect(),
+            quality,
+        }
+    }
+}
 
 /// One document, indented, with a line break at its end.
 pub fn document(stat: &StatDelta) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string_pretty(stat)?) + "\n")
+    Ok(escape::json(serde_json::to_string_pretty(&Document::of(stat))?) + "\n")
 }
 
 /// One document on a line of its own, for a stream of them.
 pub fn line(stat: &StatDelta) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string(stat)?) + "\n")
+    Ok(escape::json(serde_json::to_string(&Document::of(stat))?) + "\n")
 }
 
 #[cfg(test)]
@@ -45,6 +97,15 @@ mod tests {
         assert_eq!(worker["tgid"], 1234);
         assert_eq!(worker["python"], "3.11.7");
         assert_eq!(worker["exited"], false);
+        assert_eq!((&worker["slot"], &worker["generation"]), (&1.into(), &0.into()));
+        assert_eq!(value["fleets"][0]["workers"][0].get("slot"), None, "a master has none");
+        let dead = &value["fleets"][0]["workers"][2];
+        assert_eq!((&dead["death"]["signal"], &dead["boot_cpu_ns"]), (&9.into(), &120_000_000.into()));
+        let fleet = &value["fleets"][0];
+        assert_eq!((&fleet["boots"], &fleet["deaths"]), (&1.into(), &1.into()));
+        // 400 and 200 ms: the mean is 300, the deviation 100.
+        assert!((fleet["imbalance"]["cpu_cv"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-6);
+        assert_eq!(serde_json::from_str::<StatDelta>(&text).unwrap(), fixture::stat());
         assert_eq!(worker["threads"][1]["name"], "watch");
         assert_eq!(value["quality"]["threads_compared"], 5);
     }

@@ -1,6 +1,7 @@
 //! From the model to bytes: folded stacks, flame graphs, tables and JSON. Opens no file, asks no clock, and
 //! computes percentages only here.
 
+mod balance;
 mod budget;
 pub mod dump;
 mod escape;
@@ -13,6 +14,7 @@ mod grid;
 pub mod idle;
 pub mod json;
 pub mod label;
+mod lives;
 pub mod quality;
 mod rows;
 pub mod shape;

@@ -6,9 +6,9 @@
 use crate::{
     model::{
         accounting::{Counters, FleetDelta, ThreadDelta, WorkerDelta},
-        worker::Role,
+        worker::{Role, Slot},
     },
-    render::escape,
+    render::{escape, lives},
     units,
 };
 
@@ -30,6 +30,7 @@ pub struct Row<'a> {
     pub kind: Kind,
     /// Role and process id, or thread id and name; as the target chose it.
     who: String,
+    slot: Option<Slot>,
     class: &'a str,
     counters: Counters,
     /// How many share `counters`: one but for a mean.
@@ -52,6 +53,7 @@ pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<Row<'_>> {
         let sum = |who: &str, among| Row {
             kind: Kind::Sum,
             who: who.to_owned(),
+            slot: None,
             class: "",
             counters: fleet.total().0,
             among,
@@ -70,7 +72,8 @@ impl<'a> Row<'a> {
     fn process(worker: &'a WorkerDelta) -> Self {
         Self {
             kind: Kind::Process,
-            who: format!("{} {}{}", worker.role.name(), worker.tgid, mark(worker.exited)),
+            who: format!("{} {}{}", worker.role.name(), worker.tgid, lives::mark(worker)),
+            slot: worker.slot,
             class: worker.worker_class.as_deref().unwrap_or("-"),
             counters: worker.counters,
             among: 1,
@@ -80,7 +83,8 @@ impl<'a> Row<'a> {
     fn thread(thread: &'a ThreadDelta) -> Self {
         Self {
             kind: Kind::Thread,
-            who: format!("  {} {}{}", thread.tid, thread.name, mark(thread.exited)),
+            who: format!("  {} {}{}", thread.tid, thread.name, if thread.exited { " exited" } else { "" }),
+            slot: None,
             class: "",
             counters: thread.counters,
             among: 1,
@@ -94,6 +98,7 @@ impl<'a> Row<'a> {
         let window_ns = duration_ns.saturating_mul(self.among);
         let mut texts = vec![
             escape::visible(&self.who).into_owned(),
+            self.slot.map(|slot| slot.to_string()).unwrap_or_default(),
             escape::visible(self.class).into_owned(),
             units::percent(on_cpu_ns, window_ns, 2),
             units::ms(on_cpu_ns / self.among),
@@ -112,10 +117,6 @@ impl<'a> Row<'a> {
         }
         texts
     }
-}
-
-fn mark(exited: bool) -> &'static str {
-    if exited { " exited" } else { "" }
 }
 
 #[cfg(test)]
@@ -139,7 +140,7 @@ mod tests {
             "worker 1234",
             "  1234 gunicorn",
             "  1240 watch",
-            "worker 1235 exited",
+            "worker 1235 SIGKILL",
             "  1235 gunicorn",
             "helper 1250",
             "  1250 sh",
@@ -158,7 +159,7 @@ mod tests {
         worker.voluntary_switches = 50_001;
         worker.preempted_switches = 7;
         let expected =
-            "worker 1234 sync 20.00 400.00 75 25 1,234.57 79.7 50,001 25,000 7 3.5 3 1.5 1,501 750";
+            "worker 1234 1 sync 20.00 400.00 75 25 1,234.57 79.7 50,001 25,000 7 3.5 3 1.5 1,501 750";
         assert_eq!(lines(&stat)[2], expected);
     }
 
@@ -166,8 +167,8 @@ mod tests {
     fn sum_and_mean_are_of_the_workers_alone() {
         let mut stat = fixture::stat();
         let lines = lines(&stat);
-        let all = "all workers  60.00 600.00 75 25 10.00 79.7 3,000 3,000 24 24.0 6 6.0 3,002 3,002";
-        let mean = "mean worker  30.00 300.00 75 25 5.00 79.7 1,500 1,500 12.0 12.0 3.0 3.0 1,501 1,501";
+        let all = "all workers   60.00 600.00 75 25 10.00 79.7 3,000 3,000 24 24.0 6 6.0 3,002 3,002";
+        let mean = "mean worker   30.00 300.00 75 25 5.00 79.7 1,500 1,500 12.0 12.0 3.0 3.0 1,501 1,501";
         assert_eq!(lines[9..], [all, mean]);
         stat.fleets[0].workers.truncate(2);
         assert_eq!(rows(&stat.fleets[0], false).len(), 2);
@@ -178,6 +179,6 @@ mod tests {
         let mut stat = fixture::stat();
         stat.duration_ns = 0;
         stat.fleets[0].workers[1].counters = Counters::default();
-        assert_eq!(lines(&stat)[2], "worker 1234 sync - 0.00 - - 0.00 - 0 - 0 - 0 - 0 -");
+        assert_eq!(lines(&stat)[2], "worker 1234 1 sync - 0.00 - - 0.00 - 0 - 0 - 0 - 0 -");
     }
 }

@@ -7,16 +7,18 @@ use std::collections::BTreeSet;
 use crate::{
     model::accounting::{FleetDelta, StatDelta},
     render::{
-        budget, escape,
+        balance, budget, escape,
         grid::{self, Column},
+        lives,
         rows::{rows, workers},
     },
     units,
 };
 
 /// A column's name above its unit, and the further blanks that follow it: none between two that belong together.
-const COLUMNS: [(&str, u16); 16] = [
+const COLUMNS: [(&str, u16); 17] = [
     ("\n\nprocess", 1),
+    ("\n\nslot", 0),
     ("\n\nclass", 1),
     ("\nCPU\n%", 1),
     ("\non-CPU\nms", 1),
@@ -35,8 +37,9 @@ const COLUMNS: [(&str, u16); 16] = [
 ];
 
 /// The columns of text come first; the others hold numbers and are aligned to the right.
-const TEXT_COLUMNS: usize = 2;
-const CLASS: usize = 1;
+const TEXT_COLUMNS: usize = 3;
+const SLOT: usize = 1;
+const CLASS: usize = 2;
 
 /// How a table looks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +64,13 @@ pub fn text(stat: &StatDelta, look: Look) -> String {
 fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
     // The header tells a class that all workers share.
     let has_classes = classes(fleet).len() > 1;
-    let is_shown = |index: &usize| has_classes || *index != CLASS;
+    let has_successors = workers(fleet).any(|worker| worker.slot.is_some_and(|slot| slot.generation != 0));
+    let is_shown = |index: &usize| match *index {
+        // Who never had a successor is told by its PID alone.
+        SLOT => has_successors,
+        CLASS => has_classes,
+        _ => true,
+    };
     let columns: Vec<Column> = COLUMNS
         .iter()
         .enumerate()
@@ -81,6 +90,10 @@ fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
     let mut text = format!("{header}\n{}\n", grid::text(&columns, rows, look));
     if fleet.workers.iter().any(|worker| worker.waits.are_measured) {
         text += &["\n", &budget::text(fleet, look), "\n"].concat();
+    }
+    let lines = balance::text(fleet) + &balance::vain(fleet) + &lives::text(fleet);
+    if !lines.is_empty() {
+        text += &["\n", &lines].concat();
     }
     text
 }
@@ -123,8 +136,8 @@ mod tests {
         assert!(mixed.starts_with(
             "gunicorn wsgi_app:application · 2 workers (gthread, sync) · Python 3.11.7 · 1.0 s\n"
         ));
-        assert!(mixed.contains("\nworker 1235 exited  gthread  "), "{mixed}");
-        assert!(mixed.contains("\nhelper 1250         -  "), "{mixed}");
+        assert!(mixed.contains("\nworker 1235 SIGKILL  2.1  gthread  "), "{mixed}");
+        assert!(mixed.contains("\nhelper 1250               -  "), "{mixed}");
     }
 
     #[test]
@@ -132,7 +145,7 @@ mod tests {
         let mut stat = fixture::stat();
         stat.duration_ns = 10_000_000_000;
         for worker in &mut stat.fleets[0].workers {
-            worker.exited = false;
+            (worker.exited, worker.slot) = (false, None);
             worker.tgid += 4_000_000;
             worker.counters.on_cpu_ns = 9_999_999_999;
             worker.counters.voluntary_switches = 99_999;

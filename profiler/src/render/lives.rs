@@ -1,0 +1,115 @@
+//! Processes that began or ended in a window: how each ended, how many did, and what booting costs.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{
+        accounting::{FleetDelta, WorkerDelta},
+        worker::Death,
+    },
+    render::rows::workers,
+    units,
+};
+
+/// Signals that end processes, by number (Linux, all architectures).
+const SIGNALS: [(u8, &str); 12] = [
+    (1, "SIGHUP"),
+    (2, "SIGINT"),
+    (3, "SIGQUIT"),
+    (4, "SIGILL"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (9, "SIGKILL"),
+    (11, "SIGSEGV"),
+    (13, "SIGPIPE"),
+    (14, "SIGALRM"),
+    (15, "SIGTERM"),
+];
+
+/// Workers that were forked inside the window.
+pub fn boots(fleet: &FleetDelta) -> impl Iterator<Item = &WorkerDelta> {
+    workers(fleet).filter(|worker| worker.born && worker.slot.is_some())
+}
+
+/// How workers ended inside the window, those whose end is known.
+pub fn deaths(fleet: &FleetDelta) -> impl Iterator<Item = Death> {
+    workers(fleet).filter_map(|worker| worker.death)
+}
+
+/// What stands behind the name of a process that ended.
+#[must_use]
+pub fn mark(worker: &WorkerDelta) -> String {
+    match worker.death {
+        _ if !worker.exited => String::new(),
+        None | Some(Death::ExitStatus(0)) => " exited".to_owned(),
+        Some(Death::ExitStatus(status)) => format!(" exited {status}"),
+        Some(Death::Signal(signal)) => format!(" {}", name(signal)),
+    }
+}
+
+/// A line about boots, and one about deaths, if there were any.
+#[must_use]
+pub fn text(fleet: &FleetDelta) -> String {
+    [boots_line(fleet), deaths_line(fleet)].into_iter().flatten().collect()
+}
+
+fn boots_line(fleet: &FleetDelta) -> Option<String> {
+    let booted = boots(fleet).count() as u64;
+    let costs_ns: Vec<u64> = boots(fleet).filter_map(|worker| worker.boot_cpu_ns).collect();
+    let mean_ns = costs_ns.iter().sum::<u64>().checked_div(costs_ns.len() as u64);
+    let each = if costs_ns.len() > 1 { " each" } else { "" };
+    let cost = mean_ns.map(|ns| format!(", {} ms of CPU{each} until it first waits for work", units::ms(ns)));
+    (booted > 0).then(|| format!("boots: {}{}\n", units::grouped(booted), cost.unwrap_or_default()))
+}
+
+fn deaths_line(fleet: &FleetDelta) -> Option<String> {
+    let mut by_cause: BTreeMap<Death, u64> = BTreeMap::new();
+    deaths(fleet).for_each(|death| *by_cause.entry(death).or_default() += 1);
+    let causes = by_cause.iter().map(|(death, count)| match death {
+        Death::ExitStatus(status) => format!("{} with status {status}", units::grouped(*count)),
+        Death::Signal(signal) => format!("{} by {}", units::grouped(*count), name(*signal)),
+    });
+    (!by_cause.is_empty()).then(|| format!("deaths: {}\n", causes.collect::<Vec<_>>().join(", ")))
+}
+
+fn name(signal: u8) -> String {
+    let known = SIGNALS.iter().find(|(number, _)| *number == signal);
+    known.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn lines_only_where_something_happened() {
+        let mut fleet = fixture::stat().fleets.remove(0);
+        assert_eq!(
+            text(&fleet),
+            "boots: 1, 120.00 ms of CPU until it first waits for work\ndeaths: 1 by SIGKILL\n"
+        );
+        let second = WorkerDelta { boot_cpu_ns: Some(140_000_000), ..fleet.workers[2].clone() };
+        let third = WorkerDelta { boot_cpu_ns: None, death: Some(Death::ExitStatus(3)), ..second.clone() };
+        fleet.workers.extend([second, third]);
+        assert_eq!(
+            text(&fleet),
+            "boots: 3, 130.00 ms of CPU each until it first waits for work\n\
+             deaths: 1 with status 3, 2 by SIGKILL\n"
+        );
+        fleet.workers.truncate(2);
+        assert_eq!(text(&fleet), "");
+    }
+
+    #[test]
+    fn who_ended_is_marked() {
+        let mut worker = fixture::stat().fleets.remove(0).workers.remove(2);
+        let mut mark = |death| {
+            worker.death = death;
+            super::mark(&worker)
+        };
+        let ends = [None, Some(Death::ExitStatus(0)), Some(Death::ExitStatus(3)), Some(Death::Signal(34))];
+        assert_eq!(ends.map(&mut mark), [" exited", " exited", " exited 3", " signal 34"]);
+    }
+}
