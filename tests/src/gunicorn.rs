@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{load, wait_for, workload};
+use crate::{fleets, load, wait_for, workload};
 
 /// A master with its workers, serving `workloads/wsgi_app.py`; gone when dropped.
 pub struct Gunicorn {
@@ -83,10 +83,7 @@ impl Gunicorn {
     /// The workers' PIDs.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
-        let master = self.master();
-        let children =
-            fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
-        children.split_whitespace().filter_map(|tgid| tgid.parse().ok()).collect()
+        fleets::children(self.master())
     }
 }
 

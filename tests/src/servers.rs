@@ -1,7 +1,7 @@
 //! Real servers, from the virtual environment that `cargo xtask test` makes, and what is known of those that idle.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
     io::{self, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a program of the virtual environment, and waits until it has said something so many times. `{port}` in
+    /// Starts a program of the virtual environment, or one with a whole path, and waits until it has said something so many times. `{port}` in
     /// its arguments stands for a free port.
     #[must_use]
     pub fn start(program: &str, arguments: &[&str], (word, times): (&str, usize)) -> Self {
@@ -40,7 +40,10 @@ impl Server {
     ) -> Self {
         let port = free_port();
         let log = NamedTempFile::new().expect("there is room for a file");
-        let output = || Stdio::from(log.reopen().expect("it was just made"));
+        let output = || {
+            let file = OpenOptions::new().append(true).open(log.path());
+            Stdio::from(file.expect("it was just made"))
+        };
         let mut command = Command::new(venv().join("bin").join(program));
         command
             .args(arguments.iter().map(|argument| argument.replace("{port}", &port.to_string())))
@@ -49,14 +52,14 @@ impl Server {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output())
             .stderr(output());
         let child = workload::bound_to_us(&mut command)
             .spawn()
             .unwrap_or_else(|error| panic!("{program} is in the virtual environment: {error}"));
         let mut server = Self { child, log, port };
         wait_for(program, || {
-            let log = fs::read_to_string(server.log.path()).unwrap_or_default();
+            let log = server.said();
             let ended = server.child.try_wait().expect("it is our child");
             assert!(ended.is_none(), "{program} ended: {log}");
             log.matches(word).count() >= times
@@ -68,6 +71,27 @@ impl Server {
     #[must_use]
     pub fn master(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it listens, on the loopback interface.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+
+    /// The PIDs that it has said behind these words, oldest first.
+    #[must_use]
+    pub fn said_tgids(&self, words: &str) -> Vec<u32> {
+        let said = self.said();
+        let behind = said.split(words).skip(1);
+        let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+        behind.filter_map(|text| digits(text).parse().ok()).collect()
     }
 
     /// The body of its answer to a request.

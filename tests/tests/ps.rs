@@ -3,37 +3,11 @@
 use std::{fs, process::Command};
 
 use profiler_tests::{
+    fleets::{self, tgids},
     gunicorn::{Gunicorn, venv},
-    interpreters,
     punchclock::{json, refusal, run, worker, workers},
-    wait_for,
-    workload::Workload,
-    workloads,
+    wait_for, workloads,
 };
-use serde_json::Value;
-
-/// The fleet that a process is in, by `ps`.
-fn fleet_of(tgid: u32) -> Value {
-    let fleets = json(&["ps", "--json"]);
-    let has =
-        |fleet: &&Value| fleet["workers"].as_array().expect("workers").iter().any(|row| row["tgid"] == tgid);
-    fleets
-        .as_array()
-        .expect("a list")
-        .iter()
-        .find(has)
-        .unwrap_or_else(|| panic!("{tgid} in {fleets:#}"))
-        .clone()
-}
-
-/// A fleet's PIDs with this role.
-fn tgids(fleet: &Value, role: &str) -> Vec<u64> {
-    let rows = fleet["workers"].as_array().expect("workers").iter();
-    let mut tgids: Vec<_> =
-        rows.filter(|row| row["role"] == role).filter_map(|row| row["tgid"].as_u64()).collect();
-    tgids.sort_unstable();
-    tgids
-}
 
 /// What the interpreter of the virtual environment says of itself.
 fn version() -> String {
@@ -43,7 +17,7 @@ fn version() -> String {
 }
 
 fn assert_fleet(gunicorn: &Gunicorn, name: &str, class: &str) {
-    let fleet = fleet_of(gunicorn.master());
+    let fleet = fleets::of(gunicorn.master());
     assert_eq!(fleet["server"], "gunicorn");
     assert_eq!(fleet["name"], name);
     assert_eq!(fleet["listening"], serde_json::json!([format!("127.0.0.1:{}", gunicorn.port)]));
@@ -101,21 +75,6 @@ fn titles_over_the_command_lines() {
     drop(gunicorn);
     let file = workloads().join("gthread_conf.py").display().to_string();
     assert_fleet(&Gunicorn::titled(2, &["-c", &file, "--name", "shop"]), "shop", "gthread");
-}
-
-#[test]
-fn a_pool_of_forked_processes() {
-    for interpreter in [8, 11, 13].into_iter().filter_map(interpreters::required) {
-        let pool = Workload::python(&interpreter.path, "pool.py", &[]);
-        let fleet = fleet_of(pool.tgid());
-        assert_eq!((&fleet["server"], &fleet["name"]), (&Value::from("python"), &Value::from("pool.py")));
-        assert_eq!(tgids(&fleet, "master"), [u64::from(pool.tgid())]);
-        assert_eq!(tgids(&fleet, "worker").len(), 3, "{fleet:#}");
-        for row in fleet["workers"].as_array().expect("workers") {
-            let version = row["python"].as_str().expect("a version");
-            assert!(version.starts_with(&format!("3.{}.", interpreter.minor)), "{version}");
-        }
-    }
 }
 
 #[test]

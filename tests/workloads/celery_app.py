@@ -15,3 +15,5 @@ class Asynchronous(memory.Transport):
 polling = celery.Celery("polling", broker="memory://")
 hub = celery.Celery("hub", broker="memory://")
 hub.conf.broker_transport = Asynchronous
+# So that each process tells who it is.
+polling.conf.worker_log_format = "[%(process)d %(processName)s] %(message)s"

@@ -8,7 +8,7 @@ pub fn run() -> Result<()> {
     exec(cargo().args(["fmt", "--all", "--check"]))?;
     floors::run()?;
     licenses::run()?;
-    setup::run(&setup::Options { lint: true, bench: false })?;
+    setup::run(&setup::Options { lint: true, ..setup::Options::default() })?;
     clippy()?;
     let docs = ["doc", "--no-deps", "--workspace", "--exclude", "profiler-ebpf"];
     exec(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;

@@ -27,14 +27,20 @@ pub struct Options {
     /// Also the tools that `cargo xtask bench` compares punchclock with
     #[arg(long)]
     pub bench: bool,
+    /// Also the servers that `cargo xtask test` runs and that are not in Python's package index
+    #[arg(long)]
+    pub test: bool,
 }
 
-pub fn run(&Options { lint, bench }: &Options) -> Result<()> {
+pub fn run(&Options { lint, bench, test }: &Options) -> Result<()> {
     let mut apt = Apt::default();
     python(&mut apt)?;
     let compiler = toolchain(&mut apt)?;
     if lint {
         clippy(&mut apt, &compiler)?;
+    }
+    if test {
+        servers(&mut apt)?;
     }
     if bench {
         let tools = [
@@ -120,6 +126,15 @@ fn linker(apt: &mut Apt, compiler: &Compiler) -> Result<()> {
     exec(cargo().args(["install", LINKER, "--locked"]).args(features).env("LLVM_PREFIX", prefix))?;
     compiler.linker().context("failed to find the bpf-linker that was just installed")?;
     Ok(())
+}
+
+/// Apache and Redis. What is installed are their programs only, without the packages that would start them as services.
+fn servers(apt: &mut Apt) -> Result<()> {
+    let apache = Path::new("/usr/lib/apache2/modules/mod_wsgi.so").exists() && which("apache2").is_some();
+    let redis = which("redis-check-rdb").is_some();
+    let servers = [(apache, "libapache2-mod-wsgi-py3"), (redis, "redis-tools")];
+    let missing = servers.into_iter().filter(|(is_there, _)| !is_there);
+    apt.install("servers to test with", &missing.map(|(_, package)| package).collect::<Vec<_>>())
 }
 
 fn clippy(apt: &mut Apt, compiler: &Compiler) -> Result<()> {

@@ -11,6 +11,22 @@ use crate::{
     setup, venv,
 };
 
+/// What the tests run, besides the standard library.
+const PACKAGES: [&str; 12] = [
+    "gunicorn[gevent,setproctitle]",
+    "tornado",
+    "uvicorn",
+    "uvicorn-worker",
+    "uvloop",
+    "hypercorn",
+    "granian",
+    "waitress",
+    "pyuwsgi",
+    "celery",
+    "rq",
+    "requests",
+];
+
 #[derive(clap::Args, Default)]
 pub struct Options {
     /// For the test programs: a part of the wanted tests' names, --nocapture, …
@@ -19,13 +35,12 @@ pub struct Options {
 }
 
 pub fn run(Options { args }: &Options) -> Result<()> {
-    setup::run(&setup::Options::default())?;
+    setup::run(&setup::Options { test: true, ..setup::Options::default() })?;
     let packages = ["--package", "profiler", "--package", "profiler-common", "--package", "xtask"];
     exec(cargo().arg("test").args(packages).arg("--").args(args))?;
 
     let punchclock = cargo::punchclock()?;
-    let venv =
-        venv::with(&["gunicorn[gevent,setproctitle]", "uvicorn", "uvloop", "celery", "requests", "pyuwsgi"])?;
+    let venv = venv::with(&PACKAGES)?;
     let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;
     for test in tests {
         // sudo clears the environment, so what the tests need is named.

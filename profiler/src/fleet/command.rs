@@ -10,7 +10,7 @@ enum Program<'a> {
     Script(&'a str),
     Module(&'a str),
     /// `-c`
-    Code,
+    Code(&'a str),
     /// Nothing, or standard input.
     Input,
 }
@@ -50,7 +50,7 @@ impl<'a> Command<'a> {
             let Some((index, value)) = value else { break };
             let value = if rest.is_empty() { value.as_str() } else { rest };
             match option {
-                "c" => return Some(Self { program: Program::Code, args: after(index) }),
+                "c" => return Some(Self { program: Program::Code(value), args: after(index) }),
                 "m" => return Some(Self { program: Program::Module(value), args: after(index) }),
                 _ => {}
             }
@@ -69,10 +69,23 @@ impl<'a> Command<'a> {
                 let path = if path.ends_with("__main__.py") { path.parent().unwrap_or(path) } else { path };
                 path.file_name().and_then(|name| name.to_str()).unwrap_or("python")
             }
-            Program::Code => "-c",
+            Program::Code(_) => "-c",
             Program::Input => "python",
         }
     }
+
+    /// The text behind `-c`.
+    #[must_use]
+    pub fn code(&self) -> Option<&'a str> {
+        if let Program::Code(code) = self.program { Some(code) } else { None }
+    }
+}
+
+/// What a process wrote over its command line: that is one word, and may be padded with blanks.
+#[must_use]
+pub fn title(process: &Process) -> Option<&str> {
+    let [title] = process.argv.as_slice() else { return None };
+    Some(title.trim_end())
 }
 
 /// What a process is called when it is not known better: what it runs, or the kernel's name for it.
@@ -102,14 +115,9 @@ pub fn is_same(one: &Process, other: &Process) -> bool {
     one.argv == other.argv && !one.argv.is_empty() && is_same_executable(one, other)
 }
 
-/// True if `child` runs a piece of its parent's program: it was forked, or started by multiprocessing's `spawn`.
+/// True if both are the same program on disk, or if that may not be known.
 #[must_use]
-pub fn is_piece_of(child: &Process, parent: &Process) -> bool {
-    let is_spawned = child.argv.last().is_some_and(|word| word == "--multiprocessing-fork");
-    is_same(child, parent) || (is_spawned && is_same_executable(child, parent))
-}
-
-fn is_same_executable(one: &Process, other: &Process) -> bool {
+pub fn is_same_executable(one: &Process, other: &Process) -> bool {
     one.exe.is_none() || other.exe.is_none() || one.exe == other.exe
 }
 
@@ -154,11 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_program() {
+    fn code_and_titles() {
+        let mut code = process(1, 0, "python -Bc x");
+        code.argv[2] = "import this".to_owned();
+        assert_eq!(Command::of(&code).unwrap().code(), Some("import this"));
+        assert_eq!(Command::of(&process(1, 0, "python -m this")).unwrap().code(), None);
+        assert_eq!(title(&code), None);
+        assert_eq!(title(&process(1, 0, "'uWSGI master   ")), Some("uWSGI master"));
+    }
+
+    #[test]
+    fn the_same_program() {
         let parent = process(1, 0, "python serve.py");
-        assert!(is_piece_of(&process(2, 1, "python serve.py"), &parent));
-        assert!(is_piece_of(&process(2, 1, "python -c from-spawn --multiprocessing-fork"), &parent));
-        assert!(!is_piece_of(&process(2, 1, "python other.py"), &parent));
         assert!(!is_same(&process(2, 1, ""), &process(1, 0, "")));
         let mut other = process(2, 1, "python serve.py");
         (other.exe, other.ppid) = (Some("/opt/python".into()), 1);

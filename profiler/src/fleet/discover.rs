@@ -1,9 +1,16 @@
 //! All fleets on the host, from one scan.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    rc::Rc,
+};
 
 use crate::{
-    fleet::{Eyes, Fleet, Member, Tree, generic, gunicorn},
+    fleet::{
+        Eyes, Fleet, Member, Tree, celery, command, generic, granian, gunicorn, hypercorn, mod_wsgi, piece,
+        pool, rq, uvicorn, uwsgi, waitress,
+    },
     model::worker::Role,
     sys::process::Process,
 };
@@ -12,12 +19,30 @@ use crate::{
 type Recognise = fn(&Process, &Search<'_>) -> Option<Fleet>;
 
 /// The most telling first: a process belongs to the first fleet that takes it.
-const SERVERS: [Recognise; 2] = [gunicorn::recognise, generic::recognise];
+const SERVERS: [Recognise; 11] = [
+    gunicorn::recognise,
+    uwsgi::recognise,
+    mod_wsgi::recognise,
+    celery::recognise,
+    rq::recognise,
+    granian::recognise,
+    hypercorn::recognise,
+    uvicorn::recognise,
+    waitress::recognise,
+    pool::recognise,
+    generic::recognise,
+];
 
 /// Finds all fleets, by server and name.
 #[must_use]
 pub fn discover(tree: &Tree, eyes: &Eyes) -> Vec<Fleet> {
-    let mut search = Search { tree, eyes, taken: HashSet::new() };
+    let mut search = Search {
+        tree,
+        eyes,
+        taken: HashSet::new(),
+        stacks: RefCell::default(),
+        listeners: RefCell::default(),
+    };
     let mut fleets = Vec::new();
     for recognise in SERVERS {
         for process in tree.iter() {
@@ -46,9 +71,42 @@ pub struct Search<'a> {
     pub eyes: &'a Eyes,
     /// Who has a fleet already.
     taken: HashSet<u32>,
+    /// What was peeked at already.
+    stacks: RefCell<HashMap<u32, Rc<[String]>>>,
+    /// The listening sockets that masters see.
+    listeners: RefCell<HashMap<u32, Rc<HashMap<u64, String>>>>,
 }
 
 impl Search<'_> {
+    /// True if a process has a fleet already.
+    pub fn is_taken(&self, tgid: u32) -> bool {
+        self.taken.contains(&tgid)
+    }
+
+    /// The files of a process's Python stack, its main thread's, leaf first; none if it shows none.
+    pub fn stack(&self, tgid: u32) -> Rc<[String]> {
+        let peek = || (self.eyes.peek)(tgid).unwrap_or_default().into();
+        Rc::clone(self.stacks.borrow_mut().entry(tgid).or_insert_with(peek))
+    }
+
+    /// The part of paths, of these, that the stack of a process of Python has: `uvicorn/server.py`.
+    pub fn runs<'p>(&self, process: &Process, parts: &[&'p str]) -> Option<&'p str> {
+        if !command::is_python(process) {
+            return None;
+        }
+        let stack = self.stack(process.tgid);
+        parts.iter().copied().find(|part| stack.iter().any(|file| is_in(file, part)))
+    }
+
+    /// The sockets that a process holds and that are listened on, as its master sees them: inode → address; `None` if
+    /// that may not be known.
+    pub fn listening(&self, tgid: u32, master: u32) -> Option<BTreeMap<u64, String>> {
+        let read = || (self.eyes.listeners)(master).into();
+        let listeners = Rc::clone(self.listeners.borrow_mut().entry(master).or_insert_with(read));
+        let address = |inode| listeners.get(&inode).map(|address| (inode, address.clone()));
+        Some((self.eyes.sockets)(tgid)?.into_iter().filter_map(address).collect())
+    }
+
     /// Gathers a master's fleet, if it still is there. `judge` tells a child's part and why, given whether it
     /// holds one of the sockets that its master listens on, if that is known; `None` leaves the child and all below
     /// it to other fleets.
@@ -65,12 +123,11 @@ impl Search<'_> {
         let mut fleet = Fleet::new(server, name);
         fleet.members.push(Member::new(master, Role::Master, why, self.eyes));
 
-        let listeners = (self.eyes.listeners)(master.tgid);
-        let masters = listening(self.eyes, &listeners, master.tgid);
+        let masters = self.listening(master.tgid, master.tgid);
         let mut workers_listen = BTreeSet::new();
         let mut helpers = Vec::new();
-        for child in self.children(master.tgid) {
-            let childs = listening(self.eyes, &listeners, child.tgid);
+        for child in self.children(master) {
+            let childs = self.listening(child.tgid, master.tgid);
             let shared = masters.as_ref().zip(childs.as_ref()).filter(|(masters, _)| !masters.is_empty());
             let shared =
                 shared.map(|(masters, childs)| masters.iter().find(|(inode, _)| childs.contains_key(inode)));
@@ -85,25 +142,34 @@ impl Search<'_> {
             } else {
                 helpers.push(member);
             }
-            helpers.extend(self.below(&child));
+            // What is below a fork server is judged like a child.
+            if child.ppid != master.tgid || !piece::is_of_forkserver(&child) {
+                helpers.extend(self.below(&child));
+            }
         }
         fleet.members.extend(helpers);
         if workers_listen.is_empty() {
             workers_listen.extend(masters.unwrap_or_default().into_values());
         }
-        fleet.listening = workers_listen.into_iter().map(str::to_owned).collect();
+        fleet.listening = workers_listen.into_iter().collect();
         Some(fleet)
     }
 
-    /// Children that have no fleet yet, read once more: one that was about to call `exec` has done so by now.
-    fn children(&self, tgid: u32) -> Vec<Process> {
-        let free = self.tree.children(tgid).filter(|child| !self.taken.contains(&child.tgid));
-        free.filter_map(|child| (self.eyes.process)(child.tgid)).filter(|child| child.ppid == tgid).collect()
+    /// Children that have no fleet yet, read once more: one that was about to call `exec` has done so by now. What
+    /// multiprocessing's fork server forks for its parent is among them.
+    fn children(&self, parent: &Process) -> Vec<Process> {
+        let now = |child: &Process| (self.eyes.process)(child.tgid).filter(|now| now.ppid == child.ppid);
+        let of =
+            |tgid: u32| self.tree.children(tgid).filter(|child| !self.is_taken(child.tgid)).filter_map(now);
+        let mut children: Vec<_> = of(parent.tgid).collect();
+        let servers = children.iter().filter(|child| piece::is_of_forkserver(child)).map(|child| child.tgid);
+        children.extend(servers.collect::<Vec<_>>().into_iter().flat_map(of));
+        children
     }
 
     fn below(&self, child: &Process) -> Vec<Member> {
-        let descendants =
-            self.tree.descendants(child.tgid).into_iter().filter(|tgid| !self.taken.contains(tgid));
+        let descendants = self.tree.descendants(child.tgid).into_iter();
+        let descendants = descendants.filter(|tgid| !self.is_taken(*tgid));
         let helper = |process: &Process| {
             Member::new(
                 process,
@@ -116,13 +182,7 @@ impl Search<'_> {
     }
 }
 
-/// The sockets that a process holds and that are listened on: inode → address.
-fn listening<'l>(
-    eyes: &Eyes,
-    listeners: &'l HashMap<u64, String>,
-    tgid: u32,
-) -> Option<BTreeMap<u64, &'l str>> {
-    let sockets = (eyes.sockets)(tgid)?;
-    let address = |inode| listeners.get(&inode).map(|address| (inode, address.as_str()));
-    Some(sockets.into_iter().filter_map(address).collect())
+/// True if a file's path has these parts.
+fn is_in(file: &str, part: &str) -> bool {
+    file.match_indices(part).any(|(at, _)| at == 0 || file[..at].ends_with('/'))
 }

@@ -12,10 +12,14 @@ thread_local! {
     static HOST: RefCell<HashMap<u32, Process>> = RefCell::default();
 }
 
-/// A process with this command line, words separated by blanks; a title is one word and begins with `gunicorn: `.
+/// A process with this command line, words separated by blanks; a title is one word and begins with `gunicorn: `, or
+/// with a quote.
 pub fn process(tgid: u32, ppid: u32, line: &str) -> Process {
-    let words: Vec<_> =
-        if line.starts_with("gunicorn: ") { vec![line] } else { line.split_whitespace().collect() };
+    let words: Vec<_> = match line.strip_prefix('\'') {
+        Some(title) => vec![title],
+        None if line.starts_with("gunicorn: ") => vec![line],
+        None => line.split_whitespace().collect(),
+    };
     Process {
         tgid,
         ppid,

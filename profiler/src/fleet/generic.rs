@@ -1,29 +1,39 @@
-//! Any Python program that runs in several processes: a pool of `multiprocessing`, a server that forks by hand.
+//! Any Python program that runs in several processes: a server that forks by hand, or one that is not known better.
 
 use crate::{
     fleet::{
         Fleet,
-        command::{self, is_piece_of},
+        command::{self, is_same_executable},
         discover::Search,
+        piece::{self, is_piece_of},
     },
     model::worker::Role,
     sys::process::Process,
 };
 
-/// A Python parent with children of the same program.
+/// A Python parent with children of the same program, or with children that listen where it does: those who give
+/// themselves titles have no command line to compare.
 #[must_use]
 pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let has_pieces = search.tree.children(process.tgid).any(|child| is_piece_of(child, process));
-    let is_python = || command::is_python(process) || (search.eyes.version)(process.tgid).is_some();
-    if !has_pieces || !is_python() {
+    let is_python = command::is_python(process);
+    let children = || search.tree.children(process.tgid);
+    let is_renamed = |child: &Process| {
+        is_python && child.exe.is_some() && child.argv != process.argv && is_same_executable(child, process)
+    };
+    // In servers that are not Python, what it may be for is settled by who was found below them.
+    let is_settled = !is_python && children().any(|child| search.is_taken(child.tgid));
+    if is_settled || !children().any(|child| is_piece_of(child, process) || is_renamed(child)) {
+        return None;
+    }
+    if !is_python && (search.eyes.version)(process.tgid).is_none() {
         return None;
     }
     let why = "it is Python and has children of the same program".to_owned();
-    let judge = |child: &Process, _| {
-        Some(if is_piece_of(child, process) {
-            (Role::Worker, "it runs the same program as its parent".to_owned())
+    let judge = |child: &Process, shares: Option<bool>| {
+        Some(if shares == Some(true) && is_renamed(child) {
+            (Role::Worker, "it is the same program as its parent and listens where that does".to_owned())
         } else {
-            (Role::Helper, "it runs another program than its parent".to_owned())
+            piece::part_of(child, process)
         })
     };
     let fleet = search.gather("python", command::name(process), (process, why), judge)?;
@@ -33,22 +43,23 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use crate::fleet::{
-        Eyes,
+        Eyes, Tree,
         fixture::{self, becomes, eyes, found, host, process},
     };
 
     #[test]
-    fn a_pool() {
+    fn a_server_that_forks() {
         let tree = host(&[
-            (2, 1, "python -m pool 3"),
-            (3, 2, "python -m pool 3"),
-            (4, 2, "python -m pool 3"),
-            (5, 4, "python -m pool 3"),
+            (2, 1, "python -m serve 3"),
+            (3, 2, "python -m serve 3"),
+            (4, 2, "python -m serve 3"),
+            (5, 4, "python -m serve 3"),
             (6, 2, "tar x"),
-            (7, 2, "python -c from-spawn --multiprocessing-fork"),
         ]);
-        assert_eq!(found(&tree, &eyes()), ["python pool: m2 w3 w4 w7 h5 h6"]);
+        assert_eq!(found(&tree, &eyes()), ["python serve: m2 w3 w4 h5 h6"]);
     }
 
     #[test]
@@ -65,9 +76,28 @@ mod tests {
 
     #[test]
     fn python_by_what_it_has_mapped() {
-        let tree = host(&[(2, 1, "uwsgi --master"), (3, 2, "uwsgi --master")]);
+        let tree = host(&[(2, 1, "embedder --master"), (3, 2, "embedder --master")]);
         let eyes = Eyes { version: |_| Some("3.12.1".to_owned()), ..fixture::eyes() };
-        assert_eq!(found(&tree, &eyes), ["python uwsgi: m2 w3"]);
+        assert_eq!(found(&tree, &eyes), ["python embedder: m2 w3"]);
+    }
+
+    #[test]
+    fn workers_with_titles_listen_where_their_master_does() {
+        let processes =
+            [(2, 1, "'shop: master"), (3, 2, "'shop: worker"), (4, 2, "'shop: cron"), (5, 2, "'sh")];
+        let mut processes = processes.map(|(tgid, ppid, line)| process(tgid, ppid, line));
+        for process in &mut processes {
+            let exe = if process.tgid == 5 { "/bin/sh" } else { "/bin/python3" };
+            process.exe = Some(PathBuf::from(exe));
+            process.comm = "shop".to_owned();
+            becomes(process.tgid, Some(process.clone()));
+        }
+        let eyes = Eyes {
+            listeners: |_| [(70, "127.0.0.1:80".to_owned())].into(),
+            sockets: |tgid| Some(if tgid == 4 { vec![] } else { vec![70] }),
+            ..fixture::eyes()
+        };
+        assert_eq!(found(&Tree::of(processes.into()), &eyes), ["python shop: m2 w3 h4 h5"]);
     }
 
     #[test]

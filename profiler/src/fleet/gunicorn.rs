@@ -4,21 +4,52 @@
 //! configuration file. The file is a Python program, so it is not read: what it chose shows in the workers' stacks.
 //! Facts are from the sources of Gunicorn 19 to 27.
 
-mod options;
-
 use crate::{
     fleet::{
         Eyes, Fleet, Member, bounded,
         command::{self, Command, is_same},
         discover::Search,
+        options::{self, Grammar, Options},
     },
     model::worker::Role,
     sys::process::Process,
 };
-use options::Options;
 
 /// What `gunicorn` is called as a script and as a module.
 const NAMES: [&str; 3] = ["gunicorn", "gunicorn3", "gunicorn.app.wsgiapp"];
+
+/// As of argparse. (`--proxy-protocol` may take a value; then it must be last, or written with `=`.)
+const GRAMMAR: Grammar = Grammar {
+    wanted: &["worker-class", "name", "threads"],
+    letters: &[('k', "worker-class"), ('n', "name")],
+    letter_flags: "DR",
+    flags: &[
+        "capture-output",
+        "casefold-http-method",
+        "check-config",
+        "daemon",
+        "disable-redirect-access-to-syslog",
+        "do-handshake-on-connect",
+        "enable-backlog-metric",
+        "enable-stdio-inheritance",
+        "initgroups",
+        "log-syslog",
+        "no-control-socket",
+        "no-sendfile",
+        "permit-obsolete-folding",
+        "permit-unconventional-http-method",
+        "permit-unconventional-http-version",
+        "preload",
+        "print-config",
+        "proxy-protocol",
+        "reload",
+        "reuse-port",
+        "spew",
+        "strip-header-spaces",
+        "suppress-ragged-eofs",
+    ],
+    abbreviates: true,
+};
 
 /// Modules whose code a worker runs, as paths, and what the class is called on the command line.
 const CLASSES: [(&str, &str); 8] = [
@@ -41,7 +72,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         Some(Title::Master(name)) => (Some(name.to_owned()), "its title says that it is Gunicorn's master"),
         Some(Title::Worker | Title::Other(_)) => return None,
         None if is_gunicorn(process) => {
-            options = Options::parse(Command::of(process)?.args);
+            options = Options::parse(Command::of(process)?.args, &GRAMMAR);
             (None, "its command line runs Gunicorn")
         }
         None => {
@@ -54,22 +85,26 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         }
     };
     let environment = (eyes.environ)(process.tgid, "GUNICORN_CMD_ARGS").unwrap_or_default();
-    options.fall_back_on(Options::parse(&options::split(&environment)));
-    let name = name.or(options.name.clone()).or(options.app.clone()).unwrap_or_else(|| "gunicorn".to_owned());
+    options.fall_back_on(Options::parse(&options::split(&environment), &GRAMMAR));
+    let typed = options.get("name").or(options.words.first().map(String::as_str));
+    let name = name.unwrap_or_else(|| typed.unwrap_or("gunicorn").to_owned());
 
     let judge = |child: &Process, shares: Option<bool>| judge(child, process, shares, search);
     let mut fleet = search.gather("gunicorn", &name, (process, why.to_owned()), judge)?;
     let class = class(&options, process.tgid, &fleet, eyes);
-    for worker in fleet.members.iter_mut().filter(|member| member.role == Role::Worker) {
+    for worker in fleet.workers_mut() {
         match &class {
-            Some((class, why)) => {
-                worker.worker_class = Some(bounded(class));
-                worker.evidence.push(bounded(&format!("{class}: {why}")));
-            }
+            Some((class, why)) => worker.is_of_class(class, why),
             None => worker
                 .evidence
                 .push("its class shows neither in its options nor in its Python stack".to_owned()),
         }
+    }
+    // A newer Gunicorn's master obeys at a socket of its own, `gunicorn.ctl`.
+    let control = search.listening(process.tgid, process.tgid).unwrap_or_default().into_values();
+    let control = control.into_iter().find(|address| address.rsplit('.').next() == Some("ctl"));
+    if let (Some(address), Some(master)) = (control, fleet.members.first_mut()) {
+        master.evidence.push(bounded(&format!("it is controlled at {address}")));
     }
     Some(fleet)
 }
@@ -120,8 +155,9 @@ fn judge(
 /// The class of a master's workers, and how it is known.
 fn class(options: &Options, master: u32, fleet: &Fleet, eyes: &Eyes) -> Option<(String, String)> {
     let is_sync = |class: &str| class == "sync" || class.ends_with("SyncWorker");
-    let threads = options.threads.unwrap_or(1);
-    match &options.class {
+    let threads = options.number("threads").unwrap_or(1);
+    let typed = options.get("worker-class");
+    match typed {
         Some(class) if !is_sync(class) => return Some((plain(class), format!("its options say {class}"))),
         Some(class) if threads > 1 => {
             return Some(("gthread".to_owned(), format!("its options say {class} and {threads} threads")));
@@ -135,7 +171,7 @@ fn class(options: &Options, master: u32, fleet: &Fleet, eyes: &Eyes) -> Option<(
     if threads > 1 {
         return Some(("gthread".to_owned(), format!("its options say {threads} threads")));
     }
-    if let Some(class) = &options.class {
+    if let Some(class) = typed {
         return Some((plain(class), format!("its options say {class}")));
     }
     // A worker may have imported gevent for its application; a master has it from the class of its workers.
@@ -182,8 +218,7 @@ enum Title<'a> {
 
 impl<'a> Title<'a> {
     fn of(process: &'a Process) -> Option<Self> {
-        let [title] = process.argv.as_slice() else { return None };
-        let title = title.strip_prefix("gunicorn: ")?;
+        let title = command::title(process)?.strip_prefix("gunicorn: ")?;
         Some(match title.split_once(" [") {
             // The room for a title is limited: the closing bracket may be lost.
             Some(("master", name)) => Self::Master(name.strip_suffix(']').unwrap_or(name)),

@@ -1,7 +1,11 @@
 //! Who joins a fleet while it is watched.
 
 use crate::{
-    fleet::{Eyes, Fleet, Member, Tree, command::is_piece_of, discover},
+    fleet::{
+        Eyes, Fleet, Member, Tree, discover,
+        piece::{is_of_forkserver, is_piece_of},
+        rq,
+    },
     model::worker::Role,
     sys::process::Process,
 };
@@ -84,7 +88,10 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
     // Without both command lines it counts as forked, which it was.
     let is_piece =
         process.as_ref().zip(parents.as_ref()).is_none_or(|(process, parent)| is_piece_of(process, parent));
-    let role = if parent.role == Role::Master && is_piece { Role::Worker } else { Role::Helper };
+    let forks_workers = parent.role == Role::Master || parents.as_ref().is_some_and(is_of_forkserver);
+    let role = if forks_workers && is_piece { Role::Worker } else { Role::Helper };
+    // Horses come one at a time, so there may be no sibling to tell.
+    let horse = (fleet.server == "rq").then(|| rq::HORSE.to_owned());
     // One that calls exec is known already.
     let slot = match fleet.member(tgid) {
         Some(known) if !known.ended => known.slot,
@@ -95,8 +102,9 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
         role,
         slot: slot.filter(|_| role == Role::Worker),
         worker_class: sibling
-            .filter(|_| role == Role::Worker)
-            .and_then(|sibling| sibling.worker_class.clone()),
+            .and_then(|sibling| sibling.worker_class.clone())
+            .or(horse)
+            .filter(|_| role == Role::Worker),
         tgid,
         ppid: parent_tgid,
         python: parent.python.clone().filter(|_| is_piece),
@@ -194,6 +202,31 @@ mod tests {
         now.number_workers();
         learn(&mut fleets, &[now]);
         assert_eq!(slots(&fleets[0])[4], "1.1", "who is known keeps its place");
+    }
+
+    #[test]
+    fn horses_need_no_sibling() {
+        let mut rq = Fleet::new("rq", "mail");
+        let master = process(10, 1, "python gunicorn");
+        rq.members.push(Member::new(&master, Role::Master, String::new(), &fixture::eyes()));
+        let mut fleets = [rq];
+        place(&mut fleets, 12, 10, read);
+        place(&mut fleets, 13, 10, read);
+        assert_eq!(fixture::short(&fleets[0]), "rq mail: m10 w12:horse h13");
+    }
+
+    #[test]
+    fn a_fork_server_forks_workers() {
+        fn read_server(tgid: u32) -> Option<Process> {
+            let words = ["python", "-c", "from multiprocessing.forkserver import main; main(1, 2)"];
+            let server = Process { argv: words.map(str::to_owned).into(), ..process(tgid, 10, "python") };
+            if tgid == 10 { read(tgid) } else { Some(server) }
+        }
+        let mut fleets = [fleet()];
+        place(&mut fleets, 13, 10, read_server);
+        place(&mut fleets, 14, 13, read_server);
+        let role = |tgid| fleets[0].member(tgid).unwrap().role;
+        assert_eq!((role(13), role(14)), (Role::Helper, Role::Worker));
     }
 
     #[test]

@@ -3,17 +3,30 @@
 //! All of it is read from outside: process tree, command lines, titles, sockets, mapped files and, last, the
 //! Python stack. What these do not tell stays blank; what decided is kept as evidence.
 
+mod celery;
 mod command;
 mod discover;
+mod event_loop;
 mod eyes;
 #[cfg(test)]
 mod fixture;
 mod generic;
+mod granian;
 mod gunicorn;
+mod hypercorn;
 mod join;
+mod mod_wsgi;
+mod options;
+mod piece;
+mod pool;
+mod program;
+mod rq;
 mod select;
 mod slots;
 mod tree;
+mod uvicorn;
+mod uwsgi;
+mod waitress;
 
 use serde::Serialize;
 
@@ -35,7 +48,8 @@ const MAX_NAME_CHARS: usize = 200;
 pub struct Fleet {
     /// The application, or the command.
     pub name: String,
-    /// `gunicorn`; `python` for any other Python; `process` for what is none.
+    /// `gunicorn`, `uwsgi`, `uvicorn`, `hypercorn`, `granian`, `waitress`, `mod_wsgi`, `celery`, `rq`,
+    /// `multiprocessing`; `python` for any other Python; `process` for what is none.
     pub server: String,
     /// Where its workers listen: `127.0.0.1:8000`, `unix:/run/app.sock`. Empty if that may not be known.
     pub listening: Vec<String>,
@@ -83,6 +97,20 @@ impl Fleet {
         self.members.iter().filter(move |member| member.role == role)
     }
 
+    fn workers_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.members.iter_mut().filter(|member| member.role == Role::Worker)
+    }
+
+    /// A master without workers does the work itself.
+    fn or_alone(mut self) -> Self {
+        let is_alone = self.with(Role::Worker).next().is_none();
+        if let Some(master) = self.members.first_mut().filter(|_| is_alone) {
+            master.role = Role::Worker;
+            master.evidence.push("it has no workers, so it does the work itself".to_owned());
+        }
+        self
+    }
+
     /// The member with this PID.
     #[must_use]
     pub fn member(&self, tgid: u32) -> Option<&Member> {
@@ -104,6 +132,11 @@ impl Member {
             hidden: process.is_hidden(),
             ended: false,
         }
+    }
+
+    fn is_of_class(&mut self, class: &str, why: &str) {
+        self.worker_class = Some(bounded(class));
+        self.evidence.push(bounded(&format!("{class}: {why}")));
     }
 }
 

@@ -34,21 +34,17 @@ pub fn of(fleet: &FleetDelta, worker: &WorkerDelta) -> Option<Design> {
             design(0.9, 1.1, "it tells the arbiter each second that it lives")
         }
         ("gunicorn", Role::Worker, Some("tornado")) => design(0.9, 2.1, "two callbacks, each once a second"),
-        (_, Role::Worker, _) if is_uvicorn(fleet) => design(
+        ("uvicorn", Role::Worker, _) => design(
             9.0,
             14.0,
             "uvicorn's loop ticks ten times a second; with --workers each ping, twice a second, wakes it twice",
         ),
-        (_, Role::Master, _) if is_uvicorn(fleet) => {
+        ("uvicorn", Role::Master, _) => {
             let children = fleet.workers.iter().filter(|worker| worker.role == Role::Worker).count() as f64;
             design(1.8, 2.2 + 4.4 * children, "uvicorn's supervisor pings its workers each half second")
         }
         _ => None,
     }
-}
-
-fn is_uvicorn(fleet: &FleetDelta) -> bool {
-    fleet.server == "uvicorn" || fleet.name.split(['/', ' ']).any(|word| word == "uvicorn")
 }
 
 #[cfg(test)]
@@ -68,7 +64,7 @@ mod tests {
         assert_eq!(of_first(&fleet, Role::Helper), None);
         "python".clone_into(&mut fleet.server);
         assert_eq!(of_first(&fleet, Role::Worker), None);
-        "python uvicorn".clone_into(&mut fleet.name);
+        "uvicorn".clone_into(&mut fleet.server);
         assert_eq!(of_first(&fleet, Role::Worker), Some(9.0));
     }
 }

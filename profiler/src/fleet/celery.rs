@@ -1,0 +1,185 @@
+//! Celery's workers: a main process with the processes of its pool, or one that runs its tasks itself (`threads`,
+//! `gevent`, `eventlet`, `solo`).
+//!
+//! Where the module `setproctitle` is installed, and the variable `NOSETPS` is not set, the main process is titled
+//! `[celeryd: shop@host:MainProcess] -active- (-A shop worker)`, with its arguments, and the others
+//! `[celeryd: shop@host:ForkPoolWorker-1]`. Facts are from the sources of Celery 5.7.
+
+use crate::{
+    fleet::{
+        Fleet, bounded,
+        command::{self, Command},
+        discover::Search,
+        options::{self, Grammar, Options},
+        piece,
+    },
+    model::worker::Role,
+    sys::process::Process,
+};
+
+/// What `celery` is called as a script and as a module.
+const NAMES: [&str; 2] = ["celery", "celery.bin.celery"];
+
+/// Of `celery` and of `celery worker`.
+const GRAMMAR: Grammar = Grammar {
+    wanted: &["app", "pool", "hostname", "beat"],
+    letters: &[('A', "app"), ('P', "pool"), ('n', "hostname"), ('B', "beat")],
+    letter_flags: "BCDETq",
+    flags: &[
+        "beat",
+        "detach",
+        "disable-prefetch",
+        "discard",
+        "events",
+        "no-color",
+        "purge",
+        "quiet",
+        "skip-checks",
+        "task-events",
+        "without-gossip",
+        "without-heartbeat",
+        "without-mingle",
+    ],
+    abbreviates: false,
+};
+
+/// A main process with its pool, or a worker alone.
+#[must_use]
+pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+    let (options, node, why) = main_process(process, search)?;
+    let name = options.get("app").or(node).or(options.get("hostname")).unwrap_or("celery");
+    let judge = |child: &Process, _| Some(judge(child, process, options.has("beat"), search));
+    let mut fleet = search.gather("celery", name, (process, why.to_owned()), judge)?;
+    let pool = options.get("pool").map(|pool| if pool == "processes" { "prefork" } else { pool });
+    if pool != Some("prefork") {
+        fleet = fleet.or_alone();
+    }
+    let is_forked = fleet.with(Role::Master).next().is_some();
+    let class = match pool {
+        Some(pool) => Some((pool, "its options say so")),
+        None if is_forked => Some(("prefork", "its main process has a pool of processes")),
+        None => None,
+    };
+    if let Some((class, why)) = class {
+        fleet.workers_mut().for_each(|worker| worker.is_of_class(class, why));
+    }
+    Some(fleet)
+}
+
+/// What a main process was told, what else it is called, and what decided.
+fn main_process<'p>(
+    process: &'p Process,
+    search: &Search<'_>,
+) -> Option<(Options, Option<&'p str>, &'static str)> {
+    if let Some(title) = Title::of(process) {
+        let Title::Main { node, arguments } = title else { return None };
+        let options = Options::parse(&options::split(arguments), &GRAMMAR);
+        return Some((options, Some(node), "its title says that it is Celery's main process"));
+    }
+    let command = Command::of(process)?;
+    if NAMES.contains(&command.name()) {
+        let options = Options::parse(command.args, &GRAMMAR);
+        let is_worker = options.words.iter().any(|word| word == "worker");
+        return is_worker.then_some((options, None, "its command line runs Celery's worker"));
+    }
+    search.runs(process, &["celery/worker/worker.py"])?;
+    let why = "its Python stack is in celery/worker/worker.py";
+    Some((Options::default(), Some(command::name(process)), why))
+}
+
+/// What a child of the main process is.
+fn judge(child: &Process, master: &Process, has_beat: bool, search: &Search<'_>) -> (Role, String) {
+    match Title::of(child) {
+        Some(Title::Main { .. }) => {
+            (Role::Worker, "it has its master's title still: it was just forked".to_owned())
+        }
+        Some(Title::Other(title)) => {
+            let role = if title.contains("Worker-") { Role::Worker } else { Role::Helper };
+            (role, format!("its title says {}", bounded(title)))
+        }
+        None if has_beat && search.runs(child, &["celery/beat.py"]).is_some() => {
+            (Role::Helper, "its Python stack is in celery/beat.py".to_owned())
+        }
+        None => piece::part_of(child, master),
+    }
+}
+
+/// What Celery writes over the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Title<'a> {
+    Main {
+        node: &'a str,
+        arguments: &'a str,
+    },
+    /// `celeryd: shop@host:ForkPoolWorker-1`, `celery beat`
+    Other(&'a str),
+}
+
+impl<'a> Title<'a> {
+    fn of(process: &'a Process) -> Option<Self> {
+        let title = command::title(process)?.strip_prefix("[celery")?;
+        let (program, info) = title.split_once(']').unwrap_or((title, ""));
+        let node = program.strip_prefix("d: ").and_then(|program| program.strip_suffix(":MainProcess"));
+        let Some(node) = node else { return Some(Self::Other(program.trim_start_matches(['d', ':', ' ']))) };
+        let arguments = info.split_once('(').map_or("", |(_, arguments)| arguments.trim_end_matches(')'));
+        Some(Self::Main { node, arguments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::{
+        Eyes,
+        fixture::{eyes, found, host},
+    };
+
+    #[test]
+    fn by_command_line() {
+        let line = "python /bin/celery -A shop worker -c 2 -B -l info";
+        let tree = host(&[
+            (2, 1, line),
+            (3, 2, line),
+            (4, 2, line),
+            (5, 2, line),
+            (6, 3, "convert"),
+            (7, 1, "python -m celery worker --app=blog --pool solo"),
+            (8, 1, "python celery -A wiki worker -P threads"),
+            (9, 1, "python celery -A wiki beat"),
+            (10, 1, "python celery -A wiki -q worker"),
+            (11, 1, "python celery -A early worker -P processes"),
+        ]);
+        let beat =
+            Eyes { peek: |tgid| (tgid == 3).then(|| vec!["/lib/celery/beat.py".to_owned()]), ..eyes() };
+        let expected = [
+            "celery blog: w7:solo",
+            "celery early: m11",
+            "celery shop: m2 w4:prefork w5:prefork h3 h6",
+            "celery wiki: w8:threads",
+            "celery wiki: w10",
+        ];
+        assert_eq!(found(&tree, &beat), expected);
+    }
+
+    #[test]
+    fn by_title() {
+        let tree = host(&[
+            (2, 1, "'[celeryd: a@host:MainProcess] -active- (worker -A shop -B)"),
+            (3, 2, "'[celeryd: a@host:ForkPoolWorker-1]"),
+            (4, 2, "'[celery beat]"),
+            (5, 2, "'[celeryd: a@host:MainProcess] -active- (worker -A shop -B)"),
+            (6, 1, "'[celeryd: b@host:MainProcess] -active- (-b redis:// worker -P gevent -c 9)"),
+            (7, 1, "'[celeryd: c@host:MainProcess] (cut sh"),
+            (8, 1, "'[celery beat]"),
+        ]);
+        let expected =
+            ["celery b@host: w6:gevent", "celery c@host: w7", "celery shop: m2 w3:prefork w5:prefork h4"];
+        assert_eq!(found(&tree, &eyes()), expected);
+    }
+
+    #[test]
+    fn called_by_another_program() {
+        let tree = host(&[(2, 1, "python tasks.py"), (3, 2, "python tasks.py"), (4, 1, "python other.py")]);
+        let peek = |tgid| (tgid < 4).then(|| vec!["/lib/celery/worker/worker.py".to_owned()]);
+        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), ["celery tasks.py: m2 w3:prefork"]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Hypercorn: a supervisor and the workers that it spawns, of which there is one by default; with `--workers 0` it
+//! serves itself.
+//!
+//! Facts are from the sources of Hypercorn 0.18.
+
+use crate::{
+    fleet::{Fleet, discover::Search, event_loop, options::Grammar, piece, program::Program},
+    sys::process::Process,
+};
+
+const HYPERCORN: Program = Program {
+    names: &["hypercorn"],
+    grammar: Grammar {
+        wanted: &["worker-class"],
+        letters: &[('k', "worker-class")],
+        letter_flags: "D",
+        flags: &["daemon", "debug", "reload"],
+        abbreviates: true,
+    },
+    stack: &["hypercorn/run.py", "hypercorn/asyncio/run.py", "hypercorn/trio/run.py"],
+};
+
+/// A supervisor with its workers, or a worker alone.
+#[must_use]
+pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+    let found = HYPERCORN.find(process, search)?;
+    let judge = |child: &Process, _| Some(piece::part_of(child, process));
+    let fleet = search.gather("hypercorn", found.name("hypercorn"), (process, found.why.clone()), judge)?;
+    let mut fleet = fleet.or_alone();
+    let typed = found.options.get("worker-class");
+    let typed = typed.map(|class| (class, format!("its options say {class}")));
+    for worker in fleet.workers_mut() {
+        if let Some((class, why)) = typed.clone().or_else(|| event_loop::of(worker.tgid, search)) {
+            worker.is_of_class(class, &why);
+        }
+    }
+    Some(fleet)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::{
+        Eyes,
+        fixture::{eyes, found, host},
+    };
+
+    #[test]
+    fn supervisors_and_one_process() {
+        let tree = host(&[
+            (2, 1, "python /bin/hypercorn --reload -w 2 -k uvloop shop:app"),
+            (3, 2, "python -c spawn_main --multiprocessing-fork"),
+            (4, 1, "python -m hypercorn --bind :80 blog:app -w 0"),
+            (5, 1, "python serve.py"),
+        ]);
+        let peek = |tgid| match tgid {
+            4 => Some(vec!["/lib/trio/_core/_run.py".to_owned(), "/lib/hypercorn/trio/run.py".to_owned()]),
+            5 => Some(vec!["/lib/hypercorn/asyncio/run.py".to_owned()]),
+            _ => None,
+        };
+        let expected =
+            ["hypercorn blog:app: w4:trio", "hypercorn serve.py: w5", "hypercorn shop:app: m2 w3:uvloop"];
+        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), expected);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a child is to a parent that runs the same program: forked, or started by one of the ways of multiprocessing.
+
+use crate::{
+    fleet::command::{Command, is_same, is_same_executable},
+    model::worker::Role,
+    sys::process::Process,
+};
+
+/// What multiprocessing starts besides the processes that were asked for.
+const HELPERS: [(&str, &str); 2] = [
+    ("from multiprocessing.resource_tracker import main", "multiprocessing's resource tracker"),
+    ("from multiprocessing.forkserver import main", "multiprocessing's fork server"),
+];
+
+/// True if `child` runs a piece of its parent's program: it was forked, or started by multiprocessing's `spawn`.
+#[must_use]
+pub fn is_piece_of(child: &Process, parent: &Process) -> bool {
+    is_same(child, parent) || is_spawned_by(child, parent)
+}
+
+/// True if multiprocessing's `spawn` started it.
+#[must_use]
+pub fn is_spawned_by(child: &Process, parent: &Process) -> bool {
+    child.argv.last().is_some_and(|word| word == "--multiprocessing-fork")
+        && is_same_executable(child, parent)
+}
+
+/// True for multiprocessing's fork server, and for what it forks: they have the same command line.
+#[must_use]
+pub fn is_of_forkserver(process: &Process) -> bool {
+    is_helper(process) == Some(HELPERS[1].1)
+}
+
+/// A process's part in the fleet of a master that runs its own workers, and why.
+#[must_use]
+pub fn part_of(child: &Process, master: &Process) -> (Role, String) {
+    let (role, why) = match is_helper(child) {
+        Some(_) if child.ppid != master.tgid => (Role::Worker, "multiprocessing's fork server forked it"),
+        Some(helper) => return (Role::Helper, format!("it is {helper}")),
+        None if is_same(child, master) => (Role::Worker, "it runs the same program as its parent"),
+        None if is_spawned_by(child, master) => (Role::Worker, "multiprocessing spawned it"),
+        None => (Role::Helper, "it runs another program than its parent"),
+    };
+    (role, why.to_owned())
+}
+
+/// What it does for multiprocessing, if it is no worker.
+#[must_use]
+pub fn is_helper(process: &Process) -> Option<&'static str> {
+    let code = Command::of(process)?.code()?;
+    HELPERS.iter().find(|(start, _)| code.starts_with(start)).map(|(_, helper)| *helper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::fixture::process;
+
+    #[test]
+    fn pieces_of_a_program() {
+        let parent = process(1, 0, "python serve.py");
+        assert!(is_piece_of(&process(2, 1, "python serve.py"), &parent));
+        assert!(is_piece_of(&process(2, 1, "python -c from-spawn --multiprocessing-fork"), &parent));
+        assert!(!is_piece_of(&process(2, 1, "python other.py"), &parent));
+        let mut other = process(2, 1, "python -c from-spawn --multiprocessing-fork");
+        other.exe = Some("/opt/python".into());
+        assert!(is_piece_of(&other, &parent), "an unknown executable does not tell");
+        let parent = Process { exe: Some("/usr/bin/python3".into()), ..parent };
+        assert!(!is_piece_of(&other, &parent));
+    }
+
+    #[test]
+    fn parts_in_a_fleet() {
+        let master = process(1, 0, "python serve.py");
+        let of = |ppid: u32, words: &[&str]| {
+            let argv = words.iter().map(|word| (*word).to_owned()).collect();
+            part_of(&Process { argv, ..process(2, ppid, "python") }, &master)
+        };
+        let tracker =
+            of(1, &["python", "-B", "-c", "from multiprocessing.resource_tracker import main;main(4)"]);
+        assert_eq!(tracker, (Role::Helper, "it is multiprocessing's resource tracker".to_owned()));
+        let server = ["python", "-c", "from multiprocessing.forkserver import main; main(8, 9, ['x'])"];
+        assert_eq!(of(1, &server), (Role::Helper, "it is multiprocessing's fork server".to_owned()));
+        assert_eq!(of(3, &server), (Role::Worker, "multiprocessing's fork server forked it".to_owned()));
+        let spawned =
+            ["python", "-c", "from multiprocessing.spawn import spawn_main", "--multiprocessing-fork"];
+        assert_eq!(of(1, &spawned), (Role::Worker, "multiprocessing spawned it".to_owned()));
+        assert_eq!(of(1, &["python", "serve.py"]).0, Role::Worker);
+        assert_eq!(of(1, &["python", "-c", "pass"]).0, Role::Helper);
+    }
+}

@@ -1,0 +1,56 @@
+//! Servers that are a Python program with options of its own: found by the command line, or by the stack where
+//! another program calls them.
+
+use crate::{
+    fleet::{
+        command::{self, Command},
+        discover::Search,
+        options::{Grammar, Options},
+    },
+    sys::process::Process,
+};
+
+/// How a server is told from other programs.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// What it is called as a script and as a module.
+    pub names: &'static [&'static str],
+    /// How its options are written.
+    pub grammar: Grammar,
+    /// Parts of paths that the main thread's Python stack goes through while it serves.
+    pub stack: &'static [&'static str],
+}
+
+/// A running server's first process.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it was told.
+    pub options: Options,
+    /// The program that calls it, if it is not run itself.
+    pub caller: Option<String>,
+    /// What decided, in a sentence.
+    pub why: String,
+}
+
+impl Program {
+    /// Tells whether a process is the server's first.
+    #[must_use]
+    pub fn find(&self, process: &Process, search: &Search<'_>) -> Option<Found> {
+        let command = Command::of(process)?;
+        if self.names.contains(&command.name()) {
+            let why = format!("its command line runs {}", command.name());
+            return Some(Found { options: Options::parse(command.args, &self.grammar), caller: None, why });
+        }
+        let file = search.runs(process, self.stack)?;
+        let caller = Some(command::name(process).to_owned());
+        Some(Found { options: Options::default(), caller, why: format!("its Python stack is in {file}") })
+    }
+}
+
+impl Found {
+    /// The fleet's name: the word that tells the application, or the program that calls the server.
+    #[must_use]
+    pub fn name<'f>(&'f self, server: &'f str) -> &'f str {
+        self.caller.as_deref().or(self.options.words.first().map(String::as_str)).unwrap_or(server)
+    }
+}

@@ -1,0 +1,109 @@
+//! Uvicorn: one process with an event loop, or a supervisor and what it spawns: `--workers`, or one for `--reload`.
+//!
+//! Facts are from the sources of uvicorn 0.54.
+
+use crate::{
+    fleet::{Fleet, discover::Search, event_loop, options::Grammar, piece, program::Program},
+    sys::process::Process,
+};
+
+const UVICORN: Program = Program {
+    names: &["uvicorn"],
+    grammar: Grammar {
+        wanted: &["loop", "workers", "reload"],
+        letters: &[],
+        letter_flags: "",
+        flags: &[
+            "access-log",
+            "date-header",
+            "factory",
+            "http2",
+            "proxy-headers",
+            "reload",
+            "reset-contextvars",
+            "server-header",
+            "use-colors",
+        ],
+        abbreviates: false,
+    },
+    stack: &["uvicorn/supervisors/", "uvicorn/server.py"],
+};
+
+/// A supervisor with its workers, or a worker alone. Gunicorn's uvicorn workers are Gunicorn's.
+#[must_use]
+pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+    let found = UVICORN.find(process, search)?;
+    let judge = |child: &Process, _| Some(piece::part_of(child, process));
+    let fleet = search.gather("uvicorn", found.name("uvicorn"), (process, found.why.clone()), judge)?;
+    let is_supervised = found.options.has("reload") || found.options.number("workers").unwrap_or(1) > 1;
+    let mut fleet = if is_supervised { fleet } else { fleet.or_alone() };
+    let typed = found.options.get("loop").filter(|event_loop| *event_loop != "auto");
+    let typed = typed.map(|event_loop| (event_loop, format!("its options say {event_loop}")));
+    for worker in fleet.workers_mut() {
+        if let Some((event_loop, why)) = typed.clone().or_else(|| event_loop::of(worker.tgid, search)) {
+            worker.is_of_class(event_loop, &why);
+        }
+    }
+    Some(fleet)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::fleet::{
+        Eyes,
+        fixture::{eyes, found, host},
+    };
+
+    const SPAWNED: &str = "python -c spawn_main --multiprocessing-fork";
+
+    #[test]
+    fn a_supervisor_and_its_workers() {
+        let tree = host(&[
+            (2, 1, "python /bin/uvicorn --http h11 --workers 2 --loop uvloop shop:app --port 80"),
+            (3, 2, SPAWNED),
+            (4, 2, SPAWNED),
+            (5, 4, "ffmpeg"),
+            (6, 1, "python -m uvicorn --factory --reload blog:make"),
+            (7, 6, SPAWNED),
+            (8, 1, "python -m uvicorn --workers 2 early:app"),
+        ]);
+        let expected = [
+            "uvicorn blog:make: m6 w7",
+            "uvicorn early:app: m8",
+            "uvicorn shop:app: m2 w3:uvloop w4:uvloop h5",
+        ];
+        assert_eq!(found(&tree, &eyes()), expected);
+    }
+
+    #[test]
+    fn one_process() {
+        let tree = host(&[(2, 1, "python uvicorn shop:app"), (3, 2, "ffmpeg"), (4, 1, "vi uvicorn")]);
+        assert_eq!(found(&tree, &eyes()), ["uvicorn shop:app: w2 h3"]);
+        let uvloop = Eyes { code_files: |_| vec![PathBuf::from("/lib/uvloop/loop.so")], ..eyes() };
+        assert_eq!(found(&tree, &uvloop), ["uvicorn shop:app: w2:uvloop h3"]);
+        let peek = |_| Some(vec!["/lib/python3.11/asyncio/base_events.py".to_owned()]);
+        assert_eq!(found(&tree, &Eyes { peek, ..uvloop }), ["uvicorn shop:app: w2:asyncio h3"]);
+    }
+
+    #[test]
+    fn called_by_another_program() {
+        let tree = host(&[
+            (2, 1, "python serve.py"),
+            (3, 1, "python other.py"),
+            (4, 1, "python many.py"),
+            (5, 4, SPAWNED),
+        ]);
+        let peek = |tgid| {
+            let file = match tgid {
+                2 => "/lib/uvicorn/server.py",
+                4 => "/lib/uvicorn/supervisors/multiprocess.py",
+                _ => "/lib/myuvicorn/server.py",
+            };
+            Some(vec![file.to_owned()])
+        };
+        let expected = ["uvicorn many.py: m4 w5", "uvicorn serve.py: w2"];
+        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), expected);
+    }
+}
