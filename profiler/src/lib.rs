@@ -7,7 +7,7 @@
 //! 6  cmd -> cli
 //! 5  (reserved)
 //! 4  collect
-//! 3  bpf | fleet | symbolize | render | recording
+//! 3  bpf | fleet | symbolize | render | recording | load
 //! 2  model | python
 //! 1  units | sys
 //! 0  failure | profiler_common
@@ -20,7 +20,11 @@
 //! clap: cli main
 //! inferno: render
 //! blazesym: symbolize
-//! tokio: cmd collect bpf
+//! tokio: cmd collect bpf load
+//! hyper: load
+//! hyper_util: load
+//! http_body_util: load
+//! hdrhistogram: load
 //! ```
 
 pub mod bpf;
@@ -29,6 +33,7 @@ pub mod cmd;
 pub mod collect;
 pub mod failure;
 pub mod fleet;
+pub mod load;
 pub mod model;
 pub mod python;
 pub mod recording;

@@ -1,4 +1,5 @@
 //! sys
+pub mod affinity;
 pub mod btf;
 pub mod caps;
 pub mod cgroup;
@@ -8,3 +9,4 @@ pub mod memory;
 pub mod output;
 pub mod process;
 pub mod thread;
+pub mod timer;

@@ -21,6 +21,14 @@ pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
     asleep && value("voluntary_ctxt_switches:").and_then(|count| count.parse().ok()) == Some(voluntary)
 }
 
+/// How long a thread has waited for a CPU since it began, ns; `None` if it is gone.
+#[must_use]
+pub fn run_queue_ns(tgid: u32, tid: u32) -> Option<u64> {
+    // `on-CPU ns, run-queue ns, slices`: Documentation/scheduler/sched-stats.rst.
+    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::{process::Command, thread};

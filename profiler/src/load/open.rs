@@ -1,0 +1,120 @@
+//! The open loop: so many requests a second, whether the server keeps up or not.
+//!
+//! The clock of a request starts when it was due. So the requests that a stalled server kept from being sent count
+//! the stall in, as those clients would that a real server has (coordinated omission).
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use anyhow::{Context, Result};
+use tokio::{io::unix::AsyncFd, sync::Notify, task::spawn_local};
+
+use super::{client::Client, generator::Job};
+use crate::sys::{clock::monotonic_ns, timer::Timer};
+
+/// Asks until the job is over, and until all that was asked is answered.
+pub async fn run(job: Rc<Job>, rate_hz: f64, connections_max: u32) -> Result<()> {
+    let timer = watch(Timer::new().context("failed to make a timer")?)?;
+    let line = Rc::new(Line {
+        started_ns: monotonic_ns(),
+        interval_ns: 1e9 / rate_hz,
+        next: Cell::new(0),
+        busy: Cell::new(0),
+        all_busy_since_ns: Cell::new(None),
+        idle: RefCell::default(),
+        freed: Notify::new(),
+    });
+    loop {
+        while line.busy.get() < connections_max
+            && let Some(due_ns) = line.take(&job)
+        {
+            line.busy.set(line.busy.get() + 1);
+            if line.busy.get() == connections_max {
+                line.all_busy_since_ns.set(Some(monotonic_ns()));
+            }
+            let client = line.idle.borrow_mut().pop().unwrap_or_default();
+            spawn_local(ask_on(Rc::clone(&job), Rc::clone(&line), client, due_ns));
+        }
+        if job.is_over() {
+            break;
+        }
+        if line.busy.get() == connections_max {
+            // Who is due meanwhile is taken by the first connection that could be freed.
+            tokio::select! {
+                () = line.freed.notified() => {}
+                () = job.told_to_stop() => {}
+            }
+            continue;
+        }
+        timer.get_ref().set(line.due_ns()).context("failed to set a timer")?;
+        tokio::select! {
+            // Setting it anew undoes that it went off: nothing needs to be read.
+            went_off = timer.readable() => went_off.context("failed to wait for a timer")?.clear_ready(),
+            () = job.told_to_stop() => {}
+        }
+    }
+    while line.busy.get() > 0 {
+        line.freed.notified().await;
+    }
+    Ok(())
+}
+
+#[expect(
+    unsafe_code,
+    reason = "tokio wants to be told that a descriptor stays open, in the thread that waits for it"
+)]
+fn watch(timer: Timer) -> Result<AsyncFd<Timer>> {
+    // SAFETY: the timer owns its descriptor, and shows always the same.
+    unsafe { AsyncFd::register(timer) }.context("failed to watch a timer")
+}
+
+/// Requests in the order in which they are due, and the connections that serve them.
+struct Line {
+    started_ns: u64,
+    interval_ns: f64,
+    /// How many have been taken from its head.
+    next: Cell<u64>,
+    /// Connections in use.
+    busy: Cell<u32>,
+    /// Since when no further request could be sent, if none can.
+    all_busy_since_ns: Cell<Option<u64>>,
+    idle: RefCell<Vec<Client>>,
+    /// A connection is not in use any more.
+    freed: Notify,
+}
+
+impl Line {
+    /// When its head is due.
+    fn due_ns(&self) -> u64 {
+        self.started_ns + (self.next.get() as f64 * self.interval_ns) as u64
+    }
+
+    /// Its head if that is due, by when that was: it is to be sent now.
+    fn take(&self, job: &Job) -> Option<u64> {
+        let (due_ns, now_ns) = (self.due_ns(), monotonic_ns());
+        if due_ns > now_ns || !job.take() {
+            return None;
+        }
+        self.next.set(self.next.get() + 1);
+        // It has waited for us if there was a connection for it, and for one otherwise.
+        let had_to_wait = self.all_busy_since_ns.get().is_some_and(|since_ns| since_ns <= due_ns);
+        job.tally.sent(if had_to_wait { 0 } else { now_ns - due_ns });
+        Some(due_ns)
+    }
+}
+
+/// Asks on one connection, then for what has been waiting for one.
+async fn ask_on(job: Rc<Job>, line: Rc<Line>, mut client: Client, due_ns: u64) {
+    let mut due = Some(due_ns);
+    while let Some(due_ns) = due {
+        let outcome = client.ask(&job.errand).await;
+        job.tally.answered(&outcome, monotonic_ns() - due_ns);
+        due = line.take(&job);
+    }
+    line.idle.borrow_mut().push(client);
+    line.all_busy_since_ns.set(None);
+    line.busy.set(line.busy.get() - 1);
+    line.freed.notify_one();
+}

@@ -1,0 +1,117 @@
+//! The books of a load: written by the generator's thread, read by others at any time.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hdrhistogram::Histogram;
+
+use super::{client::Outcome, fault::Fault, reading::Reading};
+use crate::sys::{clock, thread};
+
+/// The longest latency that is told from longer ones, ns.
+const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
+/// A request that was sent so much after it was due was late, ns.
+const LATE_NS: u64 = 1_000_000;
+
+/// The books.
+pub struct Tally {
+    books: Mutex<Books>,
+    /// Answers so far: cheaper to look at than the books.
+    pub completed: Arc<AtomicU64>,
+}
+
+struct Books {
+    latency: Histogram<u64>,
+    errors: BTreeMap<Fault, u64>,
+    sent: u64,
+    late: u64,
+    resent: u64,
+    from_due_time: bool,
+    tid: u32,
+    /// What the thread had used when it ended: on-CPU and run-queue time, ns.
+    ended: Option<(u64, u64)>,
+}
+
+impl Tally {
+    pub fn new(from_due_time: bool) -> Result<Self, hdrhistogram::CreationError> {
+        let books = Books {
+            latency: Histogram::new_with_max(LATENCY_MAX_NS, 3)?,
+            errors: BTreeMap::new(),
+            sent: 0,
+            late: 0,
+            resent: 0,
+            from_due_time,
+            tid: 0,
+            ended: None,
+        };
+        Ok(Self { books: Mutex::new(books), completed: Arc::default() })
+    }
+
+    /// The calling thread is the generator's, and begins.
+    pub fn begin(&self) {
+        self.books().tid = clock::tid();
+    }
+
+    /// The calling thread is the generator's, and ends: its clock ends with it.
+    pub fn end(&self) {
+        let mut books = self.books();
+        books.ended = Some((clock::thread_cpu_ns(), run_queue_ns(books.tid)));
+    }
+
+    /// A request is sent so long after it was due, for no reason but the generator.
+    pub fn sent(&self, behind_ns: u64) {
+        let mut books = self.books();
+        books.sent += 1;
+        books.late += u64::from(behind_ns > LATE_NS);
+    }
+
+    /// A request is over, so long after it was sent, or due.
+    pub fn answered(&self, outcome: &Outcome, latency_ns: u64) {
+        let mut books = self.books();
+        books.resent += u64::from(outcome.resent);
+        match outcome.answer {
+            Ok(_) => {
+                books.latency.saturating_record(latency_ns);
+                self.completed.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(fault) => *books.errors.entry(fault).or_default() += 1,
+        }
+    }
+
+    /// All of it at one instant.
+    pub fn reading(&self) -> Reading {
+        let books = self.books();
+        let (own_cpu_ns, run_queue_ns) =
+            books.ended.unwrap_or_else(|| (clock::cpu_ns_of(books.tid), run_queue_ns(books.tid)));
+        Reading {
+            at_ns: clock::monotonic_ns(),
+            completed: books.latency.len(),
+            errors: books.errors.clone(),
+            latency: books.latency.clone(),
+            from_due_time: books.from_due_time,
+            sent: books.sent,
+            late: books.late,
+            resent: books.resent,
+            own_cpu_ns,
+            run_queue_ns,
+        }
+    }
+
+    pub fn tid(&self) -> u32 {
+        self.books().tid
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // Nothing is half written when a lock is dropped.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn run_queue_ns(tid: u32) -> u64 {
+    thread::run_queue_ns(std::process::id(), tid).unwrap_or(0)
+}
