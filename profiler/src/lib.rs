@@ -9,7 +9,7 @@
 //! 4  collect
 //! 3  bpf | fleet | symbolize | render | recording | load
 //! 2  model | python
-//! 1  units | sys
+//! 1  units | sys | stats
 //! 0  failure | profiler_common
 //! ```
 //!
@@ -38,6 +38,7 @@ pub mod model;
 pub mod python;
 pub mod recording;
 pub mod render;
+pub mod stats;
 pub mod symbolize;
 pub mod sys;
 pub mod units;
