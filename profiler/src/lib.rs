@@ -19,6 +19,8 @@
 //! aya: bpf
 //! clap: cli main
 //! inferno: render
+//! askama: render
+//! plotters: render
 //! blazesym: symbolize
 //! tokio: cmd collect bpf load
 //! hyper: load

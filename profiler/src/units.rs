@@ -78,6 +78,24 @@ pub fn utc_stamp(since_epoch: Duration) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
+/// An instant since the epoch in UTC, to the minute: `2026-04-14 10:15 UTC`.
+#[must_use]
+pub fn utc(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (year, month, day) = civil_date(seconds / 86_400);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", seconds / 3600 % 24, seconds / 60 % 60)
+}
+
+/// A long time: `42 s`, `5 min 12 s`.
+#[must_use]
+pub fn minutes(ns: u64) -> String {
+    let seconds = (ns + 500_000_000) / 1_000_000_000;
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{} min {seconds} s", grouped(minutes)),
+    }
+}
+
 /// Year, month and day of a number of days since 1970-01-01: the proleptic Gregorian calendar, counted in eras
 /// of 400 years that begin on 1 March (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn civil_date(days: u64) -> (u64, u64, u64) {
@@ -110,6 +128,8 @@ mod tests {
         assert_eq!(ms(4_000), "0.00");
         assert_eq!(ms(5_000), "0.01");
         assert_eq!(seconds(10_004_000_000), "10.0 s");
+        assert_eq!(minutes(41_600_000_000), "42 s");
+        assert_eq!(minutes(119_600_000_000), "2 min 0 s");
     }
 
     #[test]
@@ -140,5 +160,6 @@ mod tests {
         assert_eq!(utc_stamp(Duration::from_secs(951_782_399)), "20000228T235959Z");
         assert_eq!(utc_stamp(Duration::from_secs(951_782_400)), "20000229T000000Z");
         assert_eq!(utc_stamp(Duration::from_secs(1_776_161_700)), "20260414T101500Z");
+        assert_eq!(utc(Duration::from_secs(1_776_161_700)), "2026-04-14 10:15 UTC");
     }
 }

@@ -5,6 +5,7 @@
 pub mod attached;
 pub mod books;
 pub mod budget;
+pub mod example;
 pub mod fleets;
 pub mod gunicorn;
 pub mod interpreters;

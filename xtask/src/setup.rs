@@ -27,7 +27,7 @@ pub struct Options {
     /// Also the tools that `cargo xtask bench` compares punchclock with
     #[arg(long)]
     pub bench: bool,
-    /// Also the servers that `cargo xtask test` runs and that are not in Python's package index
+    /// Also what `cargo xtask test` needs and Python's package index has not: servers, and a browser for reports
     #[arg(long)]
     pub test: bool,
 }
@@ -41,6 +41,8 @@ pub fn run(&Options { lint, bench, test }: &Options) -> Result<()> {
     }
     if test {
         servers(&mut apt)?;
+        let tools = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+        apt.install("a browser to look at reports with", &missing(&tools))?;
     }
     if bench {
         let tools = [
@@ -49,11 +51,15 @@ pub fn run(&Options { lint, bench, test }: &Options) -> Result<()> {
             ("bpftool", "bpftool"),
             ("perf", "linux-perf"),
         ];
-        let missing = tools.into_iter().filter(|(program, _)| which(program).is_none());
-        apt.install("to compare with", &missing.map(|(_, package)| package).collect::<Vec<_>>())?;
+        apt.install("to compare with", &missing(&tools))?;
     }
     eprintln!("setup: nothing is missing");
     Ok(())
+}
+
+/// Of programs and the packages they come in: the packages of those that are not there.
+fn missing(tools: &[(&str, &'static str)]) -> Vec<&'static str> {
+    tools.iter().filter(|(program, _)| which(program).is_none()).map(|(_, package)| *package).collect()
 }
 
 fn python(apt: &mut Apt) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What the tests run, besides the standard library.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "gunicorn[gevent,setproctitle]",
     "tornado",
     "uvicorn",
@@ -25,6 +25,7 @@ const PACKAGES: [&str; 12] = [
     "celery",
     "rq",
     "requests",
+    "selenium",
 ];
 
 #[derive(clap::Args, Default)]

@@ -5,9 +5,14 @@ use profiler_common::wait::{self, Reason, Waker};
 use crate::model::{
     SCHEMA_VERSION,
     accounting::{Counters, FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
+    estimate::Estimate,
+    load::{Latency, Load},
     profile::{BlockedSample, Profile, Sample},
     quality::{Quality, SampleQuality},
     recording::{About, Recording},
+    report::{
+        Finding, Idle, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
+    },
     tables::{Frame, FrameKind, Stack},
     waits::Waits,
     worker::{Death, Role, Slot},
@@ -31,6 +36,103 @@ pub fn recording() -> Recording {
         stat: stat(),
         windows: Vec::new(),
         requests: None,
+    }
+}
+
+/// An audit of two classes under two loads, of which the first is the better by a quarter.
+#[must_use]
+pub fn report() -> Report {
+    let series = [("sync", 1200.0), ("gthread", 960.0)].map(|(class, best)| series(class, best));
+    let setup = |at: usize| series[at].setup.clone();
+    let run = |at: usize| Run {
+        setup: setup(at),
+        level: 20.0,
+        at_ns: at as u64 * 10_000 * MS,
+        load: Load {
+            generator: "built-in".to_owned(),
+            duration_ns: 10_000 * MS,
+            requests: 8000,
+            errors: [("status 500".to_owned(), 3)].into(),
+            latency: Some(Latency { p50_ns: 8 * MS, p99_ns: 30 * MS, ..Latency::default() }),
+            ..Load::default()
+        },
+        on_cpu_ns: 16_000 * MS,
+        voluntary_switches: 24_000,
+        preempted_switches: 800,
+    };
+    Report {
+        schema_version: SCHEMA_VERSION,
+        about: recording().about,
+        subject: "wsgi_app:application".to_owned(),
+        url: "http://127.0.0.1:8000/".to_owned(),
+        started_unix_ns: 1_776_161_700_000_000_000,
+        duration_ns: 95_000 * MS,
+        interrupted: false,
+        commands: vec!["gunicorn -w 2 -k sync wsgi_app:application".to_owned()],
+        summary: vec!["It switches the least.".to_owned()],
+        recommendation: Some(Recommendation {
+            best: setup(0),
+            second: Some(setup(1)),
+            margin: Some(Estimate { value: 1.25, low: 1.2, high: 1.3 }),
+            is_real: true,
+            reason: "It answers the most.".to_owned(),
+        }),
+        findings: vec![Finding {
+            severity: Severity::Advice,
+            claim: "gthread waits for the GIL.".to_owned(),
+            evidence: "11 % of its time".to_owned(),
+            advice: "Use fewer threads.".to_owned(),
+        }],
+        runs: vec![run(0), run(1)],
+        series: series.to_vec(),
+        throughput_while_measured: Some(Estimate { value: 0.998, low: 0.99, high: 1.006 }),
+        problems: vec![Problem {
+            setup: Setup { worker_class: Some("tornado".to_owned()), workers: Some(2) },
+            what: "the server did not come up".to_owned(),
+            last_words: vec!["No module named 'tornado'".to_owned()],
+        }],
+        quality: stat().quality,
+    }
+}
+
+/// A class that answers `best` requests a second at the higher of two loads, and two thirds of it at the lower.
+fn series(class: &str, best: f64) -> Series {
+    let about = |value: f64, width: f64| Estimate { value, low: value - width, high: value + width };
+    let point = |level, throughput: f64| Point {
+        level,
+        windows: 2,
+        throughput: about(throughput, 50.0),
+        latency_p50_ms: Some(about(10.0, 1.0)),
+        latency_p99_ms: Some(about(40.0, 5.0)),
+        cpu_ms_per_request: about(2.0, 0.1),
+        voluntary_switches_per_request: about(3.0, 0.1),
+        preempted_switches_per_request: about(0.1, 0.02),
+        cpus_busy: about(1.9, 0.05),
+        cpus_busy_by_worker: vec![1.0, 0.9],
+        budget: [("on_cpu".to_owned(), 0.9), ("socket".to_owned(), 0.1)].into(),
+        errors: 3,
+        load_limited: None,
+    };
+    Series {
+        setup: Setup { worker_class: Some(class.to_owned()), workers: Some(2) },
+        idle: Some(Idle {
+            duration_ns: 30_000 * MS,
+            worker_cpu_ms_per_second: 0.25,
+            worker_wakeups_per_second: 1.0,
+            master_cpu_ms_per_second: Some(0.125),
+            master_wakeups_per_second: Some(1.0),
+        }),
+        points: vec![point(10.0, best * 2.0 / 3.0), point(20.0, best)],
+        usl: Some(Usl {
+            lambda: 90.0,
+            sigma: 0.025,
+            kappa: -0.000_01,
+            residuals: vec![-7.0, 4.0],
+            r_squared: 0.998,
+            peak_level: None,
+        }),
+        knee: Some(Knee { level: 20.0, throughput: best, cause: Some("cpu".to_owned()) }),
+        recording: Some(Recording { requests: Some(1000), ..recording() }),
     }
 }
 

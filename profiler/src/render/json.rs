@@ -59,6 +59,11 @@ pub fn document(stat: &StatDelta) -> anyhow::Result<String> {
     Ok(escape::json(serde_json::to_string_pretty(&Document::of(stat))?) + "\n")
 }
 
+/// Anything else of the model: reports of an audit, comparisons.
+pub fn any(model: &impl Serialize) -> anyhow::Result<String> {
+    Ok(escape::json(serde_json::to_string_pretty(model)?) + "\n")
+}
+
 /// One document on a line of its own, for a stream of them.
 pub fn line(stat: &StatDelta) -> anyhow::Result<String> {
     Ok(escape::json(serde_json::to_string(&Document::of(stat))?) + "\n")

@@ -1,8 +1,13 @@
 //! From the model to bytes: folded stacks, flame graphs, tables and JSON. Opens no file, asks no clock, and
 //! computes percentages only here.
 
+pub mod audit_tables;
+pub mod audit_text;
+pub mod audit_words;
 mod balance;
 mod budget;
+pub mod compare;
+pub mod diffgraph;
 pub mod dump;
 mod escape;
 pub mod flamegraph;
@@ -11,10 +16,12 @@ pub mod folded;
 #[cfg(test)]
 mod golden;
 mod grid;
+pub mod html;
 pub mod idle;
 pub mod json;
 pub mod label;
 mod lives;
+pub mod markdown;
 pub mod quality;
 mod rows;
 pub mod shape;

@@ -1,12 +1,13 @@
 //! The end of every text output: what was lost, how the numbers compare with the kernel's own, what
 //! punchclock itself used.
 
-use std::fmt::Write;
-
 use profiler_common::counter::Counter;
 
 use crate::{
-    model::{accounting::StatDelta, quality::SampleQuality},
+    model::{
+        accounting::StatDelta,
+        quality::{Quality, SampleQuality},
+    },
     render::escape,
     units,
 };
@@ -14,26 +15,28 @@ use crate::{
 /// The quality of a window: a line that begins with `quality:`, and indented lines below it.
 #[must_use]
 pub fn text(stat: &StatDelta) -> String {
-    let quality = &stat.quality;
-    let own = units::percent(quality.own_cpu_ns, stat.duration_ns, 1);
-    let mut text =
-        format!("quality: {}; {}; punchclock used {own} % of one core\n", losses(stat), compared(stat));
-    let mut line = |sentence: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {}", escape::visible(sentence));
-    };
-    if let Some(samples) = &quality.samples {
-        line(&sampled(samples));
-    }
-    if !quality.user_system_split.is_empty() {
-        line(&format!("user/system split: {}", quality.user_system_split));
-    }
-    quality.notes.iter().for_each(|note| line(note));
-    text
+    format!("quality: {}\n", sentences(&stat.quality, stat.duration_ns).join("\n  "))
 }
 
-fn losses(stat: &StatDelta) -> String {
-    let lost = &stat.quality.lost;
+/// The quality of a window of a length: what was lost and how the numbers compare, then a sentence each.
+#[must_use]
+pub fn sentences(quality: &Quality, duration_ns: u64) -> Vec<String> {
+    let own = units::percent(quality.own_cpu_ns, duration_ns, 1);
+    let mut sentences =
+        vec![format!("{}; {}; punchclock used {own} % of one core", losses(quality), compared(quality))];
+    let mut say = |sentence: &str| sentences.push(escape::visible(sentence).into_owned());
+    if let Some(samples) = &quality.samples {
+        say(&sampled(samples));
+    }
+    if !quality.user_system_split.is_empty() {
+        say(&format!("user/system split: {}", quality.user_system_split));
+    }
+    quality.notes.iter().for_each(|note| say(note));
+    sentences
+}
+
+fn losses(quality: &Quality) -> String {
+    let lost = &quality.lost;
     if lost.is_empty() {
         return "nothing lost".to_owned();
     }
@@ -46,8 +49,7 @@ fn losses(stat: &StatDelta) -> String {
     losses.join(", ")
 }
 
-fn compared(stat: &StatDelta) -> String {
-    let quality = &stat.quality;
+fn compared(quality: &Quality) -> String {
     if quality.threads_compared == 0 {
         return "not compared with /proc".to_owned();
     }

@@ -1,0 +1,171 @@
+//! An audit's report as Markdown: what the HTML says, without its pictures.
+
+use std::fmt::Write;
+
+use crate::{
+    model::report::{Finding, Problem, Report},
+    render::{
+        audit_tables::{self, Cell, Table},
+        audit_words, escape,
+    },
+};
+
+/// Writes a report.
+#[must_use]
+pub fn markdown(report: &Report) -> String {
+    let mut blocks = vec![format!("# {}", marked(&audit_words::headline(report)))];
+    let told = report.recommendation.as_ref();
+    blocks.extend(told.and_then(audit_words::margin).map(|margin| format!("**{}**", marked(&margin))));
+    let reason = told.map(|told| told.reason.as_str()).filter(|reason| !reason.is_empty());
+    blocks.extend(reason.into_iter().chain(report.summary.iter().map(String::as_str)).map(plain));
+    if report.interrupted {
+        blocks
+            .push("The audit was ended early by the user; this is what was measured until then.".to_owned());
+    }
+    blocks.extend(audit_tables::best(report).iter().map(table));
+    section(&mut blocks, "Findings", report.findings.iter().map(finding));
+    section(&mut blocks, "Problems", report.problems.iter().map(problem));
+    let tables = [
+        audit_tables::levels,
+        audit_tables::curves,
+        audit_tables::idle,
+        audit_tables::budget,
+        audit_tables::windows,
+    ];
+    let tables: Vec<_> = tables.iter().filter_map(|table| table(report)).collect();
+    section(&mut blocks, "Numbers", tables.iter().map(table));
+    let facts = audit_words::environment(report).into_iter();
+    let facts = facts.map(|(name, fact)| format!("- {name}: {}\n", marked(&fact))).collect::<String>();
+    blocks.push(format!("## How it was made\n\n{facts}"));
+    if !report.commands.is_empty() {
+        blocks.push(format!("### Commands\n\n{}", code(&report.commands)));
+    }
+    let sentences = audit_words::quality(report).into_iter();
+    let sentences = sentences.map(|sentence| format!("- {}\n", marked(&sentence))).collect::<String>();
+    blocks.push(format!("### Quality\n\n{sentences}"));
+    let blocks: Vec<_> = blocks.iter().map(|block| block.trim_end()).collect();
+    blocks.join("\n\n") + "\n"
+}
+
+/// A head and what is below it, if there is anything.
+fn section(blocks: &mut Vec<String>, head: &str, below: impl Iterator<Item = String>) {
+    let below: Vec<_> = below.collect();
+    if !below.is_empty() {
+        blocks.push(format!("## {head}"));
+        blocks.extend(below);
+    }
+}
+
+fn finding(finding: &Finding) -> String {
+    let mut text = format!("- **{}** ({})", plain(&finding.claim), audit_words::severity(finding.severity));
+    if !finding.evidence.is_empty() {
+        text += &format!("\n  {}", plain(&finding.evidence));
+    }
+    if !finding.advice.is_empty() {
+        text += &format!("\n  **What to do:** {}", plain(&finding.advice));
+    }
+    text
+}
+
+fn problem(problem: &Problem) -> String {
+    let head = format!("**{}: {}**", plain(&problem.setup.name()), plain(&problem.what));
+    if problem.last_words.is_empty() {
+        return head;
+    }
+    format!("{head}\n\nThe server's last lines:\n\n{}", code(&problem.last_words))
+}
+
+fn table(table: &Table) -> String {
+    let mut text = format!("### {}\n\n", marked(table.title));
+    let heads = table.columns.iter().map(|column| {
+        let unit = if column.unit.is_empty() { String::new() } else { format!(", {}", column.unit) };
+        marked(&format!("{}{unit}", column.name))
+    });
+    row(&mut text, heads);
+    row(&mut text, table.columns.iter().map(|column| if column.is_text { "---" } else { "---:" }.to_owned()));
+    for cells in table.rows.iter().map(|row| &row.cells) {
+        row(&mut text, cells.iter().map(cell));
+    }
+    text
+}
+
+fn row(text: &mut String, cells: impl Iterator<Item = String>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
+}
+
+fn cell(Cell { text, interval }: &Cell) -> String {
+    if interval.is_empty() { marked(text) } else { format!("{text} ({interval})") }
+}
+
+/// Lines as they are: indented ones, for no line can end those.
+fn code(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("    {}\n", escape::visible(line))).collect()
+}
+
+/// Any text in one line, in which nothing is markup.
+fn plain(text: &str) -> String {
+    marked(&escape::visible(text))
+}
+
+/// A text that is safe for a terminal, in which nothing is markup.
+fn marked(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 8);
+    for (at, c) in text.char_indices() {
+        // At its beginning these make a list, a rule or a head of what stands above.
+        let begins = at == 0 && "-+=#".contains(c);
+        if begins || "\\`*_[]<>&|~$".contains(c) {
+            safe.push('\\');
+        }
+        safe.push(c);
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn a_hostile_name_is_text() {
+        let mut report = fixture::report();
+        report.subject = "<img src=x onerror=alert(1)>\n# head".to_owned();
+        report.findings[0].claim = "- a | b `c` [d](e) ~~f~~".to_owned();
+        report.series[0].setup.worker_class = Some("a|b".to_owned());
+        report.commands = vec!["```\n</pre><script>".to_owned()];
+        let text = markdown(&report);
+        assert!(
+            !text.contains(" <img") && text.contains(r"\<img src=x onerror=alert(1)\>\\x0a# head"),
+            "{text}"
+        );
+        assert!(text.contains(r"- **\- a \| b \`c\` \[d\](e) \~\~f\~\~**"), "{text}");
+        assert!(text.contains(r"| a\|b × 2 |"), "{text}");
+        assert!(text.contains("\n    ```\\x0a</pre><script>\n"), "{text}");
+    }
+
+    #[test]
+    fn every_row_has_a_cell_a_column() {
+        let text = markdown(&fixture::report());
+        let mut columns = None;
+        let mut tables = 0;
+        for line in text.lines() {
+            let cells = line.starts_with('|').then(|| line.matches('|').count());
+            if let (Some(columns), Some(cells)) = (columns, cells) {
+                assert_eq!(columns, cells, "{line}");
+            }
+            tables += u32::from(columns.is_none() && cells.is_some());
+            columns = cells;
+        }
+        assert_eq!(tables, 6, "{text}");
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_head() {
+        let text = markdown(&Report::default());
+        for head in ["Findings", "Problems", "Numbers", "Commands"] {
+            assert!(!text.contains(head), "{head} in {text}");
+        }
+        assert!(text.starts_with("# Nothing was measured\n"), "{text}");
+    }
+}
