@@ -24,9 +24,11 @@ use crate::{
     fleet::{self, Fleet},
     model::recording::{About, Recording},
     render::{json, table::Look, text},
-    sys::clock,
+    sys::{clock, lines::Lines},
 };
 
+/// How long the windows of a recording are.
+const WINDOW: Duration = Duration::from_secs(1);
 /// Seconds to record what runs already, if nobody says.
 const DURATION: f64 = 30.0;
 
@@ -65,7 +67,11 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
         child = start_command(session, &args.command)?;
         Ok(())
     })?;
-    recorder.keep_windows();
+    recorder.keep_windows(WINDOW);
+    if let Some(path) = &args.access_log {
+        let mut lines = Lines::watch(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        recorder.count_requests_with(Box::new(move || lines.count()))?;
+    }
     let seconds = args.duration.or_else(|| args.command.is_empty().then_some(DURATION));
     let duration = seconds.map(Duration::from_secs_f64);
     let mut progress = Progress::start("recording", duration);
@@ -106,7 +112,9 @@ fn start_command(session: &mut Session, command: &[String]) -> Result<Option<Chi
     Ok(Some(child))
 }
 
-fn about() -> About {
+/// What is known of the host and the command.
+#[must_use]
+pub fn about() -> About {
     let kernel_word = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
     About {
         version: env!("CARGO_PKG_VERSION").to_owned(),

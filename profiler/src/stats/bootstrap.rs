@@ -16,7 +16,7 @@ use crate::stats::{
 pub(super) const DRAWS: usize = 1_999;
 
 /// With fewer windows there is too little to draw from: Student's t distribution stands in.
-pub(super) const FEWEST: usize = 5;
+pub(super) const FEWEST: usize = 12;
 
 /// The generator's seed: any will do.
 pub(super) const SEED: u64 = 0x0070_756e_6368;

@@ -1,9 +1,12 @@
 //! sys
 pub mod affinity;
 pub mod btf;
+mod caller;
 pub mod caps;
 pub mod cgroup;
+pub mod child;
 pub mod clock;
+pub mod lines;
 mod links;
 pub mod memory;
 pub mod output;

@@ -1,0 +1,117 @@
+//! `punchclock compare`: what differs between recordings, and whether that is more than chance.
+
+use std::{ffi::OsStr, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::{
+    cli::compare::{self, Compare},
+    cmd::outputs::{self, print, say},
+    failure::Failure,
+    model::{
+        diff::{self, Diff, Per},
+        recording::Recording,
+    },
+    recording,
+    render::{compare as text, diffgraph, json, table::Look},
+    sys::output::OutputFile,
+};
+
+/// What the shell is told when a threshold is crossed.
+const CROSSED: u8 = 10;
+
+/// Runs the verb.
+pub fn run(args: &Compare) -> Result<ExitCode> {
+    let output = prepare(args)?;
+    let recordings = read(args)?;
+    let (first, others) = recordings.split_first().ok_or_else(|| usage("there is no recording"))?;
+    let mut diffs = Vec::new();
+    for other in others {
+        if let Some(why) = diff::refusal(&first.1, &other.1) {
+            return Err(usage(&format!("`{}` and `{}` cannot be compared: {why}", first.0, other.0)));
+        }
+        diffs.push(diff::diff((&first.0, &first.1), (&other.0, &other.1), args.per.map(Per::from)));
+    }
+    if let (Some(file), Some(other), Some(diff)) = (output, others.first(), diffs.first()) {
+        let svg = diffgraph::svg(&first.1, &other.1, diff.per)?;
+        let svg =
+            svg.ok_or_else(|| usage("the recordings do not tell what the graph is to be counted by"))?;
+        let path = file.path().to_owned();
+        file.commit(&svg)?;
+        say(&format!("wrote {} (open it in a browser)", path.display()));
+    }
+    show(args, &diffs)?;
+    judge(args, &diffs)
+}
+
+/// Reads the recordings, each with its name, and with its requests if they are given.
+fn read(args: &Compare) -> Result<Vec<(String, Recording)>> {
+    let given = &args.requests;
+    if !given.is_empty() && given.len() != args.recordings.len() {
+        return Err(usage("--requests needs a number for each recording"));
+    }
+    let mut recordings = Vec::new();
+    for (place, path) in args.recordings.iter().enumerate() {
+        let mut recording = recording::read(path)?;
+        if let Some(requests) = given.get(place) {
+            recording.requests = Some(*requests);
+        }
+        recordings.push((path.display().to_string(), recording));
+    }
+    Ok(recordings)
+}
+
+fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
+    if args.json {
+        return print(&json::any(&diffs)?);
+    }
+    let look = Look { threads: false, colour: outputs::colour() };
+    let shown =
+        diffs.iter().map(|diff| if args.markdown { text::markdown(diff) } else { text::text(diff, look) });
+    print(&shown.collect::<Vec<_>>().join("\n"))
+}
+
+/// Says which thresholds are crossed.
+fn judge(args: &Compare, diffs: &[Diff]) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for threshold in &args.fail_if {
+        for diff in diffs {
+            let crossed = threshold.crossed(diff).ok_or_else(|| {
+                usage(&format!("`{}`: the recordings do not tell this number", threshold.text))
+            })?;
+            for (group, number) in crossed {
+                code = ExitCode::from(CROSSED);
+                let (fleet, role) = (&group.fleet, group.role.name());
+                let (before, after) = (number.before, number.after);
+                say(&format!("crossed: {} in {fleet}, {role}: {before:.4} → {after:.4}", threshold.text));
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn prepare(args: &Compare) -> Result<Option<OutputFile>> {
+    let Some(path) = &args.output else { return Ok(None) };
+    if path.extension().and_then(OsStr::to_str) != Some("svg") {
+        let why = "its extension is not .svg".to_owned();
+        return Err(Failure::Output { path: path.clone(), why }.into());
+    }
+    if args.recordings.len() != 2 {
+        return Err(usage("a differential flame graph is of two recordings"));
+    }
+    Ok(Some(OutputFile::prepare(path)?))
+}
+
+fn usage(what: &str) -> anyhow::Error {
+    Failure::Usage(what.to_owned()).into()
+}
+
+impl From<compare::Per> for Per {
+    fn from(per: compare::Per) -> Self {
+        match per {
+            compare::Per::Cpu => Self::Cpu,
+            compare::Per::Wall => Self::Wall,
+            compare::Per::Request => Self::Request,
+        }
+    }
+}

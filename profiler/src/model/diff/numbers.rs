@@ -1,0 +1,166 @@
+//! The numbers of each group in two recordings, and how far they can be trusted.
+
+use crate::{
+    model::{
+        diff::{
+            FEWEST_WINDOWS, Group, Number,
+            groups::{Matched, Members},
+            quantity::{By, Quantity},
+        },
+        recording::Recording,
+    },
+    stats::{
+        contrast::{Contrast, Pair, contrasts},
+        windows::Windows,
+    },
+};
+
+/// Two runs of one program differ by so much of a number, whatever their windows say: by the addresses they got, by the
+/// caches and the clock that neighbours leave them. Seen on a shared host within minutes: 2 to 5 %.
+const ALIKE: f64 = 0.05;
+/// Fewer switches by request, or by second, are no difference.
+const SWITCHES: [(By, f64); 2] = [(By::Request, 0.05), (By::Second, 1.0)];
+
+/// All numbers. They are judged together: see [`crate::stats::contrast`].
+pub fn of_groups(matched: &[Matched], both: [&Recording; 2], notes: &mut Vec<String>) -> Vec<Group> {
+    let mut told: Vec<Vec<Told>> = matched.iter().map(|matched| told(matched, both)).collect();
+    let all = || told.iter().flatten();
+    notes.extend(silence(both));
+    let pairs: Vec<_> = all().filter_map(Told::pair).collect();
+    let mut judged = contrasts(&pairs).into_iter();
+    let judged: Vec<_> = all().map(|told| told.pair().and_then(|_| judged.next().flatten())).collect();
+    let mut judged = judged.into_iter();
+    let group = |(matched, told): (&Matched, Vec<Told>)| Group {
+        fleet: matched.fleet.clone(),
+        role: matched.sides[0].role,
+        worker_class: matched.sides.each_ref().map(|side| side.worker_class.clone()),
+        processes: matched.sides.each_ref().map(|side| side.tgids.len()),
+        numbers: told.into_iter().map(|told| told.number(judged.next().flatten())).collect(),
+    };
+    matched.iter().zip(told.drain(..)).map(group).collect()
+}
+
+/// Why there are no intervals.
+fn silence(both: [&Recording; 2]) -> Option<String> {
+    let few = both.iter().map(|recording| recording.windows.len()).min().filter(|few| *few < FEWEST_WINDOWS);
+    if let Some(few) = few {
+        return Some(format!(
+            "no intervals: a recording has {few} windows of a second, and fewer than {FEWEST_WINDOWS} do not tell how \
+             far a number strays; record for longer"
+        ));
+    }
+    let has_requests = both.iter().all(|recording| recording.requests.is_some());
+    (has_requests && !both.iter().all(|recording| counts_requests(recording))).then(|| {
+        "no intervals per request: only their sum is known, not how many were answered in each second"
+            .to_owned()
+    })
+}
+
+fn counts_requests(recording: &Recording) -> bool {
+    recording.windows.iter().all(|window| window.requests.is_some())
+}
+
+/// A number, as both recordings tell it.
+struct Told {
+    name: String,
+    quantity: Quantity,
+    by: By,
+    /// On-CPU time by the same, ms: what other times are measured by.
+    cpu_ms: f64,
+    sides: [Series; 2],
+}
+
+/// A number, as a recording tells it.
+struct Series {
+    value: f64,
+    amounts: Vec<f64>,
+    per: Vec<f64>,
+}
+
+fn told(matched: &Matched, both: [&Recording; 2]) -> Vec<Told> {
+    let numbers = By::ALL.into_iter().flat_map(|by| Quantity::all().map(move |quantity| (quantity, by)));
+    let told = |(quantity, by): (Quantity, By)| {
+        let side = |quantity, side: usize| series(&matched.sides[side], both[side], quantity, by);
+        let [before, after] = [0, 1].map(|place| side(quantity, place));
+        let cpu_ms = side(Quantity::Cpu, 0)?.value;
+        Some(Told { name: quantity.name(by), quantity, by, cpu_ms, sides: [before?, after?] })
+    };
+    numbers.filter_map(told).collect()
+}
+
+fn series(members: &Members, recording: &Recording, quantity: Quantity, by: By) -> Option<Series> {
+    let all = match by {
+        By::Request => recording.requests? as f64,
+        By::Second => recording.stat.duration_ns as f64 / 1e9,
+    };
+    if all <= 0.0 || !quantity.is_measured(&members.waits) {
+        return None;
+    }
+    let value = quantity.amount(&members.counters, &members.waits) / all;
+    let per: Option<Vec<f64>> = match by {
+        By::Request => {
+            recording.windows.iter().map(|window| window.requests.map(|count| count as f64)).collect()
+        }
+        By::Second => recording.windows.iter().map(|window| Some(window.duration_ns as f64 / 1e9)).collect(),
+    };
+    let amounts = recording.windows.iter().map(|window| {
+        let mine = window.workers.iter().filter(|worker| members.tgids.contains(&worker.tgid));
+        mine.map(|worker| quantity.amount(&worker.counters, &worker.waits)).sum()
+    });
+    Some(Series { value, amounts: amounts.collect(), per: per.unwrap_or_default() })
+}
+
+impl Series {
+    fn windows(&self) -> Windows<'_> {
+        Windows { amounts: &self.amounts, per: &self.per }
+    }
+}
+
+impl Told {
+    /// What can be judged: there are windows enough, and it is not always nothing.
+    fn pair(&self) -> Option<Pair<'_>> {
+        let [before, after] = &self.sides;
+        let is_something = before.value > 0.0 || after.value > 0.0;
+        let windows = before.per.len().min(after.per.len());
+        (is_something && windows >= FEWEST_WINDOWS)
+            .then(|| Pair { before: before.windows(), after: after.windows() })
+    }
+
+    /// Whether a difference that is more than chance is also more than two runs of one program differ by.
+    fn matters(&self, contrast: &Contrast) -> bool {
+        let difference = contrast.difference.value.abs();
+        let least = match self.quantity {
+            Quantity::VoluntarySwitches | Quantity::PreemptedSwitches => {
+                SWITCHES.iter().find(|(by, _)| *by == self.by).map_or(0.0, |(_, least)| *least)
+            }
+            Quantity::Cpu | Quantity::RunQueue | Quantity::Blocked(_) => ALIKE * self.cpu_ms,
+        };
+        let is_apart = contrast.ratio.is_none_or(|ratio| ratio.low > 1.0 + ALIKE || ratio.high < 1.0 - ALIKE);
+        difference > least && is_apart
+    }
+
+    fn number(self, judged: Option<Contrast>) -> Number {
+        let is_judged = !self.quantity.is_of_the_host();
+        let is_real = judged.filter(|_| is_judged).map(|judged| judged.is_real() && self.matters(&judged));
+        let [before, after] = self.sides.map(|series| series.value);
+        Number {
+            name: self.name,
+            before,
+            after,
+            difference: after - before,
+            difference_interval: judged
+                .map(|judged| [judged.difference.low, judged.difference.high])
+                .filter(is_told),
+            ratio: (before > 0.0).then(|| after / before),
+            ratio_interval: judged
+                .and_then(|judged| judged.ratio)
+                .map(|ratio| [ratio.low, ratio.high])
+                .filter(is_told),
+            is_real,
+        }
+    }
+}
+
+fn is_told(interval: &[f64; 2]) -> bool {
+    interval.iter().all(|end| end.is_finite())
+}
