@@ -32,6 +32,8 @@ pub enum Failure {
         /// What is wrong with it.
         why: Unreadable,
     },
+    /// The command line does not say what can be done.
+    Usage(String),
     /// Nothing was seen: there is no data to show.
     Incomplete(String),
     /// Interrupted before there was any data.
@@ -60,7 +62,7 @@ impl fmt::Display for Failure {
             Self::Unable { what, .. } => write!(f, "{what}"),
             Self::Output { path, why } => write!(f, "cannot write `{}`: {why}", path.display()),
             Self::Recording { path, why } => write!(f, "cannot read `{}`: {why}", path.display()),
-            Self::Incomplete(why) => write!(f, "{why}"),
+            Self::Usage(why) | Self::Incomplete(why) => write!(f, "{why}"),
             Self::Interrupted => write!(f, "interrupted before there was anything to show"),
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 6  cmd -> cli
-//! 5  (reserved)
+//! 5  audit
 //! 4  collect
 //! 3  bpf | fleet | symbolize | render | recording | load
 //! 2  model | python
@@ -22,13 +22,14 @@
 //! askama: render
 //! plotters: render
 //! blazesym: symbolize
-//! tokio: cmd collect bpf load
+//! tokio: cmd audit collect bpf load
 //! hyper: load
 //! hyper_util: load
 //! http_body_util: load
 //! hdrhistogram: load
 //! ```
 
+pub mod audit;
 pub mod bpf;
 pub mod cli;
 pub mod cmd;

@@ -15,6 +15,8 @@ fn main() -> ExitCode {
         Verb::Record(args) => cmd::record::run(&args),
         Verb::Dump(args) => cmd::dump::run(&args),
         Verb::Report(args) => cmd::report::run(&args),
+        Verb::Compare(args) => cmd::compare::run(&args),
+        Verb::Audit(args) => cmd::audit::run(&args),
         Verb::Doctor(args) => cmd::doctor::run(&args),
     };
     match result {

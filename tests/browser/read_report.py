@@ -158,11 +158,11 @@ def zoom(browser):
     before = boxes(browser)
     # One that is neither the whole nor a speck.
     number, name, share = min((box for box in before if box[1] and box[2] < 0.5), key=lambda box: abs(box[2] - 0.2))
-    browser.find_element(By.CSS_SELECTOR, f"#flame [data-box='{number}']").click()
+    click(browser, browser.find_element(By.CSS_SELECTOR, f"#flame [data-box='{number}']"))
     after = boxes(browser)
     details = browser.find_element(By.ID, "flame-details").text
     contrast = browser.execute_script(CONTRAST, "#flame div")
-    browser.find_element(By.ID, "flame-reset").click()
+    click(browser, browser.find_element(By.ID, "flame-reset"))
     return {
         "name": name,
         "before": share,
@@ -210,7 +210,13 @@ def difference(browser):
 
 def choose(browser, group, name):
     buttons = browser.find_elements(By.CSS_SELECTOR, f"#flame-{group} button")
-    next(button for button in buttons if button.text == name).click()
+    click(browser, next(button for button in buttons if button.text == name))
+
+
+def click(browser, element):
+    """Where it is in sight, and not below the head that stays at the top."""
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", element)
+    element.click()
 
 
 def keys(browser):

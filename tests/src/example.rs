@@ -252,6 +252,7 @@ fn runs(series: &[Series]) -> Vec<Run> {
             let requests = point.throughput.value * 10.0 * (0.99 + 0.02 * f64::from(round));
             let latency = |ms: Option<Estimate>| (ms.unwrap_or_default().value * 1e6) as u64;
             runs.push(Run {
+                url: "/orders".to_owned(),
                 setup: series.setup.clone(),
                 level: point.level,
                 at_ns: runs.len() as u64 * 12_500_000_000,
@@ -361,8 +362,13 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
         python: Some("3.11.7".to_owned()),
         counters: Counters { wall_ns: 80_000_000_000, on_cpu_ns, ..Counters::default() },
         waits: Waits::default(),
+        slot: None,
         throttled_ns: None,
+        vain_wakeups: None,
+        born: false,
+        boot_cpu_ns: None,
         exited: false,
+        death: None,
         threads: Vec::new(),
     };
     let stat = StatDelta {

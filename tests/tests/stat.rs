@@ -290,7 +290,9 @@ fn it_checks_itself() {
     assert_eq!(quality["largest_on_cpu_difference_ns"], 0);
     assert_eq!(quality["largest_switch_difference"], 0);
     assert!(counter(quality, "threads_compared") >= 1);
-    assert_eq!(quality["lost"], serde_json::json!({}));
+    // Of a thread that is just beginning, or ending, no Python stack can be told.
+    let lost = quality["lost"].as_object().expect("losses");
+    assert!(lost.keys().all(|cause| cause == "no_thread_state"), "{lost:?}");
 }
 
 /// The intervals of a window add up to it.

@@ -2,6 +2,7 @@
 //!
 //! Every verb runs in the repository's root, says each command before it runs it, and stops at the first that fails.
 
+mod backend;
 mod bench;
 mod bpf_toolchain;
 mod cargo;
@@ -27,7 +28,7 @@ use clap::Parser;
 enum Verb {
     /// Install what is missing to build and test; end at once when nothing is
     Setup(setup::Options),
-    /// Profile four busy Gunicorn workers for ten seconds; leave a flame graph in target/demo
+    /// Profile four busy Gunicorn workers, then audit three worker classes; leave a flame graph and a report in target/demo
     Demo,
     /// Set up, build, and run every test; those that load eBPF programs run as root
     Test(test::Options),

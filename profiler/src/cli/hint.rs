@@ -6,6 +6,7 @@ use crate::failure::{Failure, Unreadable};
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Failure>() {
+        Some(Failure::Usage(_)) => 2,
         Some(Failure::NoSuchFleet(_) | Failure::NoFleets | Failure::NoSuchProcess(_)) => 3,
         Some(Failure::Unable { .. }) => 4,
         Some(Failure::Incomplete(_)) => 5,
@@ -29,7 +30,7 @@ pub fn advice(error: &anyhow::Error) -> Option<String> {
         Failure::Recording { .. } => {
             "record again; `punchclock record -o FILE.punch` writes whole files only".to_owned()
         }
-        Failure::Incomplete(_) | Failure::Interrupted => return None,
+        Failure::Usage(_) | Failure::Incomplete(_) | Failure::Interrupted => return None,
     };
     Some(advice)
 }

@@ -1,5 +1,7 @@
 //! The command line's words. No verb's work is done here.
 
+pub mod audit;
+pub mod compare;
 pub mod hint;
 
 use std::path::PathBuf;
@@ -28,6 +30,10 @@ pub enum Verb {
     Dump(Dump),
     /// Render a recording again
     Report(Report),
+    /// Tell what differs between recordings, and whether that is more than chance
+    Compare(compare::Compare),
+    /// Measure what a server costs idle and under rising load, which worker class to take, and how many workers to run
+    Audit(audit::Audit),
     /// Check what this host, this kernel and these privileges allow
     Doctor(Doctor),
 }
@@ -102,6 +108,9 @@ pub struct Record {
     /// Keep so many distinct stacks between two looks, ten a second [default: 8192 for each CPU]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_stacks: Option<u32>,
+    /// Count requests by the lines that are appended to this file, one each: what a request costs is then told by `compare`
+    #[arg(long, value_name = "FILE", conflicts_with = "command")]
+    pub access_log: Option<PathBuf>,
     /// Write here; repeatable. The extension says what: .svg, .folded, .json or .punch
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,

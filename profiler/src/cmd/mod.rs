@@ -1,5 +1,7 @@
 //! One file a verb; each `run` reads like a table of contents.
 
+pub mod audit;
+pub mod compare;
 pub mod doctor;
 pub mod dump;
 pub mod outputs;

@@ -41,3 +41,32 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// A line that says which phase it is, and how long all of it will take yet.
+pub struct Phases(ProgressBar);
+
+impl Phases {
+    /// Begins.
+    #[must_use]
+    pub fn start() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {msg}, {elapsed} so far; Ctrl-C reports what is done")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    /// Another phase.
+    pub fn say(&mut self, what: &str, left: Duration) {
+        let (minutes, seconds) = (left.as_secs() / 60, left.as_secs() % 60);
+        self.0.set_message(format!("{what}; about {minutes}:{seconds:02} left"));
+    }
+
+    /// Takes the line away.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

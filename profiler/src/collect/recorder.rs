@@ -46,7 +46,7 @@ pub struct Recorder {
     stacks_max: u32,
     start: Edge,
     windows: Option<Windows>,
-    requests: Option<Requests>,
+    requests: Option<Box<dyn FnMut() -> u64>>,
 }
 
 /// What came of a window.
@@ -62,17 +62,13 @@ pub struct Recorded {
     pub requests: Option<u64>,
 }
 
-/// Somebody's running count of requests.
-struct Requests {
-    count: Box<dyn FnMut() -> u64>,
-    at_start: u64,
-}
-
 /// One edge of a window, or of a part of it.
 #[derive(Clone, Debug)]
 pub struct Edge {
     books: session::Edge,
     stacks: Counts,
+    /// Requests answered by then, since somebody began to count.
+    requests: Option<u64>,
 }
 
 /// What the kernel side does for exact numbers alone: it looks at Python stacks only to tell what waits are for.
@@ -112,7 +108,7 @@ impl Recorder {
         let mut intake = Intake::of_running(&mut session)?;
         let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
         intake.take_sleeping(&snapshot.threads);
-        let start = Edge { books, stacks: with_open(Counts::new(), &snapshot) };
+        let start = Edge { books, stacks: with_open(Counts::new(), &snapshot), requests: None };
         let sampling = match rate_hz {
             Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
             None => None,
@@ -123,15 +119,17 @@ impl Recorder {
         Ok(Self { session, intake, sampling, stacks_max, start, windows: None, requests: None })
     }
 
-    /// Keeps the seconds apart from now on.
-    pub fn keep_windows(&mut self) {
-        self.windows = Some(Windows::begin());
+    /// Keeps windows of such a length apart from now on.
+    pub fn keep_windows(&mut self, interval: Duration) {
+        self.windows = Some(Windows::begin(interval));
     }
 
-    /// Asks somebody now, and at the end of each second, how many requests have been answered so far.
-    pub fn count_requests_with(&mut self, mut count: Box<dyn FnMut() -> u64>) {
-        let at_start = count();
-        self.requests = Some(Requests { count, at_start });
+    /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far.
+    pub fn count_requests_with(&mut self, count: Box<dyn FnMut() -> u64>) -> Result<()> {
+        self.requests = Some(count);
+        self.start = self.edge()?;
+        self.windows = self.windows.take().map(Windows::begin_anew);
+        Ok(())
     }
 
     /// Where the window began.
@@ -166,13 +164,14 @@ impl Recorder {
 
     /// An edge, now.
     pub fn edge(&mut self) -> Result<Edge> {
-        let Self { session, intake, .. } = self;
+        let Self { session, intake, requests, .. } = self;
         let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        let requests = requests.as_mut().map(|count| count());
         let counts = session.kernel.read_stacks()?;
         // A stack that is new is described before it is counted.
         session.drain(|event| intake.take(event));
         let counts = intake.stacks.counts(counts);
-        Ok(Edge { books, stacks: with_open(counts, &snapshot) })
+        Ok(Edge { books, stacks: with_open(counts, &snapshot), requests })
     }
 
     /// What happened between two edges, each wait counted for what it was for.
@@ -212,7 +211,7 @@ impl Recorder {
             intake.take(event);
             windows.take(event);
         })?;
-        let requests = requests.as_mut().map(Requests::since_start);
+        let requests = requests.as_mut().zip(start.requests).map(|(count, before)| count() - before);
         let books = session.books(&snapshot, windows.recent());
         let mut threads = books.threads_since(&start.books.stat, |tgid| intake.has_gil(tgid));
         let mut counts = with_open(Counts::new(), &snapshot);
@@ -251,7 +250,7 @@ impl Recorder {
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
         let profile = naming::profile(&self.intake.stacks, &window, rate_hz)?;
-        let requests = self.requests.as_mut().map(Requests::since_start);
+        let requests = end.requests.zip(start.requests).map(|(end, start)| end - start);
         let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
         Ok(Recorded { profile, stat, windows, requests })
     }
@@ -292,12 +291,6 @@ impl Recorder {
             intake.stacks.keep(session.kernel.drain_stacks()?);
         }
         Ok(())
-    }
-}
-
-impl Requests {
-    fn since_start(&mut self) -> u64 {
-        (self.count)().saturating_sub(self.at_start)
     }
 }
 

@@ -32,6 +32,7 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     ("concurrent/futures/thread.py", &["_worker"]),
     ("concurrent/futures/process.py", &["_process_worker"]),
     ("concurrent/futures/process.py", &["wait_result_broken_or_wakeup", "_queue_management_worker"]),
+    ("gevent/threadpool.py", &["run"]),
     ("multiprocessing/pool.py", &["worker", "_handle_workers", "_wait_for_updates"]),
     ("multiprocessing/pool.py", &["_handle_tasks", "_handle_results"]),
     ("multiprocessing/queues.py", &["_feed"]),
@@ -42,7 +43,7 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     ("celery/worker/loops.py", &["asynloop", "synloop", "_loop_cycle"]),
     ("celery/utils/timer2.py", &["run"]),
     // RQ: the worker that asks for its next job.
-    ("rq/queue.py", &["lpop", "dequeue_any"]),
+    ("rq/queue.py", &["lpop", "lmove", "dequeue_any"]),
     // The standard library's servers.
     ("socketserver.py", &["serve_forever"]),
 ];
@@ -65,6 +66,7 @@ const PACKAGE_PLUMBING: &[&str] = &[
     "/billiard/compat.py",
     "/billiard/queues.py",
     "/billiard/synchronize.py",
+    "/gevent/_threading.py",
     "/kombu/connection.py",
     "/kombu/transport/",
     "/kombu/utils/eventio.py",
@@ -143,6 +145,11 @@ mod tests {
             [("ThreadWorker.run", "!gunicorn/workers/gthread.py"), ("EpollSelector.select", "-selectors.py")];
         assert_eq!(settled(Socket, &gthread), Idle);
         assert_eq!(settled(Socket, &[("Hub.run", "!gevent/hub.py")]), Idle);
+        let thread =
+            [("_WorkerGreenlet.run", "!gevent/threadpool.py"), ("Queue.get", "!gevent/_threading.py")];
+        assert_eq!(settled(Lock, &thread), Idle);
+        let task = [thread[0], ("_WorkerGreenlet.__run_task", "!gevent/threadpool.py")];
+        assert_eq!(settled(Lock, &task), Lock);
         let master = [("Arbiter.wait_for_signals", "!gunicorn/arbiter.py"), ("Queue.get", "-queue.py")];
         assert_eq!(settled(Lock, &master), Idle);
         let asgi_on_uvloop = [master[0], ("ASGIWorker.run", "!gunicorn/workers/gasgi.py")];

@@ -20,8 +20,6 @@ use crate::{
     },
 };
 
-/// How long a window is, as long as there are not too many.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Most windows of a recording.
 const MOST: usize = 600;
 
@@ -50,12 +48,18 @@ struct Edge {
 }
 
 impl Windows {
-    /// The first one begins now.
+    /// The first one begins now; each is so long, as long as there are not too many.
     #[must_use]
-    pub fn begin() -> Self {
-        let next = Instant::now() + INTERVAL;
+    pub fn begin(interval: Duration) -> Self {
+        let next = Instant::now() + interval;
         let (edges, recent, gone) = (Vec::new(), HashMap::new(), Sums::new());
-        Self { edges, interval: INTERVAL, next, recent, gone }
+        Self { edges, interval, next, recent, gone }
+    }
+
+    /// Forgets what was, and begins now.
+    #[must_use]
+    pub fn begin_anew(self) -> Self {
+        Self::begin(self.interval)
     }
 
     /// True if an edge is due.
@@ -173,6 +177,8 @@ mod tests {
         waits::Waits,
     };
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     const MS: u64 = 1_000_000;
 
     /// The master of the fixture, its only thread with so much on-CPU time.
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn they_add_up_whatever_was_estimated() {
-        let mut windows = Windows::begin();
+        let mut windows = Windows::begin(SECOND);
         // The fixture's second has 2 ms of it: the second edge had thought of more.
         for (at_ms, cpu_ms, requests) in [(250, 1, 10), (500, 3, 30), (650, 2, 31)] {
             windows.push(at_ms * MS, Some(requests), &threads(cpu_ms * MS));
@@ -215,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_short_rest_is_a_part_of_the_last() {
-        let mut windows = Windows::begin();
+        let mut windows = Windows::begin(SECOND);
         windows.push(300 * MS, None, &threads(MS));
         windows.push(900 * MS, None, &threads(MS));
         let windows = windows.end(&fixture::stat(), None);
@@ -225,7 +231,7 @@ mod tests {
 
     #[test]
     fn who_is_gone_still_counts() {
-        let mut windows = Windows::begin();
+        let mut windows = Windows::begin(SECOND);
         let mut gone = threads(MS);
         gone.get_mut(&1230).unwrap()[0].1.exited = true;
         windows.push(100 * MS, None, &gone);
@@ -236,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_hour_stays_small() {
-        let mut windows = Windows::begin();
+        let mut windows = Windows::begin(SECOND);
         let mut second = 0;
         while second < 3600 {
             second += windows.interval.as_secs();

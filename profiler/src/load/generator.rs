@@ -14,7 +14,7 @@ use tokio::{
     task::LocalSet,
 };
 
-use super::{client::Errand, closed, open, reading::Reading, tally::Tally, target::Target};
+use super::{client::Errand, closed, cpus, open, reading::Reading, tally::Tally, target::Target};
 
 /// Who asks when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,6 +103,12 @@ impl Generator {
     #[must_use]
     pub fn tid(&self) -> u32 {
         self.tally.tid()
+    }
+
+    /// Keeps to CPUs that none of these processes may use, if there are any; else that it does not, in a sentence.
+    #[must_use]
+    pub fn shares_cpus_with(&self, tgids: &[u32]) -> Option<String> {
+        cpus::keep_apart(&[self.tid()], tgids)
     }
 
     /// True once all requests it was to send are answered, or if it failed, as `stop` will tell.

@@ -9,6 +9,8 @@
 
 mod client;
 mod closed;
+mod cpus;
+mod external;
 mod fault;
 mod generator;
 mod open;
@@ -21,6 +23,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use external::External;
 pub use fault::Fault;
 pub use generator::{Generator, Options, Pattern};
 pub use reading::{Reading, between};

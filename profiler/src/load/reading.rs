@@ -63,8 +63,8 @@ fn latency(start: &Reading, end: &Reading) -> Option<Latency> {
     let at = |quantile| latency.value_at_quantile(quantile);
     (!latency.is_empty()).then(|| Latency {
         p50_ns: at(0.5),
-        p90_ns: at(0.9),
-        p95_ns: at(0.95),
+        p90_ns: Some(at(0.9)),
+        p95_ns: Some(at(0.95)),
         p99_ns: at(0.99),
         max_ns: latency.max(),
         mean_ns: latency.mean().round() as u64,
@@ -97,5 +97,70 @@ fn limited(start: &Reading, end: &Reading) -> Option<String> {
         ))
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After so long, ms, and so much of it on a CPU and waiting for one; none of 1000 requests was late.
+    fn reading(at_ms: u64, cpu_ms: u64, waited_ms: u64) -> Reading {
+        Reading {
+            at_ns: at_ms * 1_000_000,
+            completed: 0,
+            errors: BTreeMap::new(),
+            latency: Histogram::new_with_max(1_000_000, 3).unwrap(),
+            from_due_time: false,
+            sent: if at_ms == 0 { 0 } else { 1000 },
+            late: 0,
+            resent: 0,
+            own_cpu_ns: cpu_ms * 1_000_000,
+            run_queue_ns: waited_ms * 1_000_000,
+        }
+    }
+
+    #[test]
+    fn a_generator_that_set_the_pace_says_why() {
+        let start = reading(0, 0, 0);
+        let said = |end: &Reading| between(&start, end).limited.unwrap_or_default();
+        assert_eq!(said(&reading(1000, 400, 400)), "");
+        assert!(said(&reading(1000, 950, 0)).contains("on its one CPU for 95 %"));
+        assert!(said(&reading(1000, 450, 500)).contains("45 % of the time and waited for one for 50 %"));
+        let late = |late| Reading { late, ..reading(1000, 100, 300) };
+        assert_eq!(said(&late(10)), "");
+        assert!(
+            said(&late(30))
+                .contains("3 % of the requests over a millisecond late; it waited for a CPU for 30 %")
+        );
+        let faults = |fault| Reading { errors: BTreeMap::from([(fault, 5)]), ..reading(1000, 100, 0) };
+        assert!(said(&faults(Fault::NoPort)).ends_with("no free port"));
+        assert_eq!(said(&faults(Fault::Refused)), "");
+        // What was before the window does not count.
+        assert_eq!(between(&faults(Fault::NoPort), &faults(Fault::NoPort)).limited, None);
+    }
+
+    #[test]
+    fn a_window_has_only_what_happened_in_it() {
+        let mut start = reading(0, 10, 0);
+        for ns in [900_000; 50] {
+            start.latency.record(ns).unwrap();
+        }
+        (start.completed, start.errors) = (50, BTreeMap::from([(Fault::Reset, 2), (Fault::Timeout, 1)]));
+        let mut end = Reading { at_ns: 2_000_000, own_cpu_ns: 10_500_000, ..start.clone() };
+        for ns in 1..=1000 {
+            end.latency.record(ns * 100).unwrap();
+        }
+        (end.completed, end.sent) = (1050, 1053);
+        end.errors.insert(Fault::Reset, 7);
+        let load = between(&start, &end);
+        assert_eq!((load.duration_ns, load.requests, load.own_cpu_ns), (2_000_000, 1000, Some(500_000)));
+        assert_eq!(load.errors, BTreeMap::from([("reset".to_owned(), 5)]));
+        let latency = load.latency.unwrap();
+        // Evenly from 100 ns to 100 µs; three digits are kept.
+        let is_near = |ns: u64, wanted: u64| ns.abs_diff(wanted) <= wanted / 1000;
+        assert!(is_near(latency.p50_ns, 50_000) && is_near(latency.p99_ns, 99_000), "{latency:?}");
+        assert!(is_near(latency.max_ns, 100_000) && is_near(latency.mean_ns, 50_050), "{latency:?}");
+        assert_eq!(between(&end, &end).latency, None);
     }
 }

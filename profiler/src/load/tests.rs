@@ -43,8 +43,15 @@ fn requests_are_counted_on_both_sides() {
     assert_eq!(server.seen().connections, 4, "connections are kept");
     let latency = load.latency.unwrap();
     assert!(!latency.from_due_time);
-    assert!(0 < latency.p50_ns && latency.p50_ns <= latency.p90_ns && latency.p90_ns <= latency.p95_ns);
-    assert!(latency.p95_ns <= latency.p99_ns && latency.p99_ns <= latency.max_ns);
+    let rising = [
+        Some(1),
+        Some(latency.p50_ns),
+        latency.p90_ns,
+        latency.p95_ns,
+        Some(latency.p99_ns),
+        Some(latency.max_ns),
+    ];
+    assert!(rising.is_sorted() && rising.iter().all(Option::is_some), "{latency:?}");
     assert!(latency.mean_ns <= latency.max_ns && latency.max_ns <= load.duration_ns + load.duration_ns / 100);
     let cpu_ns = load.own_cpu_ns.unwrap();
     assert!(0 < cpu_ns && cpu_ns < load.duration_ns, "{cpu_ns} of {}", load.duration_ns);
@@ -178,7 +185,11 @@ fn a_dropped_generator_is_gone_at_once() {
         let began_ns = monotonic_ns();
         drop(generator);
         assert!(monotonic_ns() - began_ns < 10_000_000_000, "it does not wait for a timeout");
-        assert!(!std::fs::exists(&task).unwrap());
+        // The kernel takes a thread out of its lists a little after it can be joined.
+        while std::fs::exists(&task).unwrap() {
+            assert!(monotonic_ns() - began_ns < 10_000_000_000, "its thread is still there");
+            std::thread::yield_now();
+        }
     }
 }
 

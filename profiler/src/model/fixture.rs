@@ -45,6 +45,7 @@ pub fn report() -> Report {
     let series = [("sync", 1200.0), ("gthread", 960.0)].map(|(class, best)| series(class, best));
     let setup = |at: usize| series[at].setup.clone();
     let run = |at: usize| Run {
+        url: "/".to_owned(),
         setup: setup(at),
         level: 20.0,
         at_ns: at as u64 * 10_000 * MS,

@@ -2,11 +2,13 @@
 
 pub mod accounting;
 pub mod design;
+pub mod diff;
 pub mod dump;
 pub mod estimate;
 #[cfg(test)]
 pub mod fixture;
 pub mod load;
+pub mod merge;
 pub mod profile;
 pub mod quality;
 pub mod recording;

@@ -214,7 +214,7 @@ pub struct Recommendation {
     pub second: Option<Setup>,
     /// Throughput of the best at its best level, of that of the second at its own.
     pub margin: Option<Estimate>,
-    /// False if the margin may as well be none: then the cheaper one is named as the best.
+    /// False if nothing tells the two apart: no throughput, no late answers, no price.
     pub is_real: bool,
     /// The reason, in a sentence.
     pub reason: String,
@@ -223,6 +223,8 @@ pub struct Recommendation {
 /// One window of the sweep.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
+    /// What was asked for.
+    pub url: String,
     /// Of which set-up.
     pub setup: Setup,
     /// See [`Point::level`].

@@ -120,7 +120,9 @@ pub fn environment(report: &Report) -> Vec<(&'static str, String)> {
         ("command", about.command.clone()),
     ];
     facts.retain(|(_, fact)| !fact.is_empty());
-    facts.iter_mut().for_each(|(_, fact)| *fact = escape::visible(fact).into_owned());
+    for (_, fact) in &mut facts {
+        *fact = escape::visible(fact).into_owned();
+    }
     facts
 }
 

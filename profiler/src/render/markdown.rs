@@ -35,14 +35,14 @@ pub fn markdown(report: &Report) -> String {
     let tables: Vec<_> = tables.iter().filter_map(|table| table(report)).collect();
     section(&mut blocks, "Numbers", tables.iter().map(table));
     let facts = audit_words::environment(report).into_iter();
-    let facts = facts.map(|(name, fact)| format!("- {name}: {}\n", marked(&fact))).collect::<String>();
-    blocks.push(format!("## How it was made\n\n{facts}"));
+    let facts: Vec<_> = facts.map(|(name, fact)| format!("- {name}: {}", marked(&fact))).collect();
+    blocks.push(format!("## How it was made\n\n{}", facts.join("\n")));
     if !report.commands.is_empty() {
         blocks.push(format!("### Commands\n\n{}", code(&report.commands)));
     }
     let sentences = audit_words::quality(report).into_iter();
-    let sentences = sentences.map(|sentence| format!("- {}\n", marked(&sentence))).collect::<String>();
-    blocks.push(format!("### Quality\n\n{sentences}"));
+    let sentences: Vec<_> = sentences.map(|sentence| format!("- {}", marked(&sentence))).collect();
+    blocks.push(format!("### Quality\n\n{}", sentences.join("\n")));
     let blocks: Vec<_> = blocks.iter().map(|block| block.trim_end()).collect();
     blocks.join("\n\n") + "\n"
 }
@@ -56,13 +56,14 @@ fn section(blocks: &mut Vec<String>, head: &str, below: impl Iterator<Item = Str
     }
 }
 
+// Writing to a string cannot fail.
 fn finding(finding: &Finding) -> String {
     let mut text = format!("- **{}** ({})", plain(&finding.claim), audit_words::severity(finding.severity));
     if !finding.evidence.is_empty() {
-        text += &format!("\n  {}", plain(&finding.evidence));
+        let _ = write!(text, "\n  {}", plain(&finding.evidence));
     }
     if !finding.advice.is_empty() {
-        text += &format!("\n  **What to do:** {}", plain(&finding.advice));
+        let _ = write!(text, "\n  **What to do:** {}", plain(&finding.advice));
     }
     text
 }
@@ -100,7 +101,8 @@ fn cell(Cell { text, interval }: &Cell) -> String {
 
 /// Lines as they are: indented ones, for no line can end those.
 fn code(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("    {}\n", escape::visible(line))).collect()
+    let lines: Vec<_> = lines.iter().map(|line| format!("    {}", escape::visible(line))).collect();
+    lines.join("\n")
 }
 
 /// Any text in one line, in which nothing is markup.

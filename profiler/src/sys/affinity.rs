@@ -1,7 +1,9 @@
 //! On which CPUs threads may run.
 #![expect(unsafe_code, reason = "calls of the kernel that std does not offer")]
 
-use std::{collections::BTreeSet, fs, io};
+use std::{collections::BTreeSet, io};
+
+use crate::sys::thread;
 
 /// CPUs by number, from 0.
 pub type Cpus = BTreeSet<u32>;
@@ -22,9 +24,7 @@ pub fn of_thread(tid: u32) -> io::Result<Cpus> {
 /// The CPUs on which any thread of a process may run; none if it is gone.
 #[must_use]
 pub fn of_process(tgid: u32) -> Cpus {
-    let tasks = fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
-    let tids = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok());
-    tids.filter_map(|tid| of_thread(tid).ok()).flatten().collect()
+    thread::all_of(tgid).into_iter().filter_map(|tid| of_thread(tid).ok()).flatten().collect()
 }
 
 /// Keeps a thread to these CPUs. Fails if it may run on none of them.
@@ -42,7 +42,7 @@ pub fn keep_to(tid: u32, cpus: &Cpus) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{fs, process::Command};
 
     use super::*;
 

@@ -6,7 +6,6 @@
 //! root, no symbolic link is followed where others may place one.
 
 use std::{
-    env,
     fs::{self, File, Permissions},
     io::{self, Write},
     os::unix::fs::{MetadataExt, PermissionsExt, fchown},
@@ -15,7 +14,10 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::{failure::Failure, sys::links};
+use crate::{
+    failure::Failure,
+    sys::{caller::caller, links},
+};
 
 /// A file that can be written, and is not there yet.
 #[derive(Debug)]
@@ -78,8 +80,7 @@ fn open_beside(target: &Path) -> io::Result<NamedTempFile> {
 
 /// Under `sudo`, gives a file to whoever called it.
 fn hand_over(file: &File) -> io::Result<()> {
-    let id = |name| env::var(name).ok()?.parse().ok();
-    match new_owner(file.metadata()?.uid(), id("SUDO_UID").zip(id("SUDO_GID"))) {
+    match new_owner(file.metadata()?.uid(), caller()) {
         Some((uid, gid)) => fchown(file, Some(uid), Some(gid)),
         None => Ok(()),
     }
@@ -196,7 +197,7 @@ mod tests {
     fn a_full_disk_leaves_the_old_file_whole() {
         let Some(disk) = SmallDisk::new() else {
             eprintln!("skipped: mounting a small file system needs root");
-            assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "CI must not skip tests");
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI must not skip tests");
             return;
         };
         let path = disk.0.path().join("out.svg");

@@ -21,6 +21,13 @@ pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
     asleep && value("voluntary_ctxt_switches:").and_then(|count| count.parse().ok()) == Some(voluntary)
 }
 
+/// The tids of a process; none if it is gone.
+#[must_use]
+pub fn all_of(tgid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// How long a thread has waited for a CPU since it began, ns; `None` if it is gone.
 #[must_use]
 pub fn run_queue_ns(tgid: u32, tid: u32) -> Option<u64> {

@@ -69,7 +69,7 @@ pub struct Lines {
     /// The numbers.
     pub numbers: Axis,
     /// What is drawn.
-    pub lines: Vec<Line>,
+    pub drawn: Vec<Line>,
     /// A level line of its own, and what is written at it.
     pub limit: Option<(f64, String)>,
 }
@@ -90,7 +90,7 @@ pub fn lines(chart: &Lines) -> Result<String> {
             let style = text(INK).pos(Pos::new(HPos::Left, VPos::Bottom));
             context.draw_series([EmptyElement::at(left) + Text::new(name.clone(), (20, -8), style)])?;
         }
-        chart.lines.iter().try_for_each(|line| draw_line(&mut context, line))
+        chart.drawn.iter().try_for_each(|line| draw_line(&mut context, line))
     })
 }
 

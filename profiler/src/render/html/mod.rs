@@ -7,9 +7,11 @@ mod axis;
 mod chart;
 mod flames;
 mod plots;
+mod routes;
 
 use anyhow::{Context as _, Result};
 use askama::Template;
+pub use routes::pages;
 
 use crate::{
     model::report::{Finding, Report},
@@ -56,7 +58,7 @@ struct Page<'a> {
 /// A finding, safe to be shown.
 struct Claim {
     severity: &'static str,
-    claim: String,
+    what: String,
     evidence: String,
     advice: String,
 }
@@ -74,7 +76,7 @@ pub fn html(report: &Report) -> Result<String> {
     let told = report.recommendation.as_ref();
     let claim = |finding: &Finding| Claim {
         severity: audit_words::severity(finding.severity),
-        claim: shown(&finding.claim),
+        what: shown(&finding.claim),
         evidence: shown(&finding.evidence),
         advice: shown(&finding.advice),
     };

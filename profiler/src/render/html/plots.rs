@@ -191,7 +191,8 @@ fn of_workers(report: &Report, at: usize, series: &Series) -> Line {
     };
     let curve = series.points.iter().filter_map(mean).collect();
     // Side by side, the middle one where its level is.
-    let aside = (at as i32 * 2 - (report.series.len() as i32 - 1)) * 12;
+    let [at_place, places] = [at, report.series.len()].map(|number| i32::try_from(number).unwrap_or(0));
+    let aside = (at_place * 2 - (places - 1)) * 12;
     Line { series: at, curve, specks, aside, ..Line::default() }
 }
 
@@ -222,7 +223,7 @@ impl Sketch {
         let title = if axis.is_log() { format!("{title} (logarithmic)") } else { title.to_owned() };
         let description = lines.iter().map(|line| in_words(report, line)).collect::<Vec<_>>().join("; ");
         let level_name = audit_words::level(report);
-        let chart = Lines { size, level_name, levels: levels(report), numbers: axis, lines, limit };
+        let chart = Lines { size, level_name, levels: levels(report), numbers: axis, drawn: lines, limit };
         Ok(Some(Plot { title, caption, description, elements: chart::lines(&chart)?, size }))
     }
 }

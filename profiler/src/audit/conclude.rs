@@ -1,0 +1,166 @@
+//! From what was seen to the report: curves, knees and their causes, idle costs, what to run.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    audit::{
+        causes::{self, Cause},
+        findings,
+        observed::{Idling, Loaded, Observed},
+        points::{self, Seen},
+        recommend::{self, Curve},
+    },
+    model::{
+        accounting::Counters,
+        estimate::Estimate,
+        report::{Finding, Idle, Knee, Recommendation, Run, Series, Setup, Usl},
+        worker::Role,
+    },
+    stats::{Interval, bootstrap, knee, usl, windows::Windows},
+};
+
+/// A law of three parameters says something from so many points on.
+const USL_POINTS: usize = 4;
+
+/// What is concluded.
+#[derive(Debug, Default)]
+pub struct Conclusions {
+    /// The windows.
+    pub runs: Vec<Run>,
+    /// By set-up, the best first.
+    pub series: Vec<Series>,
+    /// The answer in sentences.
+    pub summary: Vec<String>,
+    /// What to run.
+    pub recommendation: Option<Recommendation>,
+    /// The weightiest first.
+    pub findings: Vec<Finding>,
+    /// Throughput while measuring, of that without.
+    pub throughput_while_measured: Option<Estimate>,
+}
+
+/// Concludes for one URL.
+#[must_use]
+pub fn conclude(observed: &Observed, url: &str, cpus: f64) -> Conclusions {
+    let loaded: Vec<&Loaded> = observed.loaded.iter().filter(|loaded| loaded.run.url == url).collect();
+    let setups: BTreeSet<&Setup> = loaded
+        .iter()
+        .map(|loaded| &loaded.run.setup)
+        .chain(observed.idle.iter().map(|idle| &idle.setup))
+        .collect();
+    let mut curves: Vec<Curve> =
+        setups.into_iter().map(|setup| (setup.clone(), points::curve(&loaded, setup, cpus))).collect();
+    let recommendation = recommend::recommend(&curves);
+    let best = recommendation.as_ref().map(|recommendation| recommendation.best.clone());
+    let height = |curve: &Curve| recommend::peak(&curve.1).map_or(0.0, |seen| seen.point.throughput.value);
+    curves.sort_by(|one, other| {
+        let rank = |curve: &Curve| (Some(&curve.0) != best.as_ref(), -height(curve));
+        rank(one).partial_cmp(&rank(other)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let bends: Vec<_> = curves.iter().map(|(_, seen)| bend(seen)).collect();
+    let findings = findings::findings(observed, &curves, &bends);
+    let series = curves.iter().zip(&bends).map(|((setup, seen), bend)| Series {
+        setup: setup.clone(),
+        idle: observed.idle.iter().find(|idling| idling.setup == *setup).map(idle),
+        points: seen.iter().map(|seen| seen.point.clone()).collect(),
+        usl: fit(seen),
+        knee: bend.as_ref().map(|bend| bend.knee.clone()),
+        recording: None,
+    });
+    Conclusions {
+        runs: loaded.iter().map(|loaded| loaded.run.clone()).collect(),
+        series: series.collect(),
+        summary: summary(recommendation.as_ref(), &curves),
+        recommendation,
+        findings,
+        throughput_while_measured: while_measured(&observed.controls),
+    }
+}
+
+/// Where a curve bends, and why.
+#[derive(Clone, Debug)]
+pub struct Bend {
+    /// As the report has it.
+    pub knee: Knee,
+    /// What the numbers there show.
+    pub cause: Option<Cause>,
+}
+
+fn bend(seen: &[Seen]) -> Option<Bend> {
+    let throughputs: Vec<_> = seen.iter().map(|seen| seen.point.throughput).collect();
+    let intervals: Vec<_> = throughputs.iter().map(|throughput| Interval::from(*throughput)).collect();
+    let at = knee::knee(&intervals)?;
+    let cause = causes::cause(&seen[at].facts);
+    let knee = Knee {
+        level: seen[at].point.level,
+        throughput: throughputs[at].value,
+        cause: cause.as_ref().map(|cause| cause.name.to_owned()),
+    };
+    Some(Bend { knee, cause })
+}
+
+fn fit(seen: &[Seen]) -> Option<Usl> {
+    let points: Vec<_> = seen.iter().map(|seen| (seen.point.level, seen.point.throughput.value)).collect();
+    if points.len() < USL_POINTS {
+        return None;
+    }
+    let fit = usl::fit(&points)?;
+    Some(Usl {
+        lambda: fit.lambda,
+        sigma: fit.sigma,
+        kappa: fit.kappa,
+        residuals: fit.residuals,
+        r_squared: fit.r_squared,
+        peak_level: fit.peak,
+    })
+}
+
+/// What an idle server costs: the mean of its workers, and its master.
+#[must_use]
+pub fn idle(idling: &Idling) -> Idle {
+    let seconds = idling.stat.duration_ns.max(1) as f64 / 1e9;
+    let of = |role: Role| -> Option<(f64, f64)> {
+        let fleets = idling.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let with_role: Vec<_> = fleets.filter(|worker| worker.role == role).collect();
+        let mut sum = Counters::default();
+        for worker in &with_role {
+            sum.add(&worker.counters);
+        }
+        let mean = |total: f64| total / with_role.len() as f64 / seconds;
+        (!with_role.is_empty()).then(|| (mean(sum.on_cpu_ns as f64 / 1e6), mean(sum.wakeups as f64)))
+    };
+    let (worker, master) = (of(Role::Worker).unwrap_or_default(), of(Role::Master));
+    Idle {
+        duration_ns: idling.stat.duration_ns,
+        worker_cpu_ms_per_second: worker.0,
+        worker_wakeups_per_second: worker.1,
+        master_cpu_ms_per_second: master.map(|master| master.0),
+        master_wakeups_per_second: master.map(|master| master.1),
+    }
+}
+
+/// The interval of the ratio of answers, from windows that took turns.
+fn while_measured(controls: &[(f64, f64)]) -> Option<Estimate> {
+    let (measured, without): (Vec<f64>, Vec<f64>) = controls.iter().copied().unzip();
+    bootstrap::interval(Windows { amounts: &measured, per: &without }).map(Estimate::from)
+}
+
+fn summary(recommendation: Option<&Recommendation>, curves: &[Curve]) -> Vec<String> {
+    if recommendation.is_none() {
+        return vec!["No set-up served: see the problems.".to_owned()];
+    }
+    let mut summary = Vec::new();
+    for (setup, seen) in curves {
+        let Some(peak) = recommend::peak(seen) else { continue };
+        let point = &peak.point;
+        summary.push(format!(
+            "{} answers up to {:.0} requests per second (at {}), for {:.2} ms of CPU time and {:.2} context switches each.",
+            setup.name(),
+            point.throughput.value,
+            point.level,
+            point.cpu_ms_per_request.value,
+            point.voluntary_switches_per_request.value + point.preempted_switches_per_request.value,
+        ));
+    }
+    summary
+}

@@ -1,0 +1,171 @@
+//! Conclusions beside the recommendation, each with its evidence and, where there is one, advice.
+
+use crate::{
+    audit::{
+        conclude::Bend,
+        observed::{Idling, Observed},
+        recommend::{self, Curve},
+    },
+    model::{
+        accounting::{FleetDelta, WorkerDelta},
+        design,
+        profile::Profile,
+        report::{Finding, Setup, Severity},
+        tables::FrameKind,
+    },
+};
+
+/// An idle process should wake up at most this many times as often as its server's design says …
+const WAKES: f64 = 2.0;
+/// … and, where no design is known, at most so often per second.
+const WAKEUPS_PER_SECOND: f64 = 50.0;
+/// An idle process should run at most so many ms per second.
+const IDLE_MS: f64 = 20.0;
+/// More than this part of the requests failed.
+const ERRORS: f64 = 0.001;
+
+/// All findings, the weightiest first.
+#[must_use]
+pub fn findings(observed: &Observed, curves: &[Curve], bends: &[Option<Bend>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(observed.idle.iter().flat_map(spinners));
+    findings.extend(curves.iter().filter_map(errors));
+    findings.extend(curves.iter().zip(bends).filter_map(|(curve, bend)| Some(knee(curve, bend.as_ref()?))));
+    findings.extend(switches(curves));
+    findings.extend(shared(observed));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+/// Processes that are busy though there is nothing to do.
+fn spinners(idling: &Idling) -> Vec<Finding> {
+    let seconds = idling.stat.duration_ns.max(1) as f64 / 1e9;
+    let processes =
+        idling.stat.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)));
+    let finding = |(fleet, worker): (&FleetDelta, &WorkerDelta)| {
+        let wakeups = worker.counters.wakeups as f64 / seconds;
+        let ms = worker.counters.on_cpu_ns as f64 / 1e6 / seconds;
+        let most =
+            design::of(fleet, worker).map_or(WAKEUPS_PER_SECOND, |design| design.to_per_second * WAKES);
+        let wakes = wakeups > most.max(WAKEUPS_PER_SECOND / 5.0);
+        if !wakes && ms <= IDLE_MS {
+            return None;
+        }
+        let place =
+            if wakes { waking(&idling.profile, worker.tgid) } else { running(&idling.profile, worker.tgid) };
+        let place = place.map(|place| format!("; most of it in {place}")).unwrap_or_default();
+        Some(Finding {
+            severity: Severity::Warning,
+            claim: format!(
+                "{}: {} {} is busy while there is nothing to do{place}",
+                idling.setup.name(),
+                worker.role.name(),
+                worker.tgid
+            ),
+            evidence: format!(
+                "{wakeups:.1} wake-ups and {ms:.1} ms of CPU time per second, for {seconds:.0} s without a request"
+            ),
+            advice: "wait for an event instead of looking for it again and again".to_owned(),
+        })
+    };
+    processes.filter_map(finding).collect()
+}
+
+/// The function whose sleeps end most often.
+fn waking(profile: &Profile, tgid: u32) -> Option<String> {
+    let waits = profile.blocked.iter().filter(|wait| wait.tgid == tgid).map(|wait| (wait.stack, wait.count));
+    heaviest(profile, waits)
+}
+
+/// The function that runs most.
+fn running(profile: &Profile, tgid: u32) -> Option<String> {
+    let samples = profile.samples.iter().filter(|sample| sample.tgid == tgid);
+    heaviest(profile, samples.map(|sample| (sample.stack, sample.count)))
+}
+
+/// The innermost Python function of the heaviest stacks, with its file and line.
+fn heaviest(profile: &Profile, stacks: impl Iterator<Item = (Option<u32>, u64)>) -> Option<String> {
+    let mut sums = std::collections::BTreeMap::new();
+    for (stack, weight) in stacks {
+        let frames = profile.frames_of(stack);
+        if let Some(frame) = frames.iter().rev().find(|frame| frame.kind == FrameKind::Python) {
+            *sums.entry((frame.name, frame.file)).or_insert(0) += weight;
+        }
+    }
+    let ((name, file), _) = sums.into_iter().max_by_key(|(_, weight)| *weight)?;
+    let file = file.map(|file| format!(" ({})", profile.string(file))).unwrap_or_default();
+    Some(format!("{}{file}", profile.string(name)))
+}
+
+fn errors((setup, seen): &Curve) -> Option<Finding> {
+    let failed: u64 = seen.iter().map(|seen| seen.point.errors).sum();
+    let answered: f64 = seen.iter().flat_map(|seen| &seen.units).map(|unit| unit.requests).sum();
+    (failed as f64 > ERRORS * (answered + failed as f64)).then(|| Finding {
+        severity: Severity::Warning,
+        claim: format!("{}: requests failed", setup.name()),
+        evidence: format!("{failed} of {:.0}", answered + failed as f64),
+        advice: "see the runs for what went wrong; numbers per request count answers only".to_owned(),
+    })
+}
+
+fn knee((setup, _): &Curve, bend: &Bend) -> Finding {
+    let claim = format!(
+        "{}: from {} on, more load brings no more throughput than {:.0} requests per second",
+        setup.name(),
+        bend.knee.level,
+        bend.knee.throughput
+    );
+    match &bend.cause {
+        Some(cause) => Finding {
+            severity: Severity::Advice,
+            claim: format!("{claim}: {}", cause.name),
+            evidence: cause.evidence.clone(),
+            advice: cause.advice.to_owned(),
+        },
+        None => Finding {
+            severity: Severity::Note,
+            claim,
+            evidence: "none of the known limits shows in the numbers".to_owned(),
+            advice: String::new(),
+        },
+    }
+}
+
+/// Who switches more for a request.
+fn switches(curves: &[Curve]) -> Option<Finding> {
+    let mut each: Vec<_> = curves
+        .iter()
+        .filter_map(|(setup, seen)| {
+            let point = &recommend::peak(seen)?.point;
+            Some((
+                point.voluntary_switches_per_request.value,
+                point.preempted_switches_per_request.value,
+                setup,
+            ))
+        })
+        .collect();
+    each.sort_by(|one, other| (one.0 + one.1).total_cmp(&(other.0 + other.1)));
+    let (least, most) = (each.first()?, each.last()?);
+    let words = |(voluntary, preempted, setup): &(f64, f64, &Setup)| {
+        format!("{} {voluntary:.2} voluntary and {preempted:.2} preempted", setup.name())
+    };
+    (each.len() > 1).then(|| Finding {
+        severity: Severity::Note,
+        claim: format!("{} switches least for a request, {} most", least.2.name(), most.2.name()),
+        evidence: each.iter().map(words).collect::<Vec<_>>().join("; "),
+        advice: String::new(),
+    })
+}
+
+/// The load generator took CPU time from the server.
+fn shared(observed: &Observed) -> Option<Finding> {
+    let evidence = observed.shared_cpus.clone()?;
+    Some(Finding {
+        severity: Severity::Note,
+        claim: "the load generator and the workers shared CPUs".to_owned(),
+        evidence,
+        advice:
+            "for absolute numbers, give the server CPUs of its own (taskset), or measure from another machine"
+                .to_owned(),
+    })
+}

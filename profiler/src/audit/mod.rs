@@ -1,0 +1,64 @@
+//! The audit of a server: what it costs idle, how it takes rising load, what bends the curve, and what to run.
+//!
+//! It starts servers, makes load and records; what it concludes goes into a [`Report`], which `render` shows.
+
+mod causes;
+mod conclude;
+mod findings;
+mod observed;
+pub mod plan;
+mod points;
+mod recommend;
+mod schedule;
+mod server;
+mod stop;
+mod sweep;
+mod window;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{
+    audit::{conclude::conclude, plan::Plan, sweep::Sweep},
+    model::{SCHEMA_VERSION, report::Report},
+    sys::clock,
+};
+
+/// Told what is being done, and how long all of it will take yet.
+pub type Watch<'a> = &'a mut dyn FnMut(&str, Duration);
+
+/// Makes an audit, and a report for each URL. What kept parts of it from being made is in there; an error means that
+/// there is none.
+pub async fn run(plan: &Plan, watch: Watch<'_>) -> Result<Vec<Report>> {
+    let started_unix_ns = clock::unix_ns();
+    let mut sweep = Sweep::new(plan, watch)?;
+    sweep.run().await?;
+    let Sweep { observed, mut recordings, problems, commands, quality, interrupted, epoch, .. } = sweep;
+    let report = |url: &String| {
+        let conclusions = conclude(&observed, url, f64::from(plan.about.cpus));
+        let mut series = conclusions.series;
+        for series in &mut series {
+            series.recording = recordings.remove(&(url.clone(), series.setup.clone()));
+        }
+        Report {
+            schema_version: SCHEMA_VERSION,
+            about: plan.about.clone(),
+            subject: plan.subject.name(),
+            url: url.clone(),
+            started_unix_ns,
+            duration_ns: epoch.elapsed().as_nanos() as u64,
+            interrupted,
+            commands: commands.clone(),
+            summary: conclusions.summary,
+            recommendation: conclusions.recommendation,
+            findings: conclusions.findings,
+            series,
+            runs: conclusions.runs,
+            throughput_while_measured: conclusions.throughput_while_measured,
+            problems: problems.clone(),
+            quality: quality.clone(),
+        }
+    };
+    Ok(plan.subject.urls().iter().map(report).collect())
+}

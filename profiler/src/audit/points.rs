@@ -1,0 +1,157 @@
+//! From windows to the points of curves: every window of one set-up under one load together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use profiler_common::wait::Reason;
+
+use crate::{
+    audit::{
+        causes::Facts,
+        observed::{Loaded, Unit, busy_by_worker},
+    },
+    model::{
+        accounting::Counters,
+        estimate::Estimate,
+        load::Latency,
+        report::{Point, Setup},
+        waits::Waits,
+    },
+    stats::{bootstrap, windows::Windows},
+};
+
+/// A point, and what else its windows told.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The point.
+    pub point: Point,
+    /// What may bend the curve here.
+    pub facts: Facts,
+    /// What it was made of.
+    pub units: Vec<Unit>,
+}
+
+/// The curve of a set-up, by rising level.
+#[must_use]
+pub fn curve(loaded: &[&Loaded], setup: &Setup, cpus: f64) -> Vec<Seen> {
+    let of_setup = |loaded: &&&Loaded| loaded.run.setup == *setup;
+    // Levels are positive, so their bits are in their order.
+    let levels: BTreeSet<u64> =
+        loaded.iter().filter(of_setup).map(|loaded| loaded.run.level.to_bits()).collect();
+    let at_level = |bits: u64| {
+        let windows: Vec<_> = loaded
+            .iter()
+            .filter(of_setup)
+            .copied()
+            .filter(|loaded| loaded.run.level.to_bits() == bits)
+            .collect();
+        seen(f64::from_bits(bits), &windows, cpus)
+    };
+    levels.into_iter().map(at_level).collect()
+}
+
+/// True if every throughput is known to this share of itself, up or down.
+#[must_use]
+pub fn are_tight(loaded: &[Loaded], share: f64) -> bool {
+    let points: BTreeSet<_> =
+        loaded.iter().map(|Loaded { run, .. }| (&run.url, &run.setup, run.level.to_bits())).collect();
+    let is_tight = |point: &(&String, &Setup, u64)| {
+        let of_point =
+            loaded.iter().filter(|Loaded { run, .. }| (&run.url, &run.setup, run.level.to_bits()) == *point);
+        let units: Vec<_> = of_point.flat_map(|loaded| loaded.units.iter().copied()).collect();
+        let Estimate { value, low, high } = ratio(&units, |unit| (unit.requests, unit.seconds));
+        high - low <= 2.0 * share * value
+    };
+    points.iter().all(is_tight)
+}
+
+fn seen(level: f64, windows: &[&Loaded], cpus: f64) -> Seen {
+    let units: Vec<_> = windows.iter().flat_map(|window| window.units.iter().copied()).collect();
+    let (budget, throttled) = budget(windows);
+    let by_worker = mean_by_worker(windows);
+    let limited = windows.iter().find_map(|window| window.run.load.limited.clone());
+    let point = Point {
+        level,
+        windows: windows.len() as u32,
+        throughput: ratio(&units, |unit| (unit.requests, unit.seconds)),
+        latency_p50_ms: latency(windows, |latency| latency.p50_ns),
+        latency_p99_ms: latency(windows, |latency| latency.p99_ns),
+        cpu_ms_per_request: ratio(&units, |unit| (unit.cpu_ms, unit.requests)),
+        voluntary_switches_per_request: ratio(&units, |unit| (unit.voluntary, unit.requests)),
+        preempted_switches_per_request: ratio(&units, |unit| (unit.preempted, unit.requests)),
+        cpus_busy: ratio(&units, |unit| (unit.cpu_ms / 1e3, unit.seconds)),
+        cpus_busy_by_worker: by_worker.clone(),
+        budget: budget.clone(),
+        errors: windows.iter().map(|window| window.run.load.errors()).sum(),
+        load_limited: limited.clone(),
+    };
+    let generator: u64 = windows.iter().filter_map(|window| window.run.load.own_cpu_ns).sum();
+    let lasted: u64 = windows.iter().map(|window| window.run.load.duration_ns).sum();
+    let facts = Facts {
+        cpus,
+        busy: point.cpus_busy.value,
+        busy_by_worker: by_worker,
+        generator_busy: generator as f64 / lasted.max(1) as f64,
+        throttled,
+        budget,
+        load_limited: limited,
+    };
+    Seen { point, facts, units }
+}
+
+/// A sum divided by a sum, with its interval if there is more than one part.
+pub fn ratio(units: &[Unit], parts: impl Fn(&Unit) -> (f64, f64)) -> Estimate {
+    let (amounts, per): (Vec<f64>, Vec<f64>) = units.iter().map(parts).unzip();
+    let value = amounts.iter().sum::<f64>() / per.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    let interval = bootstrap::interval(Windows { amounts: &amounts, per: &per });
+    let interval = interval.map_or(Estimate { value, low: value, high: value }, Estimate::from);
+    // Of nothing can there be less than none.
+    Estimate { low: interval.low.max(0.0), ..interval }
+}
+
+/// The range over the windows, and its middle.
+fn latency(windows: &[&Loaded], part: impl Fn(&Latency) -> u64) -> Option<Estimate> {
+    let seen = windows.iter().filter_map(|window| window.run.load.latency.as_ref());
+    let mut ms: Vec<_> = seen.map(|latency| part(latency) as f64 / 1e6).collect();
+    ms.sort_by(f64::total_cmp);
+    let (low, high) = (*ms.first()?, *ms.last()?);
+    Some(Estimate { value: ms[ms.len() / 2], low, high })
+}
+
+/// Where the wall time of the workers' threads went, and the part in which a quota held them.
+fn budget(windows: &[&Loaded]) -> (BTreeMap<String, f64>, f64) {
+    let (mut counters, mut waits) = (Counters::default(), Waits::default());
+    let (mut throttled_ns, mut lasted_ns) = (0, 0);
+    for fleet in windows.iter().flat_map(|window| &window.stat.fleets) {
+        let (one, its_waits) = fleet.total();
+        counters.add(&one);
+        waits.add(&its_waits);
+    }
+    for window in windows {
+        // One control group holds them all, so it is counted once.
+        let workers = window.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        throttled_ns += workers.filter_map(|worker| worker.throttled_ns).max().unwrap_or(0);
+        lasted_ns += window.stat.duration_ns;
+    }
+    let wall_ns = counters.wall_ns.max(1) as f64;
+    let mut budget = BTreeMap::from([
+        ("on_cpu".to_owned(), counters.on_cpu_ns as f64 / wall_ns),
+        ("run_queue".to_owned(), counters.run_queue_ns as f64 / wall_ns),
+    ]);
+    for reason in Reason::ALL {
+        let ns = waits.blocked[reason as usize].ns;
+        if ns != 0 {
+            budget.insert(reason.name().to_owned(), ns as f64 / wall_ns);
+        }
+    }
+    (budget, throttled_ns as f64 / lasted_ns.max(1) as f64)
+}
+
+/// The mean over windows, worker by worker; those that some windows did not have count as idle there.
+fn mean_by_worker(windows: &[&Loaded]) -> Vec<f64> {
+    let by_window: Vec<_> = windows.iter().map(|window| busy_by_worker(&window.stat)).collect();
+    let workers = by_window.iter().map(Vec::len).max().unwrap_or(0);
+    let mean = |worker: usize| {
+        by_window.iter().filter_map(|busy| busy.get(worker)).sum::<f64>() / by_window.len() as f64
+    };
+    (0..workers).map(mean).collect()
+}

@@ -1,0 +1,177 @@
+//! `punchclock audit`: what a server costs idle and under load, which class to take, how many workers to run.
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use anyhow::Result;
+
+use crate::{
+    audit::{
+        self,
+        plan::{Pacing, Plan, Subject, Window},
+    },
+    cli::audit::{Audit, Numbers},
+    cmd::{
+        outputs::{self, print, say},
+        progress::Phases,
+        record::about,
+        runtime::block_on,
+        target::select,
+    },
+    failure::Failure,
+    model::report::{Report, Setup},
+    render::{self, json, table::Look},
+    sys::{clock, output::OutputFile},
+};
+
+/// Seconds of a window, if nobody says.
+const DURATION: f64 = 5.0;
+/// Samples per second and CPU.
+const RATE_HZ: u64 = 99;
+
+/// Runs the verb.
+pub fn run(args: &Audit) -> Result<ExitCode> {
+    let plan = plan(args)?;
+    let outputs = prepare(args)?;
+    let mut phases = Phases::start();
+    let reports = block_on(audit::run(&plan, &mut |what, left| phases.say(what, left)))?;
+    phases.finish();
+    for (format, file) in outputs {
+        let path = file.path().to_owned();
+        file.commit(format.render(&reports)?.as_bytes())?;
+        say(&format!("wrote {}{}", path.display(), format.use_of()));
+    }
+    if args.json {
+        print(&json::any(&reports)?)?;
+    } else {
+        let look = Look { threads: false, colour: outputs::colour() };
+        print(&joined(&reports, |report| render::audit_text::text(report, look)))?;
+    }
+    match reports.iter().find(|report| report.runs.is_empty()) {
+        Some(report) if report.interrupted => Err(Failure::Interrupted.into()),
+        Some(report) => Err(no_answer(report).into()),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn plan(args: &Audit) -> Result<Plan> {
+    let as_levels = |numbers: &Numbers| numbers.0.iter().map(|number| f64::from(*number)).collect();
+    let (pacing, levels) = match &args.rate_per_second {
+        Some(rates) => (Pacing::Open, as_levels(rates)),
+        None => (Pacing::Closed, as_levels(&args.concurrency)),
+    };
+    Ok(Plan {
+        subject: subject(args)?,
+        levels,
+        pacing,
+        window: match args.requests {
+            Some(requests) => Window::Requests(requests),
+            None => Window::Time(Duration::from_secs_f64(args.duration.unwrap_or(DURATION))),
+        },
+        warm_up: Duration::from_secs_f64(args.warm_up),
+        idle: Duration::from_secs_f64(args.idle),
+        limit: Duration::from_secs_f64(args.limit),
+        tight: args.tight / 100.0,
+        rounds_min: args.rounds,
+        keep_alive: !args.no_keep_alive,
+        generator: args.generator.clone(),
+        about: about(),
+        rate_hz: RATE_HZ,
+        seed: clock::unix_ns(),
+    })
+}
+
+fn subject(args: &Audit) -> Result<Subject> {
+    let Some(template) = &args.serve else {
+        return Ok(Subject::Running { fleets: select(&args.target)?, urls: args.url.clone() });
+    };
+    let classes = match (template.contains("{class}"), args.classes.is_empty()) {
+        (true, true) => {
+            return Err(usage("the command has {class} in it: name some with --classes sync,gthread"));
+        }
+        (false, false) => return Err(usage("--classes needs {class} in the command")),
+        (true, false) => args.classes.iter().cloned().map(Some).collect(),
+        (false, true) => vec![None],
+    };
+    let workers = match (template.contains("{workers}"), &args.workers) {
+        (false, Some(_)) => return Err(usage("--workers needs {workers} in the command")),
+        (false, None) => vec![None],
+        (true, None) => vec![Some(clock::cpus())],
+        (true, Some(numbers)) => numbers.0.iter().copied().map(Some).collect(),
+    };
+    if !template.contains("{port}") {
+        return Err(usage(
+            "the command needs {port} in it, where the server is to listen: -b 127.0.0.1:{port}",
+        ));
+    }
+    let setup = |class: &Option<String>| {
+        let class = class.clone();
+        workers.iter().map(move |workers| Setup { worker_class: class.clone(), workers: *workers })
+    };
+    let paths = if args.url.is_empty() { vec!["/".to_owned()] } else { args.url.clone() };
+    if !paths.iter().all(|path| path.starts_with('/')) {
+        return Err(usage("with --serve, --url is a path: it begins with /"));
+    }
+    Ok(Subject::Serve { template: template.clone(), paths, setups: classes.iter().flat_map(setup).collect() })
+}
+
+fn usage(what: &str) -> anyhow::Error {
+    Failure::Usage(what.to_owned()).into()
+}
+
+fn no_answer(report: &Report) -> Failure {
+    let why = report.problems.first().map_or("nothing was measured", |problem| problem.what.as_str());
+    Failure::Incomplete(format!("no set-up could be measured: {why}"))
+}
+
+/// The texts of all reports, one below the other.
+fn joined(reports: &[Report], text: impl Fn(&Report) -> String) -> String {
+    reports.iter().map(text).collect::<Vec<_>>().join("\n")
+}
+
+/// What a file holds, by its extension.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Html,
+    Markdown,
+    Json,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("html") => Ok(Self::Html),
+            Some("md") => Ok(Self::Markdown),
+            Some("json") => Ok(Self::Json),
+            _ => Err(Failure::Output {
+                path: path.to_owned(),
+                why: "its extension is none of .html, .md and .json".to_owned(),
+            }),
+        }
+    }
+
+    fn render(self, reports: &[Report]) -> Result<String> {
+        match self {
+            Self::Html => render::html::pages(reports),
+            Self::Markdown => Ok(joined(reports, render::markdown::markdown)),
+            Self::Json => json::any(&reports),
+        }
+    }
+
+    const fn use_of(self) -> &'static str {
+        match self {
+            Self::Html => " (open it in a browser)",
+            Self::Markdown | Self::Json => "",
+        }
+    }
+}
+
+/// Tries whether all files can be written.
+fn prepare(args: &Audit) -> Result<Vec<(Format, OutputFile)>> {
+    let mut paths = args.output.clone();
+    if paths.is_empty() {
+        let stamp = crate::units::utc_stamp(Duration::from_nanos(clock::unix_ns()));
+        paths.push(format!("punchclock-audit-{stamp}.html").into());
+    }
+    let prepare = |path| Ok((Format::of(path)?, OutputFile::prepare(path)?));
+    paths.iter().map(|path| prepare(path)).collect()
+}
