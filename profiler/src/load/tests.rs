@@ -175,9 +175,9 @@ fn a_reading_is_consistent_at_any_time() {
 fn a_dropped_generator_is_gone_at_once() {
     let server = Server::start(|_| Act::Ignore);
     for pattern in [CLOSED, Pattern::Open { rate_hz: 10.0, connections_max: 1 }] {
+        let before = server.seen().requests;
         let generator = Generator::start(&server.target(), pattern, Options::default()).unwrap();
         let task = format!("/proc/self/task/{}", generator.tid());
-        let before = server.seen().requests;
         while server.seen().requests == before {
             std::thread::yield_now();
         }
