@@ -98,7 +98,7 @@ def look(browser, address, folder):
         page["difference"] = difference(browser)
         page["differing"] = browser.execute_script(CONTRAST, "#flame div")
         picture(browser, folder / f"difference-{theme}.png", "flames")
-        browser.find_element(By.ID, "theme").click()
+        click(browser, browser.find_element(By.ID, "theme"))
         page["other ground"] = style(browser, "body", "background-color")
         seen["themes"][theme] = page
     seen["keys"] = keys(browser)

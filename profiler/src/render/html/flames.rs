@@ -1,8 +1,8 @@
 //! The flame graphs of a report as data: the page's script draws one at a time.
 //!
-//! Each is a tree in preorder, a number a box and column, and all share one table of names: a third of what the same
-//! pictures take as SVG. The differential ones compare each set-up with the best one, by the on-CPU time of a request, or of a second
-//! where requests are not known; not by samples, of which a longer window has more.
+//! Each is a tree in preorder, a number a box and column, and all share one table of names: a sixteenth of what the
+//! same pictures take as SVG. The differential ones compare each set-up with the best one, by the on-CPU time of a
+//! request, or of a second where requests are not known; not by samples, of which a longer window has more.
 
 use std::collections::{BTreeMap, HashMap};
 
