@@ -1,13 +1,18 @@
 //! `test`: every test there is. Those of the package `profiler-tests` load eBPF programs, so they run as root;
 //! all that is built is built as the user who asked.
 
-use std::{env, path::Path};
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     cargo::{self, cargo},
-    exec::{as_root, exec},
+    exec::{as_root, exec, line},
     setup, venv,
 };
 
@@ -43,20 +48,66 @@ pub fn run(Options { args }: &Options) -> Result<()> {
     let punchclock = cargo::punchclock()?;
     let venv = venv::with(&PACKAGES)?;
     let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;
+    let mut unsteady = Vec::new();
     for test in tests {
-        // sudo clears the environment, so what the tests need is named.
-        let mut command = as_root("env");
-        command.current_dir(Path::new("tests"));
-        command.arg(format!("PUNCHCLOCK={}", punchclock.display()));
-        command.arg(format!("PUNCHCLOCK_VENV={}", venv.display()));
-        for name in ["CI", "HOME", "PATH", "PYENV_ROOT", "RUST_BACKTRACE"] {
-            if let Ok(value) = env::var(name) {
-                command.arg(format!("{name}={value}"));
+        let command = || {
+            // sudo clears the environment, so what the tests need is named.
+            let mut command = as_root("env");
+            command.current_dir(Path::new("tests"));
+            command.arg(format!("PUNCHCLOCK={}", punchclock.display()));
+            command.arg(format!("PUNCHCLOCK_VENV={}", venv.display()));
+            for name in ["CI", "HOME", "PATH", "PYENV_ROOT", "RUST_BACKTRACE"] {
+                if let Ok(value) = env::var(name) {
+                    command.arg(format!("{name}={value}"));
+                }
             }
-        }
-        // One at a time: they measure CPU time to the nanosecond, and neighbours would queue for it.
-        exec(command.arg(&test).arg("--test-threads=1").args(args))
-            .with_context(|| format!("failed to pass the tests in {}", test.display()))?;
+            // One at a time: they measure CPU time to the nanosecond, and neighbours would queue for it.
+            command.arg(&test).arg("--test-threads=1");
+            command
+        };
+        unsteady.extend(
+            pass(command, args).with_context(|| format!("failed to pass the tests in {}", test.display()))?,
+        );
+    }
+    for name in unsteady {
+        eprintln!("test: {name} failed, and passed when it was run again");
     }
     Ok(())
+}
+
+/// Runs a test program. These tests measure a machine on which others work too, whose neighbours now and then take a
+/// CPU or a second away; so the ones that fail are run once more, by themselves. Their names are what is returned:
+/// a test that needed it twice is one to look at.
+fn pass(command: impl Fn() -> Command, args: &[String]) -> Result<Vec<String>> {
+    let first = run_tests(command().args(args))?;
+    if first.status.success() {
+        return Ok(Vec::new());
+    }
+    // Without a failed test it is the program that failed, which is no test's outcome.
+    ensure!(!first.failed.is_empty(), "failed to run to the end ({})", first.status);
+    eprintln!("test: once more, by themselves: {}", first.failed.join(", "));
+    let again = run_tests(command().arg("--exact").args(&first.failed))?;
+    ensure!(again.status.success(), "failed twice ({})", again.status);
+    Ok(first.failed)
+}
+
+/// How a test program ended.
+struct Outcome {
+    status: ExitStatus,
+    failed: Vec<String>,
+}
+
+/// Runs a test program and shows what it writes.
+fn run_tests(command: &mut Command) -> Result<Outcome> {
+    eprintln!("+ {}", line(command));
+    let mut child = command.stdout(Stdio::piped()).spawn().context("failed to start it")?;
+    let mut failed = Vec::new();
+    for line in BufReader::new(child.stdout.take().context("failed to hear it")?).lines() {
+        let line = line.context("failed to read what it writes")?;
+        println!("{line}");
+        // As libtest words it.
+        let name = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"));
+        failed.extend(name.map(str::to_owned));
+    }
+    Ok(Outcome { status: child.wait().context("failed to wait for it")?, failed })
 }
