@@ -44,6 +44,12 @@ pub struct Stack {
     pub python_len: u32,
     /// 1 if `user` was cut at the interpreter: what is below it are the Python frames.
     pub user_cut: u32,
+    /// [`crate::python::Gil`].
+    pub gil: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The address of the asyncio task that ran, or 0.
+    pub task: u64,
     /// Of a wait: `se.sum_exec_runtime` when it began.
     pub on_cpu: u64,
     /// The thread's `comm`, NUL padded.

@@ -19,13 +19,17 @@ pub const WINDOW_WORDS: usize = 16;
 /// One read's worth of a target's memory.
 pub type Window = [u64; WINDOW_WORDS];
 
+/// Bytes of a thread state that are read; every version's has more.
+const TSTATE_BYTES: u32 = 8 * WINDOW_WORDS as u32;
+
 /// Bytes of a frame within which the fields that are read lie, where frames are packed (3.11+).
 pub const PACKED_FRAME_BYTES: u32 = 80;
 
 /// A field that this version does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// Where the fields stand in CPython's structs, in bytes; those that a walk reads lie below `read_bytes`.
+/// Where the fields stand in CPython's structs, in bytes; those that a walk reads lie below `read_bytes`, and those of a
+/// thread state within the first [`WINDOW_WORDS`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct PyOffsets {
@@ -49,10 +53,68 @@ pub struct PyOffsets {
     pub frame_owner: u32,
     /// Owners from this number on mark the interpreter's entry frames, which are not Python's.
     pub native_owner: u32,
+    /// Frame → `is_entry`, one byte (3.11 alone), or [`ABSENT`].
+    pub frame_is_entry: u32,
+    /// Low bits of the code object's address that are a tag (3.14+: `_PyStackRef`).
+    pub code_tag: u32,
+    /// `PyThreadState` → the u32 that tells whether it holds the GIL (3.12+), or [`ABSENT`].
+    pub tstate_gil: u32,
+    /// The bits of it that do.
+    pub gil_mask: u32,
+    /// `PyThreadState.thread_id`, outside the window.
+    pub tstate_thread_id: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The way from a thread's thread pointer to a word that is the thread's own: up to three steps, each an offset added to
+/// what the step before has read; the last step's sum is the word's address.
+///
+/// glibc's pthread keys take one step (the first 32) or two; musl's two; thread-local variables one where the linker
+/// laid them out at the start, else three, by way of the dynamic thread vector.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Slot {
+    /// What is added in each step.
+    pub offsets: [i64; Slot::STEPS],
+    /// How many steps there are.
+    pub steps: u64,
+}
+
+impl Slot {
+    /// Most steps.
+    pub const STEPS: usize = 3;
+
+    /// By these steps, at least one.
+    #[must_use]
+    pub fn new(steps: &[i64]) -> Self {
+        let mut slot = Self { steps: steps.len().min(Self::STEPS) as u64, ..Self::default() };
+        for (offset, step) in slot.offsets.iter_mut().zip(steps) {
+            *offset = *step;
+        }
+        slot
+    }
+
+    /// The word, read by `read`; `None` if a step cannot be read. A block of thread-local memory that the thread has not
+    /// used yet is marked by the address −1: its words would be 0.
+    #[inline(always)]
+    pub fn load(&self, thread_pointer: u64, mut read: impl FnMut(u64) -> Option<u64>) -> Option<u64> {
+        let mut word = thread_pointer;
+        for (step, offset) in self.offsets.iter().enumerate() {
+            if step as u64 >= self.steps {
+                break;
+            }
+            if word == 0 || word == u64::MAX {
+                return Some(0);
+            }
+            word = read(word.wrapping_add_signed(*offset))?;
+        }
+        Some(word)
+    }
 }
 
 /// Bytes of `struct _gil_runtime_state`: 32 of its own words, then condition, mutex, condition, mutex of glibc's
-/// (48 and 40 bytes on `x86_64`, 48 and 48 on aarch64). The same from 3.7 to 3.13.
+/// (48 and 40 bytes on `x86_64`, 48 and 48 on aarch64). The same from 3.7 to 3.15.
 pub const GIL_BYTES: u64 = 32 + 2 * (48 + 40);
 
 /// How to walk one process; the zeroed value means that it cannot be.
@@ -60,13 +122,17 @@ pub const GIL_BYTES: u64 = 32 + 2 * (48 + 40);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct PyTarget {
     /// Thread pointer → the GIL-state slot, which holds the `PyThreadState` also while the GIL is released.
-    pub slot: i64,
+    pub slot: Slot,
     /// The interpreter's executable mapping: from here …
     pub text_start: u64,
     /// … to here. Native frames inside it are the interpreter at work on the Python frames.
     pub text_end: u64,
     /// The GIL's structure, [`GIL_BYTES`] long; 0 if there is none.
     pub gil: u64,
+    /// Where the thread state that holds the GIL is written (≤ 3.11: one for all interpreters); 0 if nowhere.
+    pub gil_holder: u64,
+    /// `PyThreadState` → the asyncio task that runs (3.14+); 0 if not known.
+    pub running_task: u64,
     /// Of this version.
     pub offsets: PyOffsets,
 }
@@ -90,10 +156,40 @@ impl PyTarget {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct PyFrame {
-    /// Address of the code object.
-    pub code: u64,
+    /// Address of the code object; the lowest bit, which no address has, marks a frame that native code called.
+    pub tagged_code: u64,
     /// `f_lasti` or the instruction pointer, as the version has it.
     pub instr: u64,
+}
+
+/// The mark in [`PyFrame::tagged_code`].
+const ENTRY: u64 = 1;
+
+impl PyFrame {
+    /// Address of the code object.
+    #[must_use]
+    pub const fn code(&self) -> u64 {
+        self.tagged_code & !ENTRY
+    }
+
+    /// True if native code called it: the interpreter was entered anew for it.
+    #[must_use]
+    pub const fn is_entry(&self) -> bool {
+        self.tagged_code & ENTRY != 0
+    }
+}
+
+/// Whether a thread held the GIL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Gil {
+    /// Not known, or there is none.
+    #[default]
+    Unknown = 0,
+    /// It did not.
+    Released = 1,
+    /// It did.
+    Held = 2,
 }
 
 /// How a walk ended.
@@ -122,12 +218,18 @@ pub trait ReadMemory {
 pub struct Walk {
     /// The next frame to read; 0 at the end.
     pub next: u64,
-    /// Folded over all frames.
+    /// Folded over all frames, and what [`Walk::mix_in`] adds.
     pub hash: u64,
+    /// The address of the asyncio task that runs, or 0.
+    pub task: u64,
     /// Frames found.
     pub len: u32,
     /// [`End`].
     pub end: u32,
+    /// [`Gil`].
+    pub gil: u32,
+    /// Zero.
+    pub reserved: u32,
     /// The last window read.
     pub window: Window,
 }
@@ -140,6 +242,14 @@ impl Walk {
         self.hash = 0;
         self.len = 0;
         self.end = End::None as u32;
+        self.gil = Gil::Unknown as u32;
+        self.task = 0;
+    }
+
+    /// Mixes into the hash what makes the same frames another stack: how the walk ended, the GIL, and the task.
+    #[inline(always)]
+    pub fn mix_in(&mut self) {
+        self.hash = fold(fold(self.hash, u64::from(self.end) << 32 | u64::from(self.gil)), self.task);
     }
 
     /// Finds the current frame of the thread state at `tstate` and makes ready to walk from it;
@@ -147,8 +257,12 @@ impl Walk {
     #[inline(always)]
     pub fn enter(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets, tstate: u64) -> bool {
         self.start(0);
-        if !memory.read(tstate, offsets.read_bytes, &mut self.window) {
+        if !memory.read(tstate, TSTATE_BYTES, &mut self.window) {
             return false;
+        }
+        if offsets.tstate_gil != ABSENT {
+            let holds = word(&self.window, offsets.tstate_gil) as u32 & offsets.gil_mask != 0;
+            self.gil = if holds { Gil::Held } else { Gil::Released } as u32;
         }
         let mut frame = word(&self.window, offsets.tstate_frame);
         if offsets.cframe_frame != ABSENT && frame != 0 {
@@ -183,14 +297,24 @@ impl Walk {
         }
         self.next = word(&self.window, offsets.frame_previous);
         if offsets.frame_owner != ABSENT && byte(&self.window, offsets.frame_owner) >= offsets.native_owner {
+            // The frame that was found last is the one that was entered here.
+            if self.len != 0 {
+                frames[(self.len as usize - 1) & (MAX_PY_FRAMES - 1)].tagged_code |= ENTRY;
+            }
             return true;
         }
+        let is_entry = match offsets.frame_is_entry {
+            // Up to 3.10 every call enters the interpreter anew; from 3.12 on the entry frames tell.
+            ABSENT => offsets.frame_owner == ABSENT,
+            offset => byte(&self.window, offset) != 0,
+        };
+        let code = word(&self.window, offsets.frame_code) & !u64::from(offsets.code_tag);
         let instr = word(&self.window, offsets.frame_instr);
         let frame = PyFrame {
-            code: word(&self.window, offsets.frame_code),
+            tagged_code: code & !ENTRY | u64::from(is_entry),
             instr: if offsets.frame_instr_bytes == 4 { instr & 0xffff_ffff } else { instr },
         };
-        self.hash = fold(fold(self.hash, frame.code), frame.instr);
+        self.hash = fold(fold(self.hash, frame.tagged_code), frame.instr);
         // The mask tells the verifier what the comparison above told us.
         frames[self.len as usize & (MAX_PY_FRAMES - 1)] = frame;
         self.len += 1;
@@ -249,6 +373,12 @@ mod tests {
         frame_instr_bytes: 8,
         frame_owner: 70,
         native_owner: 3,
+        frame_is_entry: ABSENT,
+        code_tag: 0,
+        tstate_gil: 24,
+        gil_mask: 1 << 4,
+        tstate_thread_id: 136,
+        reserved: 0,
     };
 
     fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> Window {
@@ -272,7 +402,7 @@ mod tests {
         let mut walk: Walk = Zeroable::zeroed();
         assert!(walk.enter(memory, offsets, 1));
         while walk.step(memory, offsets, &mut frames) {}
-        let found = frames[..walk.len as usize].iter().map(|frame| (frame.code, frame.instr)).collect();
+        let found = frames[..walk.len as usize].iter().map(|frame| (frame.code(), frame.instr)).collect();
         (found, walk.end, walk.hash)
     }
 

@@ -190,7 +190,7 @@ fn capture(
     let has_python = stack::walk(task, process, scratch);
     let Scratch { walk, stack, .. } = &mut *scratch;
     (stack.user_len, stack.user_cut, stack.kernel_len) = (0, 0, 0);
-    let mut hash = fold(walk.hash, u64::from(walk.end) << 32 | u64::from(why.reason as u32));
+    let mut hash = fold(walk.hash, u64::from(why.reason as u32));
     // The kernel's column takes as long as all the rest, so where Python tells one wait from another it is taken at first
     // sight only: the same thread, on the same line, in the same call and state, sleeps in the same place.
     let at_first_sight = all && has_python;

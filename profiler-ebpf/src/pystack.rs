@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Window},
+    python::{ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Window},
 };
 
 use crate::{stack::Scratch, task::Task};
@@ -89,13 +89,27 @@ struct Loop {
 #[inline(always)]
 pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
     let python = &process.python;
-    let slot = task.thread_pointer().wrapping_add_signed(python.slot);
-    let mut tstate = 0u64;
-    if !read_user((&raw mut tstate).cast(), 8, slot) {
-        return Err(Counter::ThreadSlotRead);
-    }
+    let read = |address| {
+        let mut word = 0u64;
+        read_user((&raw mut word).cast(), 8, address).then_some(word)
+    };
+    let thread_pointer = task.thread_pointer();
+    let mut tstate = python.slot.load(thread_pointer, read).ok_or(Counter::ThreadSlotRead)?;
     if tstate == 0 {
         return Err(Counter::NoThreadState);
+    }
+    let mut gil = Gil::Unknown;
+    if python.gil_holder != 0
+        && let Some(holder) = read(python.gil_holder)
+    {
+        gil = if holder == tstate { Gil::Held } else { Gil::Released };
+        // A thread of several interpreters keeps the thread state of one. It runs another if that one holds the GIL.
+        if holder != 0
+            && holder != tstate
+            && read(holder + u64::from(python.offsets.tstate_thread_id)) == Some(thread_pointer)
+        {
+            (tstate, gil) = (holder, Gil::Held);
+        }
     }
     let Scratch { walk, block, .. } = &mut *scratch;
     (block.chunk, block.top, block.start, block.end) = (0, 0, 0, 0);
@@ -105,6 +119,12 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
     }
     if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
         return Err(Counter::ThreadStateRead);
+    }
+    if python.gil_holder != 0 {
+        walk.gil = gil as u32;
+    }
+    if python.running_task != 0 {
+        walk.task = read(tstate.wrapping_add(python.running_task)).unwrap_or(0);
     }
     let mut state = Loop { scratch, process };
     // SAFETY: `step` takes what `state` holds, which outlives the call.

@@ -10,7 +10,6 @@ use aya_ebpf::{
 use profiler_common::{
     config::{ON_CPU, Process, StackKey},
     counter::Counter,
-    python::fold,
     wait::NO_CALL,
 };
 
@@ -69,7 +68,6 @@ fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> 
             stack.user_cut = u32::from(native::cut(&stack.user, &mut stack.user_len, &process.python));
         }
     }
-    let hash = fold(walk.hash, u64::from(walk.end));
-    let hash = native::hash(hash, &stack.user, stack.user_len);
+    let hash = native::hash(walk.hash, &stack.user, stack.user_len);
     native::hash(hash, &stack.kernel, stack.kernel_len)
 }

@@ -49,6 +49,7 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> bool {
     } else if walk.end == End::Unreadable as u32 {
         count(Counter::FrameRead);
     }
+    walk.mix_in();
     walk.len != 0
 }
 
@@ -104,6 +105,7 @@ pub fn describe(key: &StackKey, scratch: &mut Scratch) -> Result<(), Counter> {
     stack.key = *key;
     stack.end = walk.end;
     stack.python_len = walk.len;
+    (stack.gil, stack.task) = (walk.gil, walk.task);
     stack.comm = bpf_get_current_comm().unwrap_or_default();
     let frames = (walk.len as usize).min(MAX_PY_FRAMES);
     let bytes = size_of::<Stack>() + frames * size_of::<PyFrame>();

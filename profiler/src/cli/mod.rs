@@ -181,6 +181,9 @@ pub struct Shape {
     /// Show native frames of Python processes too
     #[arg(short, long)]
     pub native: bool,
+    /// Show only samples of threads that held the GIL
+    #[arg(short, long)]
+    pub gil: bool,
     /// Show kernel frames too; those of a wait are as they were when the thread first waited there
     #[arg(short, long)]
     pub kernel: bool,

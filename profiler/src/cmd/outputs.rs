@@ -152,8 +152,8 @@ impl From<cli::Shape> for Shape {
             (false, true) => Time::Wall,
             (false, false) => Time::OnCpu,
         };
-        let cli::Shape { idle, native, kernel, .. } = words;
-        Self { by, time, weight, idle, native, kernel }
+        let cli::Shape { idle, gil, native, kernel, .. } = words;
+        Self { by, time, weight, idle, gil, native, kernel }
     }
 }
 

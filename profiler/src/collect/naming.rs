@@ -23,12 +23,14 @@ const SWITCH: &str = "__schedule";
 /// The profile of a window.
 pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile> {
     let named = name(stacks, rate_hz)?;
-    let mut samples: HashMap<(u32, u32, Option<u32>), u64> = HashMap::new();
+    let mut samples: HashMap<Sample, u64> = HashMap::new();
     let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
     for (key, count) in window {
         let stack = named.stack_of(stacks, key);
         if key.reason == ON_CPU {
-            *samples.entry((key.tgid, key.tid, stack)).or_default() += count.count;
+            let gil = stacks.holds_gil(key);
+            let sample = Sample { tgid: key.tgid, tid: key.tid, stack, gil, ..Sample::default() };
+            *samples.entry(sample).or_default() += count.count;
         } else if let Some(reason) = stacks.reason(key) {
             let sum = blocked.entry((key.tgid, key.tid, stack, reason)).or_default();
             sum.ns += count.ns;
@@ -36,9 +38,8 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile
         }
     }
     let mut profile = named.profile;
-    profile.samples =
-        samples.into_iter().map(|((tgid, tid, stack), count)| Sample { tgid, tid, stack, count }).collect();
-    profile.samples.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack));
+    profile.samples = samples.into_iter().map(|(sample, count)| Sample { count, ..sample }).collect();
+    profile.samples.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.gil, sample.task));
     let blocked = blocked.into_iter().map(|((tgid, tid, stack, reason), StackCount { count, ns, .. })| {
         BlockedSample { tgid, tid, stack, reason, ns, count }
     });

@@ -6,7 +6,7 @@ use profiler_common::{
     config::{ON_CPU, StackCount, StackKey},
     counter::Counter,
     event,
-    python::{End, PyFrame},
+    python::{End, Gil, PyFrame},
     wait::Reason,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Described {
     pub(super) chain: u32,
     end: u32,
     python_len: u32,
+    /// True if its thread held the GIL; absent if that is not known.
+    holds_gil: Option<bool>,
     /// What is known of the wait that the kernel cannot know.
     reason: Option<Reason>,
 }
@@ -77,6 +79,13 @@ impl Stacks {
         let user = head.user.get(..head.user_len as usize).unwrap_or_default();
         let kernel = head.kernel.get(..head.kernel_len as usize).unwrap_or_default();
         self.describe(head.key, head.end, python, interpreter, user, KernelFrames::Addresses(kernel));
+        if let Some(described) = self.described.get_mut(&head.key) {
+            described.holds_gil = match head.gil {
+                gil if gil == Gil::Held as u32 => Some(true),
+                gil if gil == Gil::Released as u32 => Some(false),
+                _ => None,
+            };
+        }
     }
 
     /// Describes a stack. The columns are leaf first.
@@ -120,7 +129,7 @@ impl Stacks {
         }
         if let Some(chain) = chain {
             let python_len = python.len() as u32;
-            self.described.insert(key, Described { chain, end, python_len, reason });
+            self.described.insert(key, Described { chain, end, python_len, holds_gil: None, reason });
         }
     }
 
@@ -158,6 +167,12 @@ impl Stacks {
     pub fn forget(&mut self, tgid: u32) {
         self.codes.forget(tgid);
         self.modules.forget(tgid);
+    }
+
+    /// True if the thread held the GIL on this stack; `None` if that is not known.
+    #[must_use]
+    pub fn holds_gil(&self, key: &StackKey) -> Option<bool> {
+        self.described.get(key)?.holds_gil
     }
 
     /// What the waits on a stack are for: as the kernel says, or as is known better.
@@ -201,6 +216,11 @@ impl Stacks {
         for (key, StackCount { count, .. }) in window.iter().filter(|(key, _)| key.reason == ON_CPU) {
             about.total += count;
             about.stacks += 1;
+            match self.holds_gil(key) {
+                Some(true) => about.gil_held += count,
+                Some(false) => about.gil_released += count,
+                None => {}
+            }
             match self.described.get(key) {
                 Some(stack) if stack.python_len == 0 => {}
                 Some(stack) if stack.end == End::Complete as u32 => about.python_complete += count,

@@ -178,13 +178,13 @@ fn profile() -> Profile {
         blocked(1235, reads, Reason::Socket, 50 * MS, 100),
     ];
     profile.samples = vec![
-        Sample { tgid: 1234, tid: 1234, stack: parse, count: 2 },
-        Sample { tgid: 1234, tid: 1234, stack: plain, count: 1 },
-        Sample { tgid: 1234, tid: 1240, stack: waits, count: 1 },
-        Sample { tgid: 1235, tid: 1235, stack: plain, count: 1 },
-        Sample { tgid: 1235, tid: 1235, stack: deep, count: 1 },
-        Sample { tgid: 1250, tid: 1250, stack: native, count: 1 },
-        Sample { tgid: 1250, tid: 1250, stack: None, count: 1 },
+        Sample { tgid: 1234, tid: 1234, stack: parse, count: 2, ..Sample::default() },
+        Sample { tgid: 1234, tid: 1234, stack: plain, count: 1, ..Sample::default() },
+        Sample { tgid: 1234, tid: 1240, stack: waits, count: 1, ..Sample::default() },
+        Sample { tgid: 1235, tid: 1235, stack: plain, count: 1, ..Sample::default() },
+        Sample { tgid: 1235, tid: 1235, stack: deep, count: 1, ..Sample::default() },
+        Sample { tgid: 1250, tid: 1250, stack: native, count: 1, ..Sample::default() },
+        Sample { tgid: 1250, tid: 1250, stack: None, count: 1, ..Sample::default() },
     ];
     profile
 }
@@ -220,6 +220,8 @@ pub fn stat() -> StatDelta {
             total: 8,
             python_complete: 5,
             python_partial: 1,
+            gil_held: 0,
+            gil_released: 0,
             stacks: 5,
             event: "cpu-clock".to_owned(),
         }),

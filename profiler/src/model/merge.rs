@@ -45,10 +45,15 @@ impl Profile {
             stacks.push(self.stacks.intern(Stack { frame: frames[stack.frame as usize], caller }));
         }
         let mine = |stack: Option<u32>| stack.map(|stack| stacks[stack as usize]);
-        let theirs = other.samples.iter().map(|sample| Sample { stack: mine(sample.stack), ..*sample });
+        let theirs = other.samples.iter().map(|sample| Sample {
+            stack: mine(sample.stack),
+            task: sample.task.map(|task| self.strings.intern(other.string(task).to_owned())),
+            ..*sample
+        });
+        let theirs: Vec<_> = theirs.collect();
         self.samples = sums(
             self.samples.iter().copied().chain(theirs),
-            |sample| (sample.tgid, sample.tid, sample.stack),
+            |sample| (sample.tgid, sample.tid, sample.stack, sample.gil, sample.task),
             |sum, sample| sum.count += sample.count,
         );
         let theirs = other.blocked.iter().map(|wait| BlockedSample { stack: mine(wait.stack), ..*wait });
@@ -137,6 +142,8 @@ impl Quality {
                 total: mine.total + theirs.total,
                 python_complete: mine.python_complete + theirs.python_complete,
                 python_partial: mine.python_partial + theirs.python_partial,
+                gil_held: mine.gil_held + theirs.gil_held,
+                gil_released: mine.gil_released + theirs.gil_released,
                 // Not a sum, for both may have the same: only the profile can tell.
                 stacks: mine.stacks.max(theirs.stacks),
                 event: mine.event,
@@ -198,7 +205,7 @@ mod tests {
         let profile = &mut other.profile;
         let kind = crate::model::tables::FrameKind::Python;
         let stack = fixture::stack(profile, &[(kind, "new", "n.py", 1), (kind, "application", "n.py", 2)]);
-        profile.samples.push(Sample { tgid: 1236, tid: 1236, stack, count: 5 });
+        profile.samples.push(Sample { tgid: 1236, tid: 1236, stack, count: 5, ..Sample::default() });
         other.stat.fleets[0].workers[1].tgid = 1236;
         let mut both = one.clone();
         both.absorb(&other);

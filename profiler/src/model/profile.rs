@@ -60,8 +60,8 @@ mod reason_name {
     }
 }
 
-/// One distinct stack of one thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One distinct stack of one thread, with the GIL or without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sample {
     /// Process id: a `WorkerDelta` of the same recording.
     pub tgid: u32,
@@ -71,6 +71,12 @@ pub struct Sample {
     pub stack: Option<u32>,
     /// Times sampled.
     pub count: u64,
+    /// True if it held the GIL; absent if that is not known, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gil: Option<bool>,
+    /// Index of the name of the asyncio task that ran; absent if none did, or it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<u32>,
 }
 
 impl Profile {

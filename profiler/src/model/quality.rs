@@ -36,6 +36,12 @@ pub struct SampleQuality {
     pub python_complete: u64,
     /// Of these, with some of their Python frames.
     pub python_partial: u64,
+    /// Of these, of threads that held the GIL.
+    #[serde(default)]
+    pub gil_held: u64,
+    /// Of these, of Python threads that did not.
+    #[serde(default)]
+    pub gil_released: u64,
     /// Distinct stacks.
     pub stacks: u64,
     /// The clock that ticked: `cpu-clock` or `cpu-cycles`.

@@ -2,7 +2,7 @@
 
 use crate::{
     python::{
-        layout::{CODE_BYTES, CodeLayout},
+        layout::{CODE_BYTES, CodeLayout, ObjectLayout},
         lines,
     },
     sys::memory::Memory,
@@ -10,6 +10,8 @@ use crate::{
 
 /// Characters of a name or path that are kept.
 const MAX_STRING: usize = 4096;
+/// Threads that a code object may have copies for.
+const MAX_COPIES: usize = 1 << 14;
 /// Bytes of a line table that are believed.
 const MAX_LINE_TABLE: usize = 1 << 20;
 
@@ -24,6 +26,8 @@ pub struct Code {
     line_table: Vec<u8>,
     /// Address of the first instruction, or 0 where instructions are told by index.
     instructions: u64,
+    /// In builds without the GIL: where the instructions begin, its own and the copies for single threads, sorted.
+    copies: Vec<u64>,
     layout: CodeLayout,
 }
 
@@ -35,18 +39,20 @@ impl Code {
         let mut object = [0; CODE_BYTES];
         memory.fill(address, &mut object)?;
         let word = |offset: usize| Some(u64::from_ne_bytes(object.get(offset..offset + 8)?.try_into().ok()?));
-        if word(8)? != code_type {
+        if word(layout.objects.type_)? != code_type {
             return None;
         }
         let first_line =
             u32::from_ne_bytes(object.get(layout.first_line..layout.first_line + 4)?.try_into().ok()?);
         let has_pointer = layout.instructions != 0;
+        let objects = &layout.objects;
         Some(Self {
-            name: string(memory, layout, word(layout.name)?)?,
-            file: string(memory, layout, word(layout.file)?)?,
+            name: string(memory, objects, word(layout.name)?)?,
+            file: string(memory, objects, word(layout.file)?)?,
             first_line,
-            line_table: bytes(memory, word(layout.line_table)?)?,
+            line_table: bytes(memory, objects, word(layout.line_table)?)?,
             instructions: if has_pointer { address + layout.instructions } else { 0 },
+            copies: layout.copies.map(|offset| copies(memory, address + offset as u64)).unwrap_or_default(),
             layout: *layout,
         })
     }
@@ -58,30 +64,53 @@ impl Code {
             lines::Format::Lnotab => i64::from((instr as u32).cast_signed()),
             // f_lasti counts two-byte units here.
             lines::Format::Linetable => i64::from((instr as u32).cast_signed()) * 2,
-            lines::Format::Locations => instr.wrapping_sub(self.instructions).cast_signed(),
+            lines::Format::Locations => instr.wrapping_sub(self.copy_of(instr)).cast_signed(),
         };
         lines::line_of(self.layout.format, &self.line_table, self.first_line, offset)
     }
+
+    /// Where the instructions begin among which `instr` is.
+    fn copy_of(&self, instr: u64) -> u64 {
+        let nearest = self.copies.iter().rev().find(|copy| **copy <= instr);
+        nearest.copied().unwrap_or(self.instructions)
+    }
 }
 
-/// A `bytes` object: length at 16, data at 32.
-fn bytes(memory: Memory, address: u64) -> Option<Vec<u8>> {
-    let len = usize::try_from(memory.u64(address + 16)?).ok().filter(|len| *len <= MAX_LINE_TABLE)?;
-    memory.bytes(address + 32, len)
+/// `_PyCodeArray { Py_ssize_t size; char *entries[]; }` behind a pointer: the first entry is the code object's own.
+fn copies(memory: Memory, address: u64) -> Vec<u64> {
+    let read = || {
+        let array = memory.u64(address).filter(|array| *array != 0)?;
+        let len = usize::try_from(memory.u64(array)?).ok().filter(|len| *len <= MAX_COPIES)?;
+        let words = memory.bytes(array + 8, len * 8)?;
+        let mut copies: Vec<_> = words
+            .chunks_exact(8)
+            .map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+            .filter(|copy| *copy != 0)
+            .collect();
+        copies.sort_unstable();
+        Some(copies)
+    };
+    read().unwrap_or_default()
 }
 
-/// A compact `str` object: length in characters at 16, state at 32, data behind the header.
-fn string(memory: Memory, layout: &CodeLayout, address: u64) -> Option<String> {
-    let mut head = [0; 20];
-    memory.fill(address + 16, &mut head)?;
-    let len = usize::try_from(u64::from_ne_bytes(*head.first_chunk()?)).ok()?.min(MAX_STRING);
-    let state = u32::from_ne_bytes(*head.last_chunk()?);
+/// A `bytes` object: its length, and its data.
+fn bytes(memory: Memory, layout: &ObjectLayout, address: u64) -> Option<Vec<u8>> {
+    let len = memory.u64(address.wrapping_add(layout.bytes_size))?;
+    let len = usize::try_from(len).ok().filter(|len| *len <= MAX_LINE_TABLE)?;
+    memory.bytes(address.wrapping_add(layout.bytes_data), len)
+}
+
+/// A compact `str` object: its length in characters, its state, and its data behind the header.
+fn string(memory: Memory, layout: &ObjectLayout, address: u64) -> Option<String> {
+    let len = memory.u64(address.wrapping_add(layout.string_length))?;
+    let len = usize::try_from(len).ok()?.min(MAX_STRING);
+    let state = memory.u32(address.wrapping_add(layout.string_state))?;
     let (kind, compact, ascii) = (state >> 2 & 7, state >> 5 & 1, state >> 6 & 1);
     if compact != 1 {
         return None;
     }
     let header = if ascii == 1 { layout.ascii_header } else { layout.compact_header };
-    let data = memory.bytes(address + header, len * kind as usize)?;
+    let data = memory.bytes(address.wrapping_add(header), len * kind as usize)?;
     match kind {
         // Latin-1 is the first 256 characters of Unicode.
         1 => Some(data.into_iter().map(char::from).collect()),

@@ -8,22 +8,31 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, ReadCache, SegmentFlags, elf::PF_X};
+use object::{
+    Architecture, Endianness, Object, ObjectSection, ObjectSymbol, ReadCache,
+    elf::{PF_X, PT_INTERP, PT_LOAD, PT_TLS},
+    read::elf::{ElfFile64, ProgramHeader},
+};
 
 use crate::sys::memory::Mapping;
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
-const SYMBOLS: [&str; 5] = [
+const SYMBOLS: [&str; 9] = [
     "_PyRuntime",
+    "_PyThreadState_Current",
     "PyCode_Type",
+    "PyGILState_GetThisThreadState",
     "Py_Version",
+    "Py_GetVersion",
     "_thread_db_pthread_specific",
-    "_thread_db_pthread_key_data_data",
+    "_thread_db_sizeof_pthread",
+    "pypy_main_startup",
 ];
 
 /// What is known of one file.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
+    architecture: Option<Architecture>,
     symbols: HashMap<&'static str, u64>,
     /// The words that some symbols stand for in the file, before it is loaded.
     constants: HashMap<&'static str, [u32; 3]>,
@@ -31,13 +40,16 @@ pub struct Image {
     segments: Vec<(u64, u64)>,
     /// Its zeroed data: (address, bytes).
     bss: Option<(u64, u64)>,
+    /// Its thread-local variables: (bytes, alignment).
+    thread_local: Option<(u64, u64)>,
+    is_executable: bool,
 }
 
 type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
 impl Image {
-    /// Of the file at a path; `None` if it cannot be read as ELF of this machine.
+    /// Of the file at a path; `None` if it cannot be read as 64-bit ELF.
     #[must_use]
     pub fn of(path: &Path) -> Option<Arc<Self>> {
         let file = File::open(path).ok()?;
@@ -50,11 +62,8 @@ impl Image {
 
     fn parse(file: File) -> Option<Self> {
         let data = ReadCache::new(file);
-        let elf = object::File::parse(&data).ok()?;
-        if elf.architecture() != object::Architecture::X86_64 {
-            return None;
-        }
-        let mut image = Self::default();
+        let elf = ElfFile64::<Endianness, _>::parse(&data).ok()?;
+        let mut image = Self { architecture: Some(elf.architecture()), ..Self::default() };
         for symbol in elf.dynamic_symbols().filter(ObjectSymbol::is_definition) {
             let Some(name) = symbol.name().ok().and_then(|name| SYMBOLS.iter().find(|known| **known == name))
             else {
@@ -65,15 +74,37 @@ impl Image {
                 image.constants.insert(name, words);
             }
         }
-        for segment in elf.segments() {
-            if let SegmentFlags::Elf { p_flags, .. } = segment.flags()
-                && p_flags.contains(PF_X)
-            {
-                image.segments.push((segment.address(), segment.file_range().0));
+        let endian = elf.endian();
+        for header in elf.elf_program_headers() {
+            match header.p_type(endian) {
+                PT_LOAD if header.p_flags(endian).contains(PF_X) => {
+                    image.segments.push((header.p_vaddr(endian), header.p_offset(endian)));
+                }
+                PT_TLS => image.thread_local = Some((header.p_memsz(endian), header.p_align(endian))),
+                PT_INTERP => image.is_executable = true,
+                _ => {}
             }
         }
         image.bss = elf.section_by_name(".bss").map(|section| (section.address(), section.size()));
         Some(image)
+    }
+
+    /// Of which processors its code is.
+    #[must_use]
+    pub const fn architecture(&self) -> Option<Architecture> {
+        self.architecture
+    }
+
+    /// Bytes and alignment of its thread-local variables.
+    #[must_use]
+    pub const fn thread_local(&self) -> Option<(u64, u64)> {
+        self.thread_local
+    }
+
+    /// True for a program, false for a library.
+    #[must_use]
+    pub const fn is_executable(&self) -> bool {
+        self.is_executable
     }
 
     /// Where a symbol is, unloaded.

@@ -1,15 +1,18 @@
 //! The interpreter in a process: found, versioned, and checked to be walkable, or the reason why it is not.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use profiler_common::python::PyTarget;
+use profiler_common::python::{PyTarget, Slot};
 
 use crate::{
     python::{
         code::Code,
+        debug_offsets,
         image::Image,
-        layout::{self, DEBUG_OFFSETS_3_13, Gil, Layout},
-        slot,
+        layout::{self, Gil, Kept, Layout},
+        roots::Roots,
+        slot, thread_local,
+        version::Version,
     },
     sys::memory::{Mapping, Memory},
 };
@@ -17,8 +20,11 @@ use crate::{
 /// Threads of one process that are looked at from outside.
 const MAX_THREADS: usize = 4096;
 
-/// Bytes of an interpreter's zeroed data that are searched.
-const MAX_BSS: u64 = 8 << 20;
+/// Interpreters of one process that are looked at.
+const MAX_INTERPRETERS: usize = 256;
+
+/// One of these is exported by whatever holds an interpreter: CPython from 3.7 on, before, and PyPy.
+const SYMBOLS: [&str; 3] = ["_PyRuntime", "_PyThreadState_Current", "pypy_main_startup"];
 
 /// An interpreter that can be walked.
 #[derive(Clone, Debug)]
@@ -28,8 +34,7 @@ pub struct Interpreter {
     /// What the kernel side needs.
     pub target: PyTarget,
     layout: Layout,
-    /// `_PyRuntime` in memory.
-    runtime: u64,
+    roots: Roots,
     /// `PyCode_Type` in memory.
     code_type: u64,
 }
@@ -50,86 +55,122 @@ pub struct Unwalkable {
 pub struct ThreadState {
     /// Of its `PyThreadState`.
     pub address: u64,
-    /// `pthread_self()`: on `x86_64` the thread pointer.
-    pub thread_id: u64,
+    /// What its thread-local words are found from.
+    pub thread_pointer: u64,
     /// True for the thread that started the interpreter.
     pub is_main: bool,
 }
 
 impl Interpreter {
-    /// The interpreter of a process.
+    /// The interpreter of a process. Of several that are mapped it is the one that runs.
     pub fn of(tgid: u32) -> Result<Self, Unwalkable> {
         let mappings =
             Mapping::executable(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
         let exe = std::fs::read_link(format!("/proc/{tgid}/exe")).ok();
-        let (mapping, image) = candidate(tgid, &mappings, exe.as_deref())
-            .ok_or_else(|| Unwalkable::not_python("it is not Python"))?;
+        let mut result = Err(Unwalkable::not_python("it is not Python"));
+        for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
+            result = Self::in_mapping(tgid, &mappings, &mapping, &image);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    fn in_mapping(
+        tgid: u32,
+        mappings: &[Mapping],
+        mapping: &Mapping,
+        image: &Image,
+    ) -> Result<Self, Unwalkable> {
         let memory = Memory::of(tgid);
+        if image.symbol("pypy_main_startup").is_some() {
+            return Err(Unwalkable::foreign("it is PyPy, whose stacks are not CPython's"));
+        }
         let bias = image
-            .bias(&mapping)
+            .bias(mapping)
             .ok_or_else(|| Unwalkable::not_python("its interpreter is mapped in an unknown way"))?;
-        let version = version(memory, &mapping, &image, bias)
+        let version = Version::of(memory, mapping, image, bias)
             .ok_or_else(|| Unwalkable::not_python("its Python version cannot be told"))?;
         let unwalkable =
-            |reason: String, transient| Unwalkable { version: Some(version.clone()), reason, transient };
-
+            |reason: String, transient| Unwalkable { version: Some(version.to_string()), reason, transient };
         let address = |name| image.symbol(name).map(|symbol| symbol.wrapping_add(bias));
-        let (Some(runtime), Some(code_type)) = (address("_PyRuntime"), address("PyCode_Type")) else {
-            return Err(unwalkable("its interpreter exports no `_PyRuntime`".to_owned(), false));
-        };
-        let layout = layout_of(memory, &version, &mapping.path, runtime)
+        let code_type = address("PyCode_Type")
+            .ok_or_else(|| unwalkable("its interpreter exports no `PyCode_Type`".to_owned(), false))?;
+        let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))
             .map_err(|reason| unwalkable(reason, false))?;
+        let roots = Roots::find(memory, &layout, image, bias, slot::descriptor_bytes(tgid, mappings))
+            .ok_or_else(|| unwalkable("its interpreter is not started yet".to_owned(), true))?;
         let text_end =
             mappings.iter().filter(|other| other.file == mapping.file).map(|other| other.end).max();
         let mut interpreter = Self {
             target: PyTarget {
-                slot: 0,
+                slot: Slot::default(),
                 text_start: mapping.start,
                 text_end: text_end.unwrap_or(mapping.end),
                 gil: 0,
+                gil_holder: roots.gil_holder,
+                running_task: 0,
                 offsets: layout.walk,
             },
-            version: version.clone(),
+            version: version.to_string(),
             layout,
-            runtime,
+            roots,
             code_type,
         };
-        interpreter.target.gil = interpreter.gil(memory).unwrap_or(0);
         let states = interpreter.thread_states(memory);
-        let key = interpreter.slot_key(memory);
-        let starting = states.is_empty() || key.is_none();
-        interpreter.target.slot = slot::find(memory, tgid, &mappings, key, &states)
-            .map_err(|reason| unwalkable(reason, starting))?;
+        if states.is_empty() {
+            return Err(unwalkable("it has no threads yet".to_owned(), true));
+        }
+        let slot = match interpreter.layout.kept {
+            Kept::ThreadLocal => {
+                thread_local::find(memory, image, &states, address("PyGILState_GetThisThreadState"))
+            }
+            Kept::Key(_) => slot::find(memory, tgid, mappings, interpreter.roots.key(memory), &states),
+        };
+        // While it starts, a thread state is listed before the thread keeps it.
+        interpreter.target.slot = slot.map_err(|reason| unwalkable(reason, states.len() == 1))?;
+        interpreter.target.gil = interpreter.gil(memory).unwrap_or(0);
         Ok(interpreter)
     }
 
-    /// The main interpreter's threads, by the interpreter's own list. A list that changes meanwhile may miss some.
+    /// The threads of all interpreters of the process, by their own lists. A list that changes meanwhile may miss some.
     #[must_use]
     pub fn thread_states(&self, memory: Memory) -> Vec<ThreadState> {
         let layout = &self.layout;
         let mut states = Vec::new();
-        let mut next =
-            self.first(memory).and_then(|interpreter| memory.u64(interpreter + layout.threads_head));
-        while let Some(address) = next.filter(|address| *address != 0 && states.len() < MAX_THREADS) {
-            let Some(thread_id) = memory.u64(address + layout.tstate_thread_id) else { break };
-            next = memory.u64(address + layout.tstate_next);
-            // New threads are put in front: the last one is the first there was.
-            let is_main = next == Some(0);
-            states.push(ThreadState { address, thread_id, is_main });
+        let mut next_interpreter = self.first(memory);
+        for _ in 0..MAX_INTERPRETERS {
+            let Some(interpreter) = next_interpreter.filter(|address| *address != 0) else { break };
+            next_interpreter = memory.u64(interpreter.wrapping_add(layout.interpreter_next));
+            let mut next = memory.u64(interpreter.wrapping_add(layout.threads_head));
+            while let Some(address) = next.filter(|address| *address != 0 && states.len() < MAX_THREADS) {
+                let thread_id = address.wrapping_add(u64::from(layout.walk.tstate_thread_id));
+                let Some(thread_id) = memory.u64(thread_id) else { break };
+                next = memory.u64(address.wrapping_add(layout.tstate_next));
+                // New ones are put in front: the last of the last interpreter is the first there was.
+                let is_main = next == Some(0) && next_interpreter == Some(0);
+                states.push(ThreadState {
+                    address,
+                    thread_pointer: self.roots.thread_pointer(thread_id),
+                    is_main,
+                });
+            }
         }
         states
     }
 
     /// The `PyInterpreterState` that was made last; the only one, mostly.
     fn first(&self, memory: Memory) -> Option<u64> {
-        memory.u64(self.runtime + self.layout.interpreters_head).filter(|address| *address != 0)
+        memory.u64(self.roots.interpreters).filter(|address| *address != 0)
     }
 
     /// The address of the GIL's structure.
     fn gil(&self, memory: Memory) -> Option<u64> {
         match self.layout.gil {
-            Gil::InRuntime(offset) => Some(self.runtime + offset),
-            Gil::Behind(offset) => memory.u64(self.first(memory)? + offset),
+            Gil::None => None,
+            Gil::InRuntime(offset) => Some(self.roots.runtime?.wrapping_add(offset)),
+            Gil::Behind(offset) => memory.u64(self.first(memory)?.wrapping_add(offset)),
         }
     }
 
@@ -138,12 +179,6 @@ impl Interpreter {
     pub fn code(&self, memory: Memory, address: u64) -> Option<Code> {
         Code::read(memory, &self.layout.code, address, self.code_type)
     }
-
-    /// `Py_tss_t { int is_initialized; pthread_key_t key; }`.
-    fn slot_key(&self, memory: Memory) -> Option<u32> {
-        let tss = self.runtime + self.layout.slot_key;
-        (memory.u32(tss)? == 1).then(|| memory.u32(tss + 4))?
-    }
 }
 
 impl Unwalkable {
@@ -151,57 +186,28 @@ impl Unwalkable {
         // A process that has just called exec may become Python once its loader has run.
         Self { version: None, reason: reason.to_owned(), transient: true }
     }
-}
 
-/// The mapping that holds the interpreter: a libpython, else the executable itself.
-fn candidate(
-    tgid: u32,
-    mappings: &[Mapping],
-    exe: Option<&Path>,
-) -> Option<(Mapping, std::sync::Arc<Image>)> {
-    let is_library = |mapping: &Mapping| file_name(&mapping.path).starts_with("libpython");
-    let is_exe = |mapping: &Mapping| Some(mapping.path.as_path()) == exe;
-    let libraries = mappings.iter().filter(|mapping| is_library(mapping));
-    let executable = mappings.iter().filter(|mapping| is_exe(mapping) && !is_library(mapping));
-    libraries.chain(executable).find_map(|mapping| {
-        let image = Image::of(&mapping.reachable(tgid))?;
-        image.symbol("_PyRuntime")?;
-        Some((mapping.clone(), image))
-    })
-}
-
-/// `3.11.7`: the interpreter's own word from 3.11 on; before that what `sys.version` begins with.
-fn version(memory: Memory, mapping: &Mapping, image: &Image, bias: u64) -> Option<String> {
-    if let Some([hex, ..]) = image.constant("Py_Version") {
-        let (major, minor, patch) = (hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff);
-        return Some(format!("{major}.{minor}.{patch}"));
+    fn foreign(reason: &str) -> Self {
+        Self { transient: false, ..Self::not_python(reason) }
     }
-    let minor = minor_of(&mapping.path)?;
-    Some(
-        patch_of(memory, image, bias, minor)
-            .map_or_else(|| format!("3.{minor}"), |patch| format!("3.{minor}.{patch}")),
-    )
 }
 
-/// The patch level before 3.11: `Py_GetVersion` keeps `3.8.18 (…` in a static buffer. A version in other words, which
-/// there are, is not followed by a parenthesis.
-fn patch_of(memory: Memory, image: &Image, bias: u64, minor: u32) -> Option<u32> {
-    let (address, len) = image.bss().filter(|(_, len)| *len <= MAX_BSS)?;
-    let data = memory.bytes(address.wrapping_add(bias), usize::try_from(len).ok()?)?;
-    let prefix = format!("3.{minor}.");
-    let starts = data.windows(prefix.len()).enumerate().filter(|(_, bytes)| *bytes == prefix.as_bytes());
-    starts.map(|(start, _)| &data[start + prefix.len()..]).find_map(|rest| {
-        let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
-        rest.get(digits..)?.strip_prefix(b" (").or_else(|| rest.get(digits..)?.strip_prefix(b"+ ("))?;
-        std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
-    })
-}
-
-/// 11 for `libpython3.11.so.1.0` and `python3.11`.
-fn minor_of(path: &Path) -> Option<u32> {
-    let name = file_name(path);
-    let rest = name.split_once("python3.")?.1;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// What may hold the interpreter: the libpythons, the executable itself, and, if none of these does, any other file: an
+/// interpreter may be a part of a program's own library.
+fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mapping, Arc<Image>)> {
+    let is_named = |mapping: &&Mapping| file_name(&mapping.path).starts_with("libpython");
+    let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
+    let holding = |mapping: &Mapping| {
+        let image = Image::of(&mapping.reachable(tgid))?;
+        SYMBOLS.iter().any(|name| image.symbol(name).is_some()).then(|| (mapping.clone(), image))
+    };
+    let named = mappings.iter().filter(is_named);
+    let executable = mappings.iter().filter(|mapping| is_exe(mapping) && !is_named(mapping));
+    let likely: Vec<_> = named.chain(executable).filter_map(holding).collect();
+    if !likely.is_empty() {
+        return likely;
+    }
+    mappings.iter().filter(|mapping| !is_named(mapping) && !is_exe(mapping)).filter_map(holding).collect()
 }
 
 fn file_name(path: &Path) -> String {
@@ -209,24 +215,32 @@ fn file_name(path: &Path) -> String {
 }
 
 /// The layout of a version; the error says why there is none, as a clause.
-fn layout_of(memory: Memory, version: &str, path: &Path, runtime: u64) -> Result<Layout, String> {
-    let unsupported = |why: &str| format!("Python {version}{why} is not supported yet (3.8 to 3.13 are)");
-    let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0);
-    let name = file_name(path);
-    if name.contains(&format!("3.{minor}d")) {
-        return Err(unsupported(" as a debug build"));
-    }
-    if let Some(layout) = layout::of_version(minor) {
+fn layout_of(
+    memory: Memory,
+    version: &Version,
+    mapping: &Mapping,
+    runtime: Option<u64>,
+) -> Result<Layout, String> {
+    let unsupported = |why: &str| format!("Python {version}{why} is not supported (3.6 to 3.15 are)");
+    if let Some(layout) = layout::of_version(version.minor, version.patch) {
+        // Up to 3.12 nothing but its name tells a debug build, whose objects have more fields.
+        if version.is_debug(&file_name(&mapping.path)) {
+            return Err(unsupported(" as a debug build"));
+        }
         return Ok(layout);
     }
-    if minor != 13 {
+    if version.minor < 13 {
         return Err(unsupported(""));
     }
+    let runtime = runtime.ok_or_else(|| "its interpreter exports no `_PyRuntime`".to_owned())?;
     let table = memory
-        .bytes(runtime, DEBUG_OFFSETS_3_13)
+        .bytes(runtime, debug_offsets::TABLE_BYTES)
         .ok_or_else(|| "its `_PyRuntime` cannot be read".to_owned())?;
-    if layout::is_free_threaded(&table) {
-        return Err(unsupported(" without the GIL"));
-    }
-    layout::of_debug_offsets(&table).ok_or_else(|| "its `_Py_DebugOffsets` hold impossible values".to_owned())
+    debug_offsets::read(&table).ok_or_else(|| {
+        if version.minor > 15 {
+            unsupported("")
+        } else {
+            "its `_Py_DebugOffsets` hold impossible values".to_owned()
+        }
+    })
 }

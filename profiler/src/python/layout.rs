@@ -1,7 +1,8 @@
 //! Where the fields of CPython's structs stand, by version: one table up to 3.12, the interpreter's own
-//! `_Py_DebugOffsets` from 3.13 on. All in bytes.
+//! `_Py_DebugOffsets` from 3.13 on (`debug_offsets`). All in bytes.
 //!
-//! The numbers are those of `x86_64` builds with the GIL, from the DWARF of real interpreters.
+//! The numbers are those of builds with the GIL, from the DWARF of real interpreters on `x86_64`. On aarch64 glibc's
+//! mutexes are larger, and so what stands behind them in `_PyRuntime` up to 3.11 stands 16 bytes further.
 
 use profiler_common::python::{ABSENT, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
@@ -12,25 +13,53 @@ use crate::python::lines::Format;
 pub struct Layout {
     /// What the walk needs.
     pub walk: PyOffsets,
-    /// `_PyRuntime` → `interpreters.head`.
-    pub interpreters_head: u64,
+    /// Where the globals are.
+    pub globals: Globals,
+    /// `PyInterpreterState.next`.
+    pub interpreter_next: u64,
     /// `PyInterpreterState` → its first thread state.
     pub threads_head: u64,
     /// `PyThreadState.next`.
     pub tstate_next: u64,
-    /// `PyThreadState.thread_id`: `pthread_self()`, which is the thread pointer.
-    pub tstate_thread_id: u64,
-    /// `_PyRuntime` → `autoTSSkey`, the pthread key of the GIL-state slot.
-    pub slot_key: u64,
+    /// Where the thread keeps its thread state.
+    pub kept: Kept,
     /// Where the GIL is.
     pub gil: Gil,
+    /// `PyInterpreterState` → `_code_object_generation`, which counts the code objects that died (3.14+).
+    pub code_generation: Option<u64>,
     /// Code objects and strings.
     pub code: CodeLayout,
+}
+
+/// Where the interpreter's global words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Globals {
+    /// Before 3.7: variables of their own.
+    Variables,
+    /// In `_PyRuntime`, so many bytes from its start: `interpreters.head`, and `gilstate.tstate_current` if it is there.
+    Runtime {
+        /// Points to the `PyInterpreterState` that was made last.
+        interpreters_head: u64,
+        /// The thread state that holds the GIL (≤ 3.11).
+        gil_holder: Option<u64>,
+    },
+}
+
+/// Where a thread keeps its thread state, also while it does not hold the GIL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Under a pthread key, which stands in `_PyRuntime` (`autoTSSkey`), so many bytes from its start; not told, it is
+    /// looked for.
+    Key(Option<u64>),
+    /// In the thread-local variable `_Py_tss_gilstate` (3.15+).
+    ThreadLocal,
 }
 
 /// Where `struct _gil_runtime_state` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gil {
+    /// There is none, or it is in pieces.
+    None,
     /// In `_PyRuntime`, so many bytes from its start: one for all interpreters.
     InRuntime(u64),
     /// Behind a pointer (`ceval.gil`) in the main `PyInterpreterState`, so many bytes from its start.
@@ -52,12 +81,41 @@ pub struct CodeLayout {
     pub instructions: u64,
     /// How `line_table` is written.
     pub format: Format,
-    /// Header of a compact ASCII string; one of other characters has 8 bytes of UTF-8 cache more each for
-    /// length and pointer.
+    /// Of the objects around it.
+    pub objects: ObjectLayout,
+    /// `co_tlbc`: of a build without the GIL, copies of the instructions for single threads.
+    pub copies: Option<usize>,
+}
+
+/// Of objects in general, of `str` and of `bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectLayout {
+    /// `ob_type`.
+    pub type_: usize,
+    /// `PyASCIIObject.length`, in characters.
+    pub string_length: u64,
+    /// `PyASCIIObject.state`.
+    pub string_state: u64,
+    /// Header of a compact ASCII string, behind which its characters are.
     pub ascii_header: u64,
     /// Header of a compact string of other characters.
     pub compact_header: u64,
+    /// `ob_size` of `bytes`.
+    pub bytes_size: u64,
+    /// `ob_sval` of `bytes`.
+    pub bytes_data: u64,
 }
+
+/// Up to 3.11. A string of other characters than ASCII has a UTF-8 cache besides: length and pointer.
+const OBJECTS: ObjectLayout = ObjectLayout {
+    type_: 8,
+    string_length: 16,
+    string_state: 32,
+    ascii_header: 48,
+    compact_header: 72,
+    bytes_size: 16,
+    bytes_data: 32,
+};
 
 /// Before 3.11: one `PyFrameObject` on the heap per call.
 const HEAP_FRAMES: PyOffsets = PyOffsets {
@@ -71,6 +129,29 @@ const HEAP_FRAMES: PyOffsets = PyOffsets {
     frame_instr_bytes: 4,
     frame_owner: ABSENT,
     native_owner: 0,
+    frame_is_entry: ABSENT,
+    code_tag: 0,
+    tstate_gil: ABSENT,
+    gil_mask: 0,
+    tstate_thread_id: 176,
+    reserved: 0,
+};
+
+/// 3.11: frames are packed on a stack of their own.
+const PACKED_FRAMES: PyOffsets = PyOffsets {
+    tstate_frame: 56,
+    cframe_frame: 8,
+    tstate_datastack: 296,
+    read_bytes: PACKED_FRAME_BYTES,
+    frame_previous: 48,
+    frame_code: 32,
+    frame_instr: 56,
+    frame_instr_bytes: 8,
+    frame_owner: 69,
+    native_owner: 3,
+    frame_is_entry: 68,
+    tstate_thread_id: 152,
+    ..HEAP_FRAMES
 };
 
 const CODE_3_8: CodeLayout = CodeLayout {
@@ -80,25 +161,71 @@ const CODE_3_8: CodeLayout = CodeLayout {
     line_table: 120,
     instructions: 0,
     format: Format::Lnotab,
-    ascii_header: 48,
-    compact_header: 72,
+    objects: OBJECTS,
+    copies: None,
 };
 
-/// The layout of a minor version up to 3.12.
+/// Before 3.8: no positional-only parameters, whose count comes before these.
+const CODE_3_6: CodeLayout = CodeLayout { first_line: 36, file: 96, name: 104, line_table: 112, ..CODE_3_8 };
+
+const CODE_3_11: CodeLayout = CodeLayout {
+    first_line: 72,
+    file: 112,
+    name: 128,
+    line_table: 136,
+    instructions: 184,
+    format: Format::Locations,
+    ..CODE_3_8
+};
+
+/// How much larger glibc's `pthread_mutex_t` makes the two that stand in `_PyRuntime` before `gilstate`.
+const MUTEXES: u64 = if cfg!(target_arch = "aarch64") { 16 } else { 0 };
+
+/// In `_PyRuntime`; `gilstate` stands behind the mutexes.
+const fn runtime(interpreters_head: u64, tstate_current: u64) -> Globals {
+    Globals::Runtime { interpreters_head, gil_holder: Some(tstate_current + MUTEXES) }
+}
+
+const fn key(auto_tss_key: u64) -> Kept {
+    Kept::Key(Some(auto_tss_key + MUTEXES))
+}
+
+/// The layout of a version up to 3.12, by its minor and patch numbers.
 #[must_use]
-pub fn of_version(minor: u32) -> Option<Layout> {
+pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
     let heap = Layout {
         walk: HEAP_FRAMES,
-        interpreters_head: 32,
+        globals: runtime(32, 568),
+        interpreter_next: 0,
         threads_head: 8,
         tstate_next: 8,
-        tstate_thread_id: 176,
-        slot_key: 584,
+        kept: key(584),
         gil: Gil::InRuntime(352),
+        code_generation: None,
         code: CODE_3_8,
     };
     Some(match minor {
-        8 => Layout { slot_key: 1392, gil: Gil::InRuntime(1152), ..heap },
+        // Neither key nor GIL stands where a symbol that survives `strip` tells.
+        6 => Layout {
+            walk: PyOffsets { frame_instr: 120, tstate_thread_id: 152, ..HEAP_FRAMES },
+            globals: Globals::Variables,
+            kept: Kept::Key(None),
+            gil: Gil::None,
+            code: CODE_3_6,
+            ..heap
+        },
+        // Later 3.7's have a larger garbage collector's state.
+        7 if patch.is_some_and(|patch| patch < 4) => {
+            Layout { globals: runtime(24, 1392), kept: key(1416), gil: Gil::None, code: CODE_3_6, ..heap }
+        }
+        7 => Layout {
+            globals: runtime(24, 1480),
+            kept: key(1504),
+            gil: Gil::InRuntime(1264),
+            code: CODE_3_6,
+            ..heap
+        },
+        8 => Layout { globals: runtime(32, 1368), kept: key(1392), gil: Gil::InRuntime(1152), ..heap },
         9 => heap,
         10 => Layout {
             walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES },
@@ -106,61 +233,38 @@ pub fn of_version(minor: u32) -> Option<Layout> {
             ..heap
         },
         11 => Layout {
-            walk: PyOffsets {
-                tstate_frame: 56,
-                cframe_frame: 8,
-                tstate_datastack: 296,
-                read_bytes: PACKED_FRAME_BYTES,
-                frame_previous: 48,
-                frame_code: 32,
-                frame_instr: 56,
-                frame_instr_bytes: 8,
-                frame_owner: 69,
-                native_owner: 3,
-            },
-            interpreters_head: 40,
+            walk: PACKED_FRAMES,
+            globals: runtime(40, 576),
             threads_head: 16,
-            tstate_thread_id: 152,
-            slot_key: 592,
+            kept: key(592),
             gil: Gil::InRuntime(360),
-            code: CodeLayout {
-                first_line: 72,
-                file: 112,
-                name: 128,
-                line_table: 136,
-                instructions: 184,
-                format: Format::Locations,
-                ..CODE_3_8
-            },
+            code: CODE_3_11,
             ..heap
         },
         12 => Layout {
             walk: PyOffsets {
-                tstate_frame: 56,
                 cframe_frame: 0,
                 tstate_datastack: 232,
-                read_bytes: PACKED_FRAME_BYTES,
                 frame_previous: 8,
                 frame_code: 0,
-                frame_instr: 56,
-                frame_instr_bytes: 8,
                 frame_owner: 70,
-                native_owner: 3,
+                frame_is_entry: ABSENT,
+                // `_status.active`: set while it is the current thread state, and so holds its GIL.
+                tstate_gil: 24,
+                gil_mask: 1 << 4,
+                tstate_thread_id: 136,
+                ..PACKED_FRAMES
             },
-            interpreters_head: 40,
+            globals: Globals::Runtime { interpreters_head: 40, gil_holder: None },
             threads_head: 72,
-            tstate_thread_id: 136,
-            slot_key: 1544,
+            // No libc object stands before it any more.
+            kept: Kept::Key(Some(1544)),
             gil: Gil::Behind(384),
             code: CodeLayout {
                 first_line: 68,
-                file: 112,
-                name: 128,
-                line_table: 136,
                 instructions: 192,
-                format: Format::Locations,
-                ascii_header: 40,
-                compact_header: 56,
+                objects: ObjectLayout { ascii_header: 40, compact_header: 56, ..OBJECTS },
+                ..CODE_3_11
             },
             ..heap
         },
@@ -168,62 +272,5 @@ pub fn of_version(minor: u32) -> Option<Layout> {
     })
 }
 
-/// Bytes of 3.13's `_Py_DebugOffsets`, at the start of `_PyRuntime`.
-pub const DEBUG_OFFSETS_3_13: usize = 584;
-
-/// Reads 3.13's layout from `_Py_DebugOffsets`; `None` if it is not that, or holds what cannot be.
-#[must_use]
-pub fn of_debug_offsets(table: &[u8]) -> Option<Layout> {
-    let at = |position: usize| {
-        let bytes = table.get(position..position + 8)?;
-        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
-    };
-    // The walk reads these fields within one frame's bytes.
-    let in_window =
-        |position| u32::try_from(at(position)?).ok().filter(|offset| *offset < PACKED_FRAME_BYTES);
-    let within = |position, limit| at(position).filter(|offset| *offset < limit && offset % 4 == 0);
-    if table.get(..8)? != b"xdebugpy" || at(8)? >> 16 != 0x030d {
-        return None;
-    }
-    Some(Layout {
-        walk: PyOffsets {
-            tstate_frame: in_window(184)?,
-            cframe_frame: ABSENT,
-            tstate_datastack: u32::try_from(within(208, 4096)?).ok()?,
-            read_bytes: PACKED_FRAME_BYTES,
-            frame_previous: in_window(232)?,
-            frame_code: in_window(240)?,
-            frame_instr: in_window(248)?,
-            frame_instr_bytes: 8,
-            frame_owner: in_window(264)?,
-            native_owner: 3,
-        },
-        interpreters_head: within(40, 1 << 20)?,
-        threads_head: within(72, 1 << 20)?,
-        tstate_next: within(168, 4096)?,
-        tstate_thread_id: within(192, 4096)?,
-        // Not in the table; the same in every 3.13.
-        slot_key: 2160,
-        // `ceval` begins the struct's second word, `ceval.gil` its third.
-        gil: Gil::Behind(16),
-        code: CodeLayout {
-            first_line: within(312, CODE_BYTES as u64)? as usize,
-            file: within(280, CODE_BYTES as u64)? as usize,
-            name: within(296, CODE_BYTES as u64)? as usize,
-            line_table: within(304, CODE_BYTES as u64)? as usize,
-            instructions: within(344, 4096)?,
-            format: Format::Locations,
-            ascii_header: within(560, 4096)?,
-            compact_header: within(560, 4096)? + 16,
-        },
-    })
-}
-
 /// Bytes of a code object that are read at once: every field above lies within.
 pub const CODE_BYTES: usize = 192;
-
-/// True for a build without the GIL, by the flag in `_Py_DebugOffsets`.
-#[must_use]
-pub fn is_free_threaded(table: &[u8]) -> bool {
-    table.get(16..24).is_some_and(|flag| flag.iter().any(|byte| *byte != 0))
-}

@@ -3,11 +3,15 @@
 //! Offsets and traps: `ARCHITECTURE.md`, section 5. Nothing here stops or writes to a process.
 
 pub mod code;
+pub mod debug_offsets;
 pub mod image;
 pub mod interpreter;
 pub mod layout;
 pub mod lines;
+mod roots;
 pub mod slot;
+mod thread_local;
+mod version;
 
 use profiler_common::python::{MAX_PY_FRAMES, MAX_STEPS, PyFrame, Walk};
 
@@ -31,7 +35,7 @@ pub fn peek(tgid: u32) -> Option<Vec<String>> {
     let tstate = interpreter.thread_states(memory).into_iter().find(|state| state.is_main)?;
     let mut files = Vec::new();
     for frame in frames(memory, &interpreter, tstate.address) {
-        files.push(interpreter.code(memory, frame.code)?.file);
+        files.push(interpreter.code(memory, frame.code())?.file);
     }
     Some(files).filter(|files| !files.is_empty())
 }
@@ -44,8 +48,8 @@ pub fn frames_of_thread(
     interpreter: &Interpreter,
     thread_pointer: u64,
 ) -> Option<Vec<PyFrame>> {
-    let slot = thread_pointer.wrapping_add_signed(interpreter.target.slot);
-    let tstate = memory.u64(slot).filter(|tstate| *tstate != 0)?;
+    let slot = &interpreter.target.slot;
+    let tstate = slot.load(thread_pointer, |address| memory.u64(address)).filter(|tstate| *tstate != 0)?;
     Some(frames(memory, interpreter, tstate))
 }
 

@@ -1,75 +1,140 @@
-//! The GIL-state slot: where, seen from a thread's thread pointer, its `PyThreadState` is kept, also while it
-//! does not hold the GIL.
+//! The GIL-state slot under a pthread key (≤ 3.14): where, seen from a thread's thread pointer, its `PyThreadState` is
+//! kept, also while it does not hold the GIL.
 //!
-//! It is the value of a pthread key. glibc tells its own geometry by the descriptors that it exports for
-//! `libthread_db`; whatever is found is checked against the interpreter's own list of thread states, and
-//! looked for by value where the descriptors do not answer.
+//! glibc tells its own geometry by the descriptors that it exports for `libthread_db`; musl's is fixed. Whatever is found
+//! is checked against the interpreter's own list of thread states, and looked for by value where that fails.
+
+use object::Architecture;
+use profiler_common::python::Slot;
 
 use crate::{
     python::{image::Image, interpreter::ThreadState},
     sys::memory::{Mapping, Memory},
 };
 
-/// Keys in the first block of glibc's two-level table, which lies in the thread's own descriptor.
-const FIRST_BLOCK: u64 = 32;
+/// Keys in one block of glibc's two-level table; the first block lies in the thread's own descriptor.
+const BLOCK: u64 = 32;
 /// Bytes of one key's data there: sequence number and value.
 const KEY_DATA: u64 = 16;
-/// Bytes above the thread pointer that hold the descriptor (`sizeof(struct pthread)`, rounded up).
+/// Bytes of the descriptor (`sizeof(struct pthread)`, rounded up).
 const DESCRIPTOR_BYTES: usize = 2400;
+/// Keys that glibc has.
+const MAX_KEY: u32 = 1024;
 
-/// Offset of the slot from the thread pointer; the error says why there is none, as a clause.
+/// How a C library keeps the values of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Libc {
+    /// Thread pointer → the table of blocks (`struct pthread.specific`).
+    Glibc {
+        /// Bytes.
+        table: i64,
+    },
+    /// Thread pointer → the pointer to the one array (`struct pthread.tsd`).
+    Musl {
+        /// Bytes.
+        array: i64,
+    },
+}
+
+impl Libc {
+    /// The C library among some mapped files; `None` if it is none that is known.
+    #[must_use]
+    pub fn of(tgid: u32, mappings: &[Mapping]) -> Option<Self> {
+        mappings.iter().find_map(|mapping| {
+            let name = mapping.path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("ld-musl-") || name.starts_with("libc.musl-") {
+                return Some(Self::musl(Image::of(&mapping.reachable(tgid))?.as_ref()));
+            }
+            // Until glibc 2.33 the descriptors were libpthread's.
+            let is_glibc =
+                name.starts_with("libc.so.") || name.starts_with("libc-2.") || name.starts_with("libpthread");
+            if is_glibc { Self::glibc(Image::of(&mapping.reachable(tgid))?.as_ref()) } else { None }
+        })
+    }
+
+    /// glibc, by its descriptors: {bits, count, offset in `struct pthread`}.
+    #[must_use]
+    pub fn glibc(image: &Image) -> Option<Self> {
+        let [_, _, table] = image.constant("_thread_db_pthread_specific")?;
+        // The thread pointer points to the descriptor's start on `x86_64`, behind its end on aarch64.
+        let thread_pointer = match image.architecture()? {
+            Architecture::Aarch64 => image.constant("_thread_db_sizeof_pthread")?[0],
+            _ => 0,
+        };
+        Some(Self::Glibc { table: i64::from(table) - i64::from(thread_pointer) })
+    }
+
+    /// musl, by its architecture: read in the code of 1.2's `pthread_getspecific`.
+    #[must_use]
+    pub fn musl(image: &Image) -> Self {
+        Self::Musl { array: if image.architecture() == Some(Architecture::Aarch64) { -0x58 } else { 0x80 } }
+    }
+
+    /// The slot of a key.
+    #[must_use]
+    pub fn slot(self, key: u32) -> Slot {
+        let key = i64::from(key);
+        let (block, key_data) = (BLOCK as i64, KEY_DATA as i64);
+        let in_block = key % block * key_data + key_data / 2;
+        match self {
+            Self::Musl { array } => Slot::new(&[array, key * 8]),
+            // The first block lies right before the table.
+            Self::Glibc { table } if key < block => Slot::new(&[table - block * key_data + in_block]),
+            Self::Glibc { table } => Slot::new(&[table + key / block * 8, in_block]),
+        }
+    }
+}
+
+/// What is added to a thread's `pthread_self()`, which is its descriptor's address, for its thread pointer: nothing on
+/// `x86_64`; on aarch64 the descriptor's length, by glibc's own word.
+#[must_use]
+pub fn descriptor_bytes(tgid: u32, mappings: &[Mapping]) -> u64 {
+    if cfg!(target_arch = "x86_64") {
+        return 0;
+    }
+    let images = mappings.iter().filter_map(|mapping| Image::of(&mapping.reachable(tgid)));
+    let bytes = images.filter_map(|image| image.constant("_thread_db_sizeof_pthread")).next();
+    bytes.map_or(0, |[bytes, ..]| u64::from(bytes))
+}
+
+/// The slot of a key, checked; the error says why there is none, as a clause. A key that is not told is looked for.
 pub fn find(
     memory: Memory,
     tgid: u32,
     mappings: &[Mapping],
     key: Option<u32>,
     states: &[ThreadState],
-) -> Result<i64, String> {
-    if states.is_empty() {
-        return Err("it has no threads yet".to_owned());
-    }
-    let Some(key) = key.map(u64::from) else {
-        return Err("its thread key is not made yet".to_owned());
-    };
-    if key < FIRST_BLOCK
-        && let Some(first) = first_block(tgid, mappings)
-    {
-        let slot = first + key * KEY_DATA + KEY_DATA / 2;
-        if states.iter().any(|state| memory.u64(state.thread_id.wrapping_add(slot)) == Some(state.address)) {
-            return Ok(slot.cast_signed());
-        }
-    }
-    calibrate(memory, states)
-        .ok_or_else(|| format!("the slot of its thread key {key} is not where this libc keeps such slots"))
+) -> Result<Slot, String> {
+    let known = key.filter(|key| *key < MAX_KEY).zip(Libc::of(tgid, mappings));
+    let slot = known.map(|(key, libc)| libc.slot(key)).filter(|slot| is_right(memory, slot, states));
+    slot.or_else(|| calibrate(memory, states)).ok_or_else(|| match key {
+        Some(key) => format!("the slot of its thread key {key} is not where this libc keeps such slots"),
+        None => "no word of its threads' descriptors points to their thread states".to_owned(),
+    })
 }
 
-/// Where glibc's first block of keys begins, from the thread pointer.
-fn first_block(tgid: u32, mappings: &[Mapping]) -> Option<u64> {
-    let libc = mappings.iter().filter(|mapping| {
-        let name = mapping.path.file_name().unwrap_or_default().to_string_lossy();
-        // Until glibc 2.33 the descriptors were libpthread's.
-        name.starts_with("libc.so.") || name.starts_with("libc-2.") || name.starts_with("libpthread")
-    });
-    let descriptor = libc
-        .filter_map(|mapping| Image::of(&mapping.reachable(tgid)))
-        .find_map(|image| image.constant("_thread_db_pthread_specific"))?;
-    // {bits, count, offset} of the table of blocks; the first block of 32 lies right before it.
-    u64::from(descriptor[2]).checked_sub(FIRST_BLOCK * KEY_DATA)
+/// True if most threads have their own thread state there. Not all need to: one that is being made has not stored it yet,
+/// and of several interpreters' thread states in one thread only one is stored.
+#[must_use]
+pub fn is_right(memory: Memory, slot: &Slot, states: &[ThreadState]) -> bool {
+    let holds = |state: &&ThreadState| {
+        slot.load(state.thread_pointer, |address| memory.u64(address)) == Some(state.address)
+    };
+    let right = states.iter().filter(holds).count();
+    right != 0 && 2 * right >= states.len()
 }
 
-/// Looks for the thread states by value: the one offset that holds in every thread.
-fn calibrate(memory: Memory, states: &[ThreadState]) -> Option<i64> {
-    let words = |state: &ThreadState| memory.bytes(state.thread_id, DESCRIPTOR_BYTES);
-    let (first, others) = states.split_first()?;
-    let holds = |offset: u64| {
-        others.iter().all(|state| memory.u64(state.thread_id.wrapping_add(offset)) == Some(state.address))
-    };
-    let descriptor = words(first)?;
-    let mut hits = descriptor
+/// Looks for the thread states by value: the one word of a descriptor that holds in every thread.
+fn calibrate(memory: Memory, states: &[ThreadState]) -> Option<Slot> {
+    let from = if cfg!(target_arch = "aarch64") { -(DESCRIPTOR_BYTES as i64) } else { 0 };
+    let first = states.first()?;
+    let descriptor = memory.bytes(first.thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES)?;
+    let offsets = descriptor
         .chunks_exact(8)
-        .zip((0u64..).step_by(8))
-        .filter(|(word, offset)| **word == first.address.to_ne_bytes() && holds(*offset));
-    let (_, offset) = hits.next()?;
+        .zip((from..).step_by(8))
+        .filter(|(word, _)| **word == first.address.to_ne_bytes())
+        .map(|(_, offset)| Slot::new(&[offset]));
+    let mut hits = offsets.filter(|slot| is_right(memory, slot, states));
     // Two offsets that both hold would be a guess.
-    hits.next().is_none().then_some(offset.cast_signed())
+    hits.next().filter(|_| hits.next().is_none())
 }

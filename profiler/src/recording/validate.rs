@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn sums_fit() {
-        let many = Sample { tgid: 1, tid: 1, stack: None, count: u64::MAX };
+        let many = Sample { tgid: 1, tid: 1, stack: None, count: u64::MAX, ..Sample::default() };
         assert_eq!(
             refusal(|recording| recording.profile.samples.push(many)),
             "its samples are too many to count"

@@ -197,7 +197,7 @@ mod tests {
         let native = |name| (FrameKind::Native, name, "", 0);
         let mut sample = |frames: &[_]| {
             let stack = fixture::stack(&mut recording.profile, frames);
-            Sample { tgid: 1250, tid: 1250, stack, count: 1 }
+            Sample { tgid: 1250, tid: 1250, stack, count: 1, ..Sample::default() }
         };
         let samples = vec![
             sample(&[native("foo")]),

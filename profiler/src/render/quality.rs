@@ -27,6 +27,11 @@ pub fn sentences(quality: &Quality, duration_ns: u64) -> Vec<String> {
     let mut say = |sentence: &str| sentences.push(escape::visible(sentence).into_owned());
     if let Some(samples) = &quality.samples {
         say(&sampled(samples));
+        let known = samples.gil_held + samples.gil_released;
+        if known != 0 {
+            let released = units::percent(samples.gil_released, known, 1);
+            say(&format!("GIL: released in {released} % of the samples of Python threads"));
+        }
     }
     if !quality.user_system_split.is_empty() {
         say(&format!("user/system split: {}", quality.user_system_split));
@@ -66,7 +71,7 @@ fn compared(quality: &Quality) -> String {
 }
 
 fn sampled(samples: &SampleQuality) -> String {
-    let SampleQuality { total, python_complete, python_partial, stacks, event } = samples;
+    let SampleQuality { total, python_complete, python_partial, stacks, event, .. } = samples;
     if *total == 0 {
         return format!("samples: none ({event})");
     }

@@ -29,6 +29,8 @@ pub struct Shape {
     pub weight: Weight,
     /// True if time spent waiting for work is shown too.
     pub idle: bool,
+    /// True if only those samples are shown whose threads held the GIL.
+    pub gil: bool,
     /// True if native frames of Python processes are shown too.
     pub native: bool,
     /// True if kernel frames of Python processes are shown too.
@@ -118,14 +120,16 @@ impl<'a> Folding<'a> {
         let Recording { profile, stat, .. } = self.recording;
         let weights = Weights::new(profile, stat);
         let leaf = (self.shape.time == Time::Wall).then_some("[on CPU]");
-        for (sample, on_cpu_ns) in profile.samples.iter().zip(&weights.on_cpu_ns) {
+        let held_only = self.shape.gil;
+        let weighted = profile.samples.iter().zip(&weights.on_cpu_ns);
+        for (sample, on_cpu_ns) in weighted.filter(|(sample, _)| !held_only || sample.gil == Some(true)) {
             let value = match self.shape.weight {
                 Weight::Time => *on_cpu_ns,
                 Weight::Samples => sample.count,
             };
             self.add_stack(sample.tgid, sample.tid, sample.stack, leaf, value);
         }
-        if self.shape.weight == Weight::Time {
+        if self.shape.weight == Weight::Time && !held_only {
             for (tgid, ns) in weights.unsampled_ns {
                 self.add_mark(tgid, &["[ran, not sampled]"], ns);
             }
@@ -304,11 +308,11 @@ mod tests {
         let native = fixture::stack(&mut recording.profile, &[(FrameKind::Native, "main", "", 0)]);
         let python = fixture::stack(&mut recording.profile, &[(FrameKind::Python, "run", "", 0)]);
         recording.profile.samples = vec![
-            Sample { tgid: 1234, tid: 1234, stack: native, count: 1 },
-            Sample { tgid: 1234, tid: 1234, stack: python, count: 1 },
-            Sample { tgid: 1235, tid: 1235, stack: None, count: 1 },
-            Sample { tgid: 1235, tid: 1235, stack: native, count: 1 },
-            Sample { tgid: 99, tid: 99, stack: native, count: 1 },
+            Sample { tgid: 1234, tid: 1234, stack: native, count: 1, ..Sample::default() },
+            Sample { tgid: 1234, tid: 1234, stack: python, count: 1, ..Sample::default() },
+            Sample { tgid: 1235, tid: 1235, stack: None, count: 1, ..Sample::default() },
+            Sample { tgid: 1235, tid: 1235, stack: native, count: 1, ..Sample::default() },
+            Sample { tgid: 99, tid: 99, stack: native, count: 1, ..Sample::default() },
         ];
         recording.profile.blocked.clear();
         let samples = Shape { weight: Weight::Samples, ..Shape::default() };

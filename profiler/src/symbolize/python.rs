@@ -19,8 +19,8 @@ impl Codes {
     /// The code object of a frame; `None` if it could not be read when it was first seen.
     pub fn get(&mut self, tgid: u32, interpreter: &Interpreter, frame: &PyFrame) -> Option<Arc<Code>> {
         self.codes
-            .entry((tgid, frame.code))
-            .or_insert_with(|| interpreter.code(Memory::of(tgid), frame.code).map(Arc::new))
+            .entry((tgid, frame.code()))
+            .or_insert_with(|| interpreter.code(Memory::of(tgid), frame.code()).map(Arc::new))
             .clone()
     }
 

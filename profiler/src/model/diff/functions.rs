@@ -121,7 +121,13 @@ mod tests {
             let frames: Vec<_> =
                 functions.iter().map(|(name, file)| (FrameKind::Python, *name, *file, line)).collect();
             let stack = fixture::stack(&mut recording.profile, &frames);
-            recording.profile.samples.push(Sample { tgid: 1234, tid: 1234, stack, count: *count });
+            recording.profile.samples.push(Sample {
+                tgid: 1234,
+                tid: 1234,
+                stack,
+                count: *count,
+                ..Sample::default()
+            });
         }
         recording
     }

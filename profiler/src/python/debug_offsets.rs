@@ -1,0 +1,183 @@
+//! The layout that an interpreter tells of itself: `_Py_DebugOffsets`, at the start of `_PyRuntime` from 3.13 on.
+//!
+//! The table's own layout changes with each minor version, and holds within one. What it says is hostile like all that is
+//! read from a target: each value is bounded before it is believed.
+
+use profiler_common::python::{ABSENT, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
+
+use crate::python::{
+    layout::{CODE_BYTES, CodeLayout, Gil, Globals, Kept, Layout, ObjectLayout},
+    lines::Format,
+};
+
+/// Bytes of the largest table (3.15's).
+pub const TABLE_BYTES: usize = 888;
+
+/// What the table begins with.
+const COOKIE: &[u8; 8] = b"xdebugpy";
+
+/// Largest structs that are believed: an interpreter's state and its runtime, and all others.
+const LARGE: u64 = 1 << 20;
+const SMALL: u64 = 4096;
+
+/// Where a minor version's table has what is needed, in bytes from its start.
+struct Positions {
+    minor: u64,
+    threads_head: usize,
+    code_generation: Option<usize>,
+    /// `next`; `interp` and `current_frame` follow.
+    tstate: usize,
+    tstate_thread_id: usize,
+    tstate_datastack: usize,
+    tstate_status: usize,
+    /// `previous`; `executable`, `instr_ptr`, `localsplus` and `owner` follow.
+    frame: usize,
+    /// `filename`; `name`, `qualname`, `linetable` and `firstlineno` follow.
+    code: usize,
+    /// `co_code_adaptive`; `co_tlbc` follows in 3.14.
+    instructions: usize,
+    /// Of `bytes`: `ob_size`; `ob_sval` follows.
+    bytes: usize,
+    /// Of `str`: `state`; `length` and `asciiobject_size` follow.
+    string: usize,
+    /// What is not in the table: `_PyRuntime` → the thread's key.
+    kept: Kept,
+    /// How `PyThreadState._status` and what follows it tells who holds the GIL: so many bytes behind it, these bits.
+    gil: (u64, u32),
+}
+
+const POSITIONS: [Positions; 3] = [
+    Positions {
+        minor: 13,
+        threads_head: 72,
+        code_generation: None,
+        tstate: 168,
+        tstate_thread_id: 192,
+        tstate_datastack: 208,
+        tstate_status: 216,
+        frame: 232,
+        code: 280,
+        instructions: 344,
+        bytes: 520,
+        string: 544,
+        kept: Kept::Key(Some(2160)),
+        // `_status.holds_gil`.
+        gil: (0, 1 << 5),
+    },
+    Positions {
+        minor: 14,
+        threads_head: 72,
+        code_generation: Some(160),
+        tstate: 192,
+        tstate_thread_id: 216,
+        tstate_datastack: 232,
+        tstate_status: 240,
+        frame: 256,
+        code: 320,
+        instructions: 384,
+        bytes: 600,
+        string: 624,
+        kept: Kept::Key(Some(2336)),
+        // `int holds_gil`, behind `_status`.
+        gil: (4, u32::MAX),
+    },
+    Positions {
+        minor: 15,
+        threads_head: 72,
+        code_generation: Some(160),
+        tstate: 192,
+        tstate_thread_id: 240,
+        tstate_datastack: 256,
+        tstate_status: 264,
+        frame: 320,
+        code: 384,
+        instructions: 448,
+        bytes: 696,
+        string: 720,
+        kept: Kept::ThreadLocal,
+        gil: (4, u32::MAX),
+    },
+];
+
+/// Reads a layout from the first [`TABLE_BYTES`] of `_PyRuntime`; `None` if they are no such table, of no known version, or
+/// hold what cannot be.
+#[must_use]
+pub fn read(table: &[u8]) -> Option<Layout> {
+    let at = |position: usize| {
+        let bytes = table.get(position..position + 8)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+    };
+    if table.get(..8)? != COOKIE || at(8)? >> 24 != 3 {
+        return None;
+    }
+    let minor = at(8)? >> 16 & 0xff;
+    let positions = POSITIONS.iter().find(|positions| positions.minor == minor)?;
+    let within = |position, limit| at(position).filter(|offset| *offset < limit && offset % 4 == 0);
+    // The walk reads a frame's fields within one read.
+    let in_frame = |position| u32::try_from(at(position)?).ok().filter(|offset| *offset < PACKED_FRAME_BYTES);
+    let in_code = |position| Some(within(position, CODE_BYTES as u64)? as usize);
+    let has_gil = !is_free_threaded(table);
+    let (behind_status, gil_mask) = positions.gil;
+    let tstate_gil = within(positions.tstate_status, SMALL)? + behind_status;
+    let tstate_gil = u32::try_from(tstate_gil).ok().filter(|offset| *offset < 8 * WINDOW_WORDS as u32)?;
+    let ascii_header = within(positions.string + 16, SMALL)?;
+    Some(Layout {
+        walk: PyOffsets {
+            tstate_frame: u32::try_from(within(positions.tstate + 16, 8 * WINDOW_WORDS as u64)?).ok()?,
+            cframe_frame: ABSENT,
+            tstate_datastack: u32::try_from(within(positions.tstate_datastack, SMALL)?).ok()?,
+            read_bytes: PACKED_FRAME_BYTES,
+            frame_previous: in_frame(positions.frame)?,
+            frame_code: in_frame(positions.frame + 8)?,
+            frame_instr: in_frame(positions.frame + 16)?,
+            frame_instr_bytes: 8,
+            frame_owner: in_frame(positions.frame + 32)?,
+            native_owner: 3,
+            frame_is_entry: ABSENT,
+            // `_PyStackRef`: borrowed or immortal references are marked from 3.14 on.
+            code_tag: if minor >= 14 { 3 } else { 0 },
+            tstate_gil: if has_gil { tstate_gil } else { ABSENT },
+            gil_mask,
+            tstate_thread_id: u32::try_from(within(positions.tstate_thread_id, SMALL)?).ok()?,
+            reserved: 0,
+        },
+        globals: Globals::Runtime { interpreters_head: within(40, LARGE)?, gil_holder: None },
+        interpreter_next: within(64, LARGE)?,
+        threads_head: within(positions.threads_head, LARGE)?,
+        tstate_next: within(positions.tstate, SMALL)?,
+        kept: positions.kept,
+        // `ceval` begins the struct's second word, `ceval.gil` its third.
+        gil: if has_gil { Gil::Behind(16) } else { Gil::None },
+        code_generation: match positions.code_generation {
+            Some(position) => Some(within(position, LARGE)?),
+            None => None,
+        },
+        code: CodeLayout {
+            file: in_code(positions.code)?,
+            name: in_code(positions.code + 16)?,
+            line_table: in_code(positions.code + 24)?,
+            first_line: in_code(positions.code + 32)?,
+            instructions: within(positions.instructions, SMALL)?,
+            format: Format::Locations,
+            objects: ObjectLayout {
+                type_: if has_gil { 8 } else { 24 },
+                string_length: within(positions.string + 8, SMALL)?,
+                string_state: within(positions.string, SMALL)?,
+                ascii_header,
+                compact_header: ascii_header + 16,
+                bytes_size: within(positions.bytes, SMALL)?,
+                bytes_data: within(positions.bytes + 8, SMALL)?,
+            },
+            copies: match minor {
+                14.. if !has_gil => Some(within(positions.instructions + 8, SMALL)? as usize),
+                _ => None,
+            },
+        },
+    })
+}
+
+/// True for a build without the GIL, by the flag in the table.
+#[must_use]
+pub fn is_free_threaded(table: &[u8]) -> bool {
+    table.get(16..24).is_some_and(|flag| flag.iter().any(|byte| *byte != 0))
+}
