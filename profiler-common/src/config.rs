@@ -96,6 +96,11 @@ pub struct Process {
     pub fleet: u32,
     /// 1 for a master.
     pub is_master: u32,
+    /// 1 once a code object was seen to take another's place: from then on each stack's are looked at each time. Set by
+    /// the kernel side.
+    pub code_changes: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// What is interned at a switch: the value of the rodata global `BLOCKED_STACKS`.
@@ -144,4 +149,14 @@ pub struct StackCount {
     pub vain: u32,
     /// Their lengths.
     pub lengths: Histogram,
+    /// [`crate::python::identity`] folded over the code objects of the stack that was described; 0 if not known.
+    pub identity: u64,
+    /// How many code objects had died when they were last looked at (3.14+).
+    pub generation: u64,
+    /// `count` and `ns` when they were last found to be the same …
+    pub sure_count: u64,
+    /// … (`ns`).
+    pub sure_ns: u64,
+    /// Times that a thread was met on it.
+    pub met: u64,
 }

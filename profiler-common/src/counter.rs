@@ -30,22 +30,24 @@ pub enum Counter {
     NotEnlisted = 11,
     /// A thread's waits changed each time that a snapshot read them: its last wait may be missing there.
     WaitsTorn = 12,
+    /// Samples or waits were dropped: meanwhile a code object of their stack gave its place to another.
+    CodeReplaced = 13,
     /// A code object could not be read in time.
-    CodeUnreadable = 13,
+    CodeUnreadable = 14,
     /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
-    Unmapped = 14,
+    Unmapped = 15,
     /// Samples of a stack whose description never came.
-    Undescribed = 15,
+    Undescribed = 16,
     /// A ring record of an unknown kind or a wrong length.
-    Undecodable = 16,
+    Undecodable = 17,
 }
 
 impl Counter {
     /// Counters that the kernel side keeps: the size of its array.
-    pub const KERNEL: u32 = 13;
+    pub const KERNEL: u32 = 14;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -59,6 +61,7 @@ impl Counter {
         Self::LifecycleLost,
         Self::NotEnlisted,
         Self::WaitsTorn,
+        Self::CodeReplaced,
         Self::CodeUnreadable,
         Self::Unmapped,
         Self::Undescribed,
@@ -82,6 +85,7 @@ impl Counter {
             Self::LifecycleLost => "lifecycle_lost",
             Self::NotEnlisted => "not_enlisted",
             Self::WaitsTorn => "waits_torn",
+            Self::CodeReplaced => "code_replaced",
             Self::CodeUnreadable => "code_unreadable",
             Self::Unmapped => "unmapped",
             Self::Undescribed => "undescribed",
@@ -106,6 +110,7 @@ impl Counter {
             Self::LifecycleLost => "forks or execs noticed late (ring buffer full)",
             Self::NotEnlisted => "threads without their waits (no memory in the kernel)",
             Self::WaitsTorn => "threads whose last wait is not told (it changed while it was read)",
+            Self::CodeReplaced => "samples or waits dropped (a code object of their stack was replaced)",
             Self::CodeUnreadable => "code objects not readable in time",
             Self::Unmapped => "native stacks cut where an address is no code (no frame pointers)",
             Self::Undescribed => "samples or waits whose stack was never described",

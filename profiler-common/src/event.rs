@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     config::StackKey,
-    python::{MAX_PY_FRAMES, PyFrame},
+    python::{MAX_PY_FRAMES, ToldFrame},
     sched::TaskWords,
     wait::Waits,
 };
@@ -24,9 +24,67 @@ pub enum Kind {
     Exit = 3,
     /// [`Exec`]: a followed process runs another program now.
     Exec = 4,
+    /// [`Code`]: a code object that no stack had so far.
+    Code = 5,
 }
 
-/// A stack at first sight: this head, then [`Stack::python_len`] times [`PyFrame`], leaf first.
+/// Bytes kept of a code object's name, in whatever width its characters have.
+pub const MAX_NAME_BYTES: usize = 256;
+/// Bytes kept of its file's path.
+pub const MAX_FILE_BYTES: usize = 384;
+/// Bytes kept of its line table.
+pub const MAX_LINES_BYTES: usize = 1024;
+
+/// A code object at first sight, taken while it runs: this head, then [`Code::lines_bytes`] bytes of its line table. It is
+/// told before the first stack that has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Code {
+    /// [`Kind::Code`].
+    pub kind: u32,
+    /// The process it was seen in.
+    pub tgid: u32,
+    /// The number of this definition: a hash of all of it, so that what is the same in many processes is told once.
+    pub id: u64,
+    /// Address of the code object there.
+    pub address: u64,
+    /// [`crate::python::identity`] of the code object there.
+    pub identity: u64,
+    /// `co_firstlineno`.
+    pub first_line: u32,
+    /// Bytes of the line table behind this head; `u32::MAX` if it has more than [`MAX_LINES_BYTES`], and none are told.
+    pub lines_bytes: u32,
+    /// Of `name`, as a str's `kind`: bytes a character, 1, 2 or 4.
+    pub name_width: u32,
+    /// Of `name`, bytes.
+    pub name_bytes: u32,
+    /// Of `file`, as a str's `kind`.
+    pub file_width: u32,
+    /// Of `file`, bytes.
+    pub file_bytes: u32,
+    /// Its name.
+    pub name: [u64; MAX_NAME_BYTES / 8],
+    /// Its file's path.
+    pub file: [u64; MAX_FILE_BYTES / 8],
+}
+
+impl Code {
+    /// The bytes of its name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.name);
+        bytes.get(..self.name_bytes as usize).unwrap_or_default()
+    }
+
+    /// The bytes of its file's path.
+    #[must_use]
+    pub fn file(&self) -> &[u8] {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.file);
+        bytes.get(..self.file_bytes as usize).unwrap_or_default()
+    }
+}
+
+/// A stack at first sight: this head, then [`Stack::python_len`] times [`ToldFrame`], leaf first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Stack {
@@ -119,13 +177,15 @@ pub struct Exec {
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// See [`Stack`]; the Python frames are leaf first.
-    Stack(&'a Stack, &'a [PyFrame]),
+    Stack(&'a Stack, &'a [ToldFrame]),
     /// See [`Fork`].
     Fork(Fork),
     /// See [`Exit`].
     Exit(&'a Exit),
     /// See [`Exec`].
     Exec(Exec),
+    /// See [`Code`]; the line table, if it is told.
+    Code(&'a Code, Option<&'a [u8]>),
 }
 
 impl<'a> Event<'a> {
@@ -140,7 +200,7 @@ impl<'a> Event<'a> {
             let sane = head.kernel_len as usize <= MAX_NATIVE_FRAMES
                 && head.user_len as usize <= MAX_NATIVE_FRAMES
                 && len <= MAX_PY_FRAMES;
-            let frames = rest.get(..len * size_of::<PyFrame>()).filter(|_| sane)?;
+            let frames = rest.get(..len * size_of::<ToldFrame>()).filter(|_| sane)?;
             Some(Self::Stack(head, bytemuck::try_cast_slice(frames).ok()?))
         } else if kind == Kind::Fork as u32 {
             Some(Self::Fork(read(record)?))
@@ -148,6 +208,16 @@ impl<'a> Event<'a> {
             Some(Self::Exit(bytemuck::try_from_bytes(record.get(..size_of::<Exit>())?).ok()?))
         } else if kind == Kind::Exec as u32 {
             Some(Self::Exec(read(record)?))
+        } else if kind == Kind::Code as u32 {
+            let (head, rest) = record.split_at_checked(size_of::<Code>())?;
+            let head: &Code = bytemuck::try_from_bytes(head).ok()?;
+            let lines = match head.lines_bytes {
+                u32::MAX => None,
+                bytes => Some(rest.get(..bytes as usize)?),
+            };
+            let sane =
+                head.name_bytes as usize <= MAX_NAME_BYTES && head.file_bytes as usize <= MAX_FILE_BYTES;
+            sane.then_some(Self::Code(head, lines))
         } else {
             None
         }
@@ -190,10 +260,10 @@ mod tests {
                 (Kind::Stack as u32, python, user, kernel);
             assert!(Event::decode(aligned(&words)).is_none());
         }
-        for kind in [0, 5, u32::MAX] {
+        for kind in [0, 6, u32::MAX] {
             assert!(Event::decode(aligned(&[u64::from(kind); 40])).is_none());
         }
-        for kind in [Kind::Stack, Kind::Fork, Kind::Exit, Kind::Exec] {
+        for kind in [Kind::Stack, Kind::Fork, Kind::Exit, Kind::Exec, Kind::Code] {
             assert!(Event::decode(&(kind as u32).to_ne_bytes()).is_none());
         }
         assert!(Event::decode(&[]).is_none());

@@ -63,8 +63,36 @@ pub struct PyOffsets {
     pub gil_mask: u32,
     /// `PyThreadState.thread_id`, outside the window.
     pub tstate_thread_id: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// `PyThreadState.interp`.
+    pub tstate_interpreter: u32,
+    /// Of code objects.
+    pub code: CodeOffsets,
+}
+
+/// Words of a code object that are read at once: every field below lies within.
+pub const CODE_WORDS: usize = 18;
+
+/// Where the fields of code objects stand, and the data of the strings that they point to, in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct CodeOffsets {
+    /// `co_firstlineno`, an i32.
+    pub first_line: u32,
+    /// `co_filename`.
+    pub file: u32,
+    /// `co_qualname` where there is one, else `co_name`.
+    pub name: u32,
+    /// `co_linetable`, or `co_lnotab` up to 3.9: `bytes`.
+    pub line_table: u32,
+    /// `co_version` (3.12+), a u32 that no two living code objects share while the interpreter has numbers left; or
+    /// [`ABSENT`].
+    pub version: u32,
+    /// Where the instructions begin (3.11+).
+    pub instructions: u32,
+    /// Header of a compact ASCII string, behind which its characters are.
+    pub ascii_header: u32,
+    /// Header of a compact string of other characters.
+    pub compact_header: u32,
 }
 
 /// The way from a thread's thread pointer to a word that is the thread's own: up to three steps, each an offset added to
@@ -133,6 +161,8 @@ pub struct PyTarget {
     pub gil_holder: u64,
     /// `PyThreadState` → the asyncio task that runs (3.14+); 0 if not known.
     pub running_task: u64,
+    /// `PyInterpreterState` → how many of its code objects have died (3.14+); 0 if it does not tell.
+    pub code_generation: u64,
     /// Of this version.
     pub offsets: PyOffsets,
 }
@@ -163,7 +193,7 @@ pub struct PyFrame {
 }
 
 /// The mark in [`PyFrame::tagged_code`].
-const ENTRY: u64 = 1;
+pub const ENTRY: u64 = 1;
 
 impl PyFrame {
     /// Address of the code object.
@@ -178,6 +208,35 @@ impl PyFrame {
         self.tagged_code & ENTRY != 0
     }
 }
+
+/// One Python frame as it is told to user space: of a code object by its definition ([`crate::event::Code`]).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+pub struct ToldFrame {
+    /// The definition's number; or, marked with [`BY_ADDRESS`], the code object's address, where it could not be defined.
+    /// Marked with [`ENTRY`] if native code called it.
+    pub tagged_code: u64,
+    /// `f_lasti`, or the instruction's distance from the code object's start, as the version has it.
+    pub instr: u64,
+}
+
+impl ToldFrame {
+    /// Of a frame that was read, by its code object's address.
+    #[must_use]
+    pub const fn by_address(frame: &PyFrame, offsets: &PyOffsets) -> Self {
+        let is_pointer = offsets.frame_instr_bytes == 8;
+        let instr = if is_pointer { frame.instr.wrapping_sub(frame.code()) } else { frame.instr };
+        Self { tagged_code: frame.tagged_code | BY_ADDRESS, instr }
+    }
+}
+
+/// A mark in [`ToldFrame::tagged_code`].
+pub const BY_ADDRESS: u64 = 2;
+
+/// Bits of [`ToldFrame::tagged_code`] that are marks.
+pub const MARKS: u64 = ENTRY | BY_ADDRESS;
+
+const _: () = assert!(size_of::<ToldFrame>() == size_of::<PyFrame>());
 
 /// Whether a thread held the GIL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,6 +281,8 @@ pub struct Walk {
     pub hash: u64,
     /// The address of the asyncio task that runs, or 0.
     pub task: u64,
+    /// The thread state's `PyInterpreterState`.
+    pub interpreter: u64,
     /// Frames found.
     pub len: u32,
     /// [`End`].
@@ -260,6 +321,7 @@ impl Walk {
         if !memory.read(tstate, TSTATE_BYTES, &mut self.window) {
             return false;
         }
+        self.interpreter = word(&self.window, offsets.tstate_interpreter);
         if offsets.tstate_gil != ABSENT {
             let holds = word(&self.window, offsets.tstate_gil) as u32 & offsets.gil_mask != 0;
             self.gil = if holds { Gil::Held } else { Gil::Released } as u32;
@@ -337,6 +399,36 @@ fn word(window: &Window, offset: u32) -> u64 {
     window[index] >> ((offset & 7) * 8)
 }
 
+/// The word of a code object at a byte offset, as [`word`] has it.
+#[inline(always)]
+#[must_use]
+pub const fn code_word(words: &[u64; CODE_WORDS], offset: u32) -> u64 {
+    let index = offset as usize >> 3;
+    if index >= CODE_WORDS { 0 } else { words[index] >> ((offset & 7) * 8) }
+}
+
+/// What tells one code object from another that takes its place: folded over where its names and lines are, and either
+/// its version's number or, before there were any, the hash that its name keeps of itself, for in a loop that makes and
+/// drops them the same addresses come again and again.
+#[inline(always)]
+#[must_use]
+pub fn identity(
+    words: &[u64; CODE_WORDS],
+    offsets: &CodeOffsets,
+    mut read: impl FnMut(u64) -> Option<u64>,
+) -> u64 {
+    /// `PyASCIIObject.hash`.
+    const HASH: u64 = 24;
+    let version = if offsets.version == ABSENT {
+        read(code_word(words, offsets.name).wrapping_add(HASH)).unwrap_or(0)
+    } else {
+        code_word(words, offsets.version) << 32
+    };
+    let lines = (code_word(words, offsets.first_line) & 0xffff_ffff) ^ version;
+    let hash = fold(fold(0, code_word(words, offsets.file)), code_word(words, offsets.name));
+    fold(fold(hash, code_word(words, offsets.line_table)), lines)
+}
+
 #[inline(always)]
 fn byte(window: &Window, offset: u32) -> u32 {
     (word(window, offset) & 0xff) as u32
@@ -378,7 +470,17 @@ mod tests {
         tstate_gil: 24,
         gil_mask: 1 << 4,
         tstate_thread_id: 136,
-        reserved: 0,
+        tstate_interpreter: 16,
+        code: CodeOffsets {
+            first_line: 68,
+            file: 112,
+            name: 128,
+            line_table: 136,
+            version: 92,
+            instructions: 192,
+            ascii_header: 40,
+            compact_header: 56,
+        },
     };
 
     fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> Window {

@@ -51,9 +51,9 @@ pub fn leave(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
         _ => voluntary != waits.voluntary,
     };
     if is_voluntary {
-        // SAFETY: read at once; the loader replaces whole values.
-        let process = unsafe { PROCESSES.get(task.tgid()) };
-        let why = why(task, process.map(|process| &process.python));
+        // SAFETY: the verifier checked the pointer; the loader replaces whole values.
+        let process = PROCESSES.get_ptr_mut(task.tgid()).map(|process| unsafe { &mut *process });
+        let why = why(task, process.as_ref().map(|process| &process.python));
         (open.reason, open.call) = (why.reason as u32, why.call);
         if let Some(process) = process {
             match capture(ctx, task, process, why, waits.received) {
@@ -174,8 +174,8 @@ fn change(waits: &mut Waits, change: impl FnOnce(&mut Waits)) {
 fn capture(
     ctx: &BtfTracePointContext,
     task: Task,
-    process: &Process,
-    why: Why,
+    process: &mut Process,
+    why_asleep: Why,
     received: u32,
 ) -> Result<u64, Counter> {
     // SAFETY: a static.
@@ -187,36 +187,42 @@ fn capture(
     let Some(scratch) = SCRATCH.get_ptr_mut(SWITCH) else { return Ok(0) };
     // SAFETY: this CPU's own slot; a switch does not interrupt a switch.
     let scratch = unsafe { &mut *scratch };
+    // On each of the ways that lead to a reason the verifier would look through all that follows. What comes from memory
+    // it knows nothing of, so they are one way from here on.
+    let why = &raw mut scratch.why;
+    // SAFETY: ours.
+    let [reason, call, address] = unsafe {
+        why.write_volatile([why_asleep.reason as u64, u64::from(why_asleep.call), why_asleep.address]);
+        why.read_volatile()
+    };
+    let (reason, call) = (reason as u32, call as u32);
     let has_python = stack::walk(task, process, scratch);
     let Scratch { walk, stack, .. } = &mut *scratch;
     (stack.user_len, stack.user_cut, stack.kernel_len) = (0, 0, 0);
-    let mut hash = fold(walk.hash, u64::from(why.reason as u32));
+    let mut hash = fold(walk.hash, u64::from(reason));
     // The kernel's column takes as long as all the rest, so where Python tells one wait from another it is taken at first
     // sight only: the same thread, on the same line, in the same call and state, sleeps in the same place.
     let at_first_sight = all && has_python;
     if at_first_sight {
         // Of the user's the leaf is kept, which is mostly the C library.
-        let is_interpreter = process.python.is_interpreter(why.address);
+        let is_interpreter = process.python.is_interpreter(address);
         (stack.user[0], stack.user_len, stack.user_cut) =
-            (why.address, u32::from(!is_interpreter), u32::from(is_interpreter));
-        hash = fold(fold(hash, why.address), u64::from(task.state()));
+            (address, u32::from(!is_interpreter), u32::from(is_interpreter));
+        hash = fold(fold(hash, address), u64::from(task.state()));
     } else if all {
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
         stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         hash = native::hash(native::hash(hash, &stack.user, stack.user_len), &stack.kernel, stack.kernel_len);
     }
-    let key =
-        StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason: why.reason as u32, call: why.call };
-    let is_known = stack::is_known(&key);
-    if !is_known {
+    let key = StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason, call };
+    let met = stack::meet(key, process, scratch, |stack| {
         if at_first_sight {
             stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         }
         stack.on_cpu = task.on_cpu();
-        stack::describe(&key, scratch)?;
+    })?;
+    if reason == Reason::Socket as u32 || reason == Reason::Idle as u32 {
+        stack::begin_wait(&met.key, received, met.is_new);
     }
-    if why.reason == Reason::Socket || why.reason == Reason::Idle {
-        stack::begin_wait(&key, received, !is_known);
-    }
-    Ok(hash)
+    Ok(met.key.hash)
 }

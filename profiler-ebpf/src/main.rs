@@ -7,6 +7,7 @@
 
 mod blocked;
 mod call;
+mod code;
 mod maps;
 mod native;
 mod process;

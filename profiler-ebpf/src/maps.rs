@@ -41,9 +41,15 @@ pub const SWITCH: u32 = 1;
 /// Adds one to a cause.
 #[inline(always)]
 pub fn count(cause: Counter) {
+    count_many(cause, 1);
+}
+
+/// Adds to a cause.
+#[inline(always)]
+pub fn count_many(cause: Counter, many: u64) {
     if let Some(counter) = COUNTERS.get_ptr_mut(cause as u32) {
         // SAFETY: the pointer is this CPU's own slot, checked by the verifier.
-        unsafe { *counter += 1 };
+        unsafe { *counter += many };
     }
 }
 

@@ -2,7 +2,10 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{helpers::generated::bpf_get_stack, programs::PerfEventContext};
+use aya_ebpf::{
+    helpers::generated::{bpf_get_stack, bpf_loop},
+    programs::PerfEventContext,
+};
 use profiler_common::{
     event::MAX_NATIVE_FRAMES,
     python::{PyTarget, fold},
@@ -57,15 +60,30 @@ pub fn cut(column: &Column, len: &mut u32, python: &PyTarget) -> bool {
     false
 }
 
-/// Folds a column into a stack's hash.
+/// What `bpf_loop` hands to each step over a column.
+struct Folding {
+    column: *const Column,
+    hash: u64,
+}
+
+/// Folds a column into a stack's hash. A loop that the verifier looks through once, however its callers came here.
 #[inline(always)]
-pub fn hash(mut hash: u64, column: &Column, len: u32) -> u64 {
-    hash = fold(hash, u64::from(len));
-    for (index, &address) in column.iter().enumerate() {
-        if index as u32 >= len {
-            break;
-        }
-        hash = fold(hash, address);
+pub fn hash(hash: u64, column: &Column, len: u32) -> u64 {
+    let mut state = Folding { column, hash: fold(hash, u64::from(len)) };
+    if len != 0 {
+        // SAFETY: `fold_one` takes what `state` holds, which outlives the call.
+        unsafe { bpf_loop(len, fold_one as *mut c_void, (&raw mut state).cast(), 0) };
     }
-    hash
+    state.hash
+}
+
+unsafe extern "C" fn fold_one(index: u64, state: *mut c_void) -> i64 {
+    // SAFETY: `hash` passes a `Folding` whose pointer is to a live map value.
+    let Folding { column, hash } = unsafe { &mut *state.cast::<Folding>() };
+    if index >= MAX_NATIVE_FRAMES as u64 {
+        return 1;
+    }
+    // SAFETY: as above, and compared.
+    *hash = fold(*hash, unsafe { (**column)[index as usize] });
+    0
 }

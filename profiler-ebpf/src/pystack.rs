@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Window},
+    python::{ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Walk, Window},
 };
 
 use crate::{stack::Scratch, task::Task};
@@ -130,6 +130,17 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
     // SAFETY: `step` takes what `state` holds, which outlives the call.
     unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut state).cast(), 0) };
     Ok(())
+}
+
+/// How many code objects of the interpreter that was walked have died; `None` if it does not tell.
+#[inline(always)]
+pub fn code_generation(process: &Process, walk: &Walk) -> Option<u64> {
+    let offset = process.python.code_generation;
+    let mut generation = 0u64;
+    let is_told = offset != 0
+        && walk.interpreter != 0
+        && read_user((&raw mut generation).cast(), 8, walk.interpreter.wrapping_add(offset));
+    is_told.then_some(generation)
 }
 
 unsafe extern "C" fn step(_index: u64, state: *mut c_void) -> i64 {

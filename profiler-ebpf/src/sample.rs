@@ -35,17 +35,16 @@ pub fn sample(ctx: PerfEventContext) -> u32 {
 fn try_sample(ctx: &PerfEventContext) -> Result<(), Counter> {
     let pid_tgid = bpf_get_current_pid_tgid();
     let (tgid, tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
-    // SAFETY: read at once; the loader replaces whole values.
-    let Some(process) = (unsafe { PROCESSES.get(tgid) }) else { return Ok(()) };
+    let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return Ok(()) };
+    // SAFETY: the verifier checked the pointer; the loader replaces whole values.
+    let process = unsafe { &mut *process };
     let Some(scratch) = SCRATCH.get_ptr_mut(TICK) else { return Ok(()) };
     // SAFETY: this CPU's own slot; a tick does not interrupt a tick.
     let scratch = unsafe { &mut *scratch };
     let hash = capture(ctx, process, scratch);
     let key = StackKey { hash, tgid, tid, reason: ON_CPU, call: NO_CALL };
-    if !stack::is_known(&key) {
-        stack::describe(&key, scratch)?;
-    }
-    stack::add_tick(&key)
+    let met = stack::meet(key, process, scratch, |_| {})?;
+    stack::add_tick(&met.key)
 }
 
 /// Builds the three columns and returns their hash.

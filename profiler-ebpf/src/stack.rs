@@ -8,24 +8,39 @@ use profiler_common::{
     config::{Process, StackCount, StackKey},
     counter::Counter,
     event::{Kind, Stack},
-    python::{End, MAX_PY_FRAMES, PyFrame, Walk},
+    python::{End, MAX_PY_FRAMES, PyFrame, Walk, fold},
     wait::{BUCKETS, bucket},
 };
 
 use crate::{
-    maps::{RING, STACKS, count},
+    code::{self, Definition},
+    maps::{RING, STACKS, count, count_many},
     pystack::{self, Block},
     task::Task,
 };
 
 /// What a stack begins with.
-static EMPTY: StackCount = StackCount { count: 0, ns: 0, received: 0, vain: 0, lengths: [0; BUCKETS] };
+static EMPTY: StackCount = StackCount {
+    count: 0,
+    ns: 0,
+    received: 0,
+    vain: 0,
+    lengths: [0; BUCKETS],
+    identity: 0,
+    generation: 0,
+    sure_count: 0,
+    sure_ns: 0,
+    met: 0,
+};
 
 /// Where a stack is built. `stack` and `frames` are one ring record.
 #[repr(C)]
 pub struct Scratch {
+    /// Of a wait: its reason, its system call, and the user's instruction.
+    pub why: [u64; 3],
     pub walk: Walk,
     pub block: Block,
+    pub definition: Definition,
     pub stack: Stack,
     pub frames: [PyFrame; MAX_PY_FRAMES],
 }
@@ -53,10 +68,76 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> bool {
     walk.len != 0
 }
 
-/// True if user space has been told of the stack since the table was last emptied.
+/// A stack that was met.
+pub struct Met {
+    /// Its key.
+    pub key: StackKey,
+    /// True if it is new, and was described.
+    pub is_new: bool,
+}
+
+/// Meets the stack in the scratch: described if it is new, or if its code objects are others than when it was. `finish`
+/// adds to it what is only wanted of a new one.
 #[inline(always)]
-pub fn is_known(key: &StackKey) -> bool {
-    STACKS.get_ptr(key).is_some()
+pub fn meet(
+    mut key: StackKey,
+    process: &mut Process,
+    scratch: &mut Scratch,
+    finish: impl FnOnce(&mut Stack),
+) -> Result<Met, Counter> {
+    if process.code_changes != 0 {
+        key.hash = fold(key.hash, code::identify(process, scratch));
+    } else if let Some(sum) = STACKS.get_ptr_mut(&key) {
+        // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
+        let sum = unsafe { &mut *sum };
+        match look_again(sum, process, scratch) {
+            None => return Ok(Met { key, is_new: false }),
+            Some(identity) => {
+                process.code_changes = 1;
+                key.hash = fold(key.hash, identity);
+            }
+        }
+    }
+    if STACKS.get_ptr(&key).is_some() {
+        return Ok(Met { key, is_new: false });
+    }
+    finish(&mut scratch.stack);
+    describe(&key, process, scratch)?;
+    Ok(Met { key, is_new: true })
+}
+
+/// Looks whether the code objects of a known stack are still those that it was described with; what they are, if they are
+/// not.
+///
+/// CPython 3.14 counts those that died: while none did, none can have been replaced. Before, only looking at each one
+/// tells, which costs as much as the walk. So it is done when the stack is met the first times, and then every
+/// [`SELDOM`]th; what was counted in between is dropped if another code object is found then.
+#[inline(always)]
+fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) -> Option<u64> {
+    const SELDOM: u64 = 16;
+    let generation = pystack::code_generation(process, &scratch.walk);
+    sum.met += 1;
+    let is_due = match generation {
+        Some(generation) => generation != sum.generation,
+        None => sum.met % SELDOM == 0 || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0),
+    };
+    if scratch.walk.len == 0 || (!is_due && sum.identity != 0) {
+        return None;
+    }
+    let identity = code::identify(process, scratch);
+    if sum.identity == 0 {
+        sum.identity = identity;
+    }
+    if sum.identity == identity {
+        (sum.sure_count, sum.sure_ns) = (sum.count, sum.ns);
+        sum.generation = generation.unwrap_or(0);
+        return None;
+    }
+    if generation.is_none() {
+        count_many(Counter::CodeReplaced, sum.count - sum.sure_count);
+        (sum.count, sum.ns) = (sum.sure_count, sum.sure_ns);
+    }
+    Some(identity)
 }
 
 /// Notes that a wait begins on a stack, and whether anything was received since the last one there.
@@ -83,7 +164,7 @@ pub fn add_tick(key: &StackKey) -> Result<(), Counter> {
 /// Counts a wait that is over. Its stack was described when it began, though the table may have been emptied since.
 #[inline(always)]
 pub fn add_wait(key: &StackKey, ns: u64) -> Result<(), Counter> {
-    if !is_known(key) {
+    if STACKS.get_ptr(key).is_none() {
         intern(key)?;
     }
     let sum = STACKS.get_ptr_mut(key).ok_or(Counter::StacksFull)?;
@@ -99,7 +180,9 @@ pub fn add_wait(key: &StackKey, ns: u64) -> Result<(), Counter> {
 /// Describes a new stack, which the scratch holds, and interns it. One that cannot be described is not interned, and
 /// gets its description when seen again.
 #[inline(always)]
-pub fn describe(key: &StackKey, scratch: &mut Scratch) -> Result<(), Counter> {
+fn describe(key: &StackKey, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
+    let identity = code::define(process, key.tgid, scratch)?;
+    let generation = pystack::code_generation(process, &scratch.walk).unwrap_or(0);
     let Scratch { walk, stack, .. } = scratch;
     stack.kind = Kind::Stack as u32;
     stack.key = *key;
@@ -112,7 +195,12 @@ pub fn describe(key: &StackKey, scratch: &mut Scratch) -> Result<(), Counter> {
     // SAFETY: `stack` and `frames` are adjacent, and `bytes` ends within them.
     let record = unsafe { core::slice::from_raw_parts((&raw const *stack).cast::<u8>(), bytes) };
     RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| Counter::RingFull)?;
-    intern(key)
+    intern(key)?;
+    if let Some(sum) = STACKS.get_ptr_mut(key) {
+        // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
+        unsafe { ((*sum).identity, (*sum).generation) = (identity, generation) };
+    }
+    Ok(())
 }
 
 #[inline(always)]

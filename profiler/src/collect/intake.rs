@@ -9,7 +9,7 @@ use anyhow::Result;
 use profiler_common::{
     config::StackKey,
     event::{Event, Living},
-    python::{End, PyTarget},
+    python::{End, PyTarget, ToldFrame},
     wait::{BEFORE_US, Reason},
 };
 use tokio::time::Instant;
@@ -89,7 +89,6 @@ impl Intake {
             // The child's memory is a copy of its parent's, and so is its entry in the kernel.
             Event::Fork(fork) => {
                 self.boots.insert(fork.tgid, None);
-                self.stacks.inherit(fork.tgid, fork.parent_tgid);
                 if let Some(interpreter) = self.interpreters.get(&fork.parent_tgid).cloned() {
                     self.interpreters.insert(fork.tgid, interpreter);
                 }
@@ -104,6 +103,11 @@ impl Intake {
                 self.stacks.forget(exit.words.tgid);
             }
             Event::Exit(_) => {}
+            Event::Code(code, lines) => {
+                if let Some(interpreter) = self.interpreters.get(&code.tgid) {
+                    self.stacks.define(code, *lines, interpreter);
+                }
+            }
         }
     }
 
@@ -130,7 +134,11 @@ impl Intake {
             if !thread::has_slept_since(words.tgid, words.tid, words.voluntary) {
                 continue;
             }
-            let (frames, end) = frames.map_or((Vec::new(), End::None), |frames| (frames, End::Complete));
+            let offsets = interpreter.map(|interpreter| interpreter.target.offsets).unwrap_or_default();
+            let told =
+                |frames: Vec<_>| frames.iter().map(|frame| ToldFrame::by_address(frame, &offsets)).collect();
+            let (frames, end) =
+                frames.map_or((Vec::new(), End::None), |frames| (told(frames), End::Complete));
             let kernel = KernelFrames::Names(&kernel);
             self.stacks.describe(key, end as u32, &frames, interpreter, &[], kernel);
         }

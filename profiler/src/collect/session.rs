@@ -119,7 +119,8 @@ impl Session {
         let member = place.and_then(|place| self.fleets[place].member(tgid));
         let is_master = member.is_some_and(|member| member.role == Role::Master);
         let fleet = place.map_or(0, |place| place as u32 + 1);
-        self.kernel.follow(tgid, &Process { python, fleet, is_master: u32::from(is_master) })
+        self.kernel
+            .follow(tgid, &Process { python, fleet, is_master: u32::from(is_master), ..Process::default() })
     }
 
     /// The processes of all fleets.
@@ -182,7 +183,7 @@ impl Session {
                     }
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
-                Event::Stack(..) => {}
+                Event::Stack(..) | Event::Code(..) => {}
             }
             each(&event);
         });

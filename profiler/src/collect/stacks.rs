@@ -6,7 +6,7 @@ use profiler_common::{
     config::{ON_CPU, StackCount, StackKey},
     counter::Counter,
     event,
-    python::{End, Gil, PyFrame},
+    python::{End, Gil, ToldFrame},
     wait::Reason,
 };
 
@@ -73,9 +73,14 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// Takes in a new stack that the kernel side describes; its Python frames get their names now, while its process
-    /// has them.
-    pub fn take_in(&mut self, head: &event::Stack, python: &[PyFrame], interpreter: Option<&Interpreter>) {
+    /// Takes in a code object that the kernel side defines.
+    pub fn define(&mut self, code: &event::Code, lines: Option<&[u8]>, interpreter: &Interpreter) {
+        self.codes.take(code, lines, interpreter);
+    }
+
+    /// Takes in a new stack that the kernel side describes; what it could not define of it is read now, while its process
+    /// has it.
+    pub fn take_in(&mut self, head: &event::Stack, python: &[ToldFrame], interpreter: Option<&Interpreter>) {
         let user = head.user.get(..head.user_len as usize).unwrap_or_default();
         let kernel = head.kernel.get(..head.kernel_len as usize).unwrap_or_default();
         self.describe(head.key, head.end, python, interpreter, user, KernelFrames::Addresses(kernel));
@@ -93,7 +98,7 @@ impl Stacks {
         &mut self,
         key: StackKey,
         end: u32,
-        python: &[PyFrame],
+        python: &[ToldFrame],
         interpreter: Option<&Interpreter>,
         user: &[u64],
         kernel: KernelFrames<'_>,
@@ -158,14 +163,8 @@ impl Stacks {
         counts
     }
 
-    /// A process's memory is a copy of its parent's: what is known of the one is known of the other.
-    pub fn inherit(&mut self, tgid: u32, parent_tgid: u32) {
-        self.codes.inherit(tgid, parent_tgid);
-    }
-
     /// Forgets what is known of a process's memory: it runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
-        self.codes.forget(tgid);
         self.modules.forget(tgid);
     }
 
@@ -259,8 +258,9 @@ impl Stacks {
         frames
     }
 
-    fn python_frame(&mut self, tgid: u32, interpreter: Option<&Interpreter>, frame: &PyFrame) -> Raw {
-        let Some(code) = interpreter.and_then(|interpreter| self.codes.get(tgid, interpreter, frame)) else {
+    fn python_frame(&mut self, tgid: u32, interpreter: Option<&Interpreter>, frame: &ToldFrame) -> Raw {
+        let frame = self.codes.resolve(tgid, interpreter, frame);
+        let Some(code) = frame.code else {
             self.unreadable += 1;
             return Raw::Mark("[unreadable Python frame]");
         };

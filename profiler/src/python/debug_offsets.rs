@@ -3,10 +3,10 @@
 //! The table's own layout changes with each minor version, and holds within one. What it says is hostile like all that is
 //! read from a target: each value is bounded before it is believed.
 
-use profiler_common::python::{ABSENT, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
+use profiler_common::python::{ABSENT, CODE_WORDS, CodeOffsets, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
 use crate::python::{
-    layout::{CODE_BYTES, CodeLayout, Gil, Globals, Kept, Layout, ObjectLayout},
+    layout::{Gil, Globals, Kept, Layout},
     lines::Format,
 };
 
@@ -34,10 +34,8 @@ struct Positions {
     frame: usize,
     /// `filename`; `name`, `qualname`, `linetable` and `firstlineno` follow.
     code: usize,
-    /// `co_code_adaptive`; `co_tlbc` follows in 3.14.
+    /// `co_code_adaptive`.
     instructions: usize,
-    /// Of `bytes`: `ob_size`; `ob_sval` follows.
-    bytes: usize,
     /// Of `str`: `state`; `length` and `asciiobject_size` follow.
     string: usize,
     /// What is not in the table: `_PyRuntime` → the thread's key.
@@ -58,7 +56,6 @@ const POSITIONS: [Positions; 3] = [
         frame: 232,
         code: 280,
         instructions: 344,
-        bytes: 520,
         string: 544,
         kept: Kept::Key(Some(2160)),
         // `_status.holds_gil`.
@@ -75,7 +72,6 @@ const POSITIONS: [Positions; 3] = [
         frame: 256,
         code: 320,
         instructions: 384,
-        bytes: 600,
         string: 624,
         kept: Kept::Key(Some(2336)),
         // `int holds_gil`, behind `_status`.
@@ -92,7 +88,6 @@ const POSITIONS: [Positions; 3] = [
         frame: 320,
         code: 384,
         instructions: 448,
-        bytes: 696,
         string: 720,
         kept: Kept::ThreadLocal,
         gil: (4, u32::MAX),
@@ -107,7 +102,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         let bytes = table.get(position..position + 8)?;
         Some(u64::from_ne_bytes(bytes.try_into().ok()?))
     };
-    if table.get(..8)? != COOKIE || at(8)? >> 24 != 3 {
+    if table.get(..8)? != COOKIE || at(8)? >> 24 != 3 || is_free_threaded(table) {
         return None;
     }
     let minor = at(8)? >> 16 & 0xff;
@@ -115,12 +110,11 @@ pub fn read(table: &[u8]) -> Option<Layout> {
     let within = |position, limit| at(position).filter(|offset| *offset < limit && offset % 4 == 0);
     // The walk reads a frame's fields within one read.
     let in_frame = |position| u32::try_from(at(position)?).ok().filter(|offset| *offset < PACKED_FRAME_BYTES);
-    let in_code = |position| Some(within(position, CODE_BYTES as u64)? as usize);
-    let has_gil = !is_free_threaded(table);
+    let in_code = |position| u32::try_from(within(position, 8 * CODE_WORDS as u64)?).ok();
     let (behind_status, gil_mask) = positions.gil;
     let tstate_gil = within(positions.tstate_status, SMALL)? + behind_status;
     let tstate_gil = u32::try_from(tstate_gil).ok().filter(|offset| *offset < 8 * WINDOW_WORDS as u32)?;
-    let ascii_header = within(positions.string + 16, SMALL)?;
+    let ascii_header = u32::try_from(within(positions.string + 16, SMALL)?).ok()?;
     Some(Layout {
         walk: PyOffsets {
             tstate_frame: u32::try_from(within(positions.tstate + 16, 8 * WINDOW_WORDS as u64)?).ok()?,
@@ -136,10 +130,21 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             frame_is_entry: ABSENT,
             // `_PyStackRef`: borrowed or immortal references are marked from 3.14 on.
             code_tag: if minor >= 14 { 3 } else { 0 },
-            tstate_gil: if has_gil { tstate_gil } else { ABSENT },
+            tstate_gil,
             gil_mask,
             tstate_thread_id: u32::try_from(within(positions.tstate_thread_id, SMALL)?).ok()?,
-            reserved: 0,
+            tstate_interpreter: 16,
+            code: CodeOffsets {
+                file: in_code(positions.code)?,
+                name: in_code(positions.code + 16)?,
+                line_table: in_code(positions.code + 24)?,
+                first_line: in_code(positions.code + 32)?,
+                // Not in the table; the same in all three versions.
+                version: 92,
+                instructions: u32::try_from(within(positions.instructions, SMALL)?).ok()?,
+                ascii_header,
+                compact_header: ascii_header + 16,
+            },
         },
         globals: Globals::Runtime { interpreters_head: within(40, LARGE)?, gil_holder: None },
         interpreter_next: within(64, LARGE)?,
@@ -147,32 +152,12 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         tstate_next: within(positions.tstate, SMALL)?,
         kept: positions.kept,
         // `ceval` begins the struct's second word, `ceval.gil` its third.
-        gil: if has_gil { Gil::Behind(16) } else { Gil::None },
+        gil: Gil::Behind(16),
         code_generation: match positions.code_generation {
             Some(position) => Some(within(position, LARGE)?),
             None => None,
         },
-        code: CodeLayout {
-            file: in_code(positions.code)?,
-            name: in_code(positions.code + 16)?,
-            line_table: in_code(positions.code + 24)?,
-            first_line: in_code(positions.code + 32)?,
-            instructions: within(positions.instructions, SMALL)?,
-            format: Format::Locations,
-            objects: ObjectLayout {
-                type_: if has_gil { 8 } else { 24 },
-                string_length: within(positions.string + 8, SMALL)?,
-                string_state: within(positions.string, SMALL)?,
-                ascii_header,
-                compact_header: ascii_header + 16,
-                bytes_size: within(positions.bytes, SMALL)?,
-                bytes_data: within(positions.bytes + 8, SMALL)?,
-            },
-            copies: match minor {
-                14.. if !has_gil => Some(within(positions.instructions + 8, SMALL)? as usize),
-                _ => None,
-            },
-        },
+        lines: Format::Locations,
     })
 }
 

@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use profiler_common::python::{PyTarget, Slot};
+use profiler_common::{
+    event,
+    python::{PyTarget, Slot},
+};
 
 use crate::{
     python::{
@@ -111,6 +114,7 @@ impl Interpreter {
                 gil: 0,
                 gil_holder: roots.gil_holder,
                 running_task: 0,
+                code_generation: layout.code_generation.unwrap_or(0),
                 offsets: layout.walk,
             },
             version: version.to_string(),
@@ -177,7 +181,13 @@ impl Interpreter {
     /// Reads a code object.
     #[must_use]
     pub fn code(&self, memory: Memory, address: u64) -> Option<Code> {
-        Code::read(memory, &self.layout.code, address, self.code_type)
+        Code::read(memory, &self.layout.walk.code, self.layout.lines, address, self.code_type)
+    }
+
+    /// A code object as the kernel side told it.
+    #[must_use]
+    pub fn told_code(&self, memory: Memory, told: &event::Code, lines: Option<&[u8]>) -> Option<Code> {
+        Code::told(memory, told, lines, &self.layout.walk.code, self.layout.lines)
     }
 }
 
@@ -236,6 +246,9 @@ fn layout_of(
     let table = memory
         .bytes(runtime, debug_offsets::TABLE_BYTES)
         .ok_or_else(|| "its `_PyRuntime` cannot be read".to_owned())?;
+    if debug_offsets::is_free_threaded(&table) {
+        return Err(unsupported(" without the GIL"));
+    }
     debug_offsets::read(&table).ok_or_else(|| {
         if version.minor > 15 {
             unsupported("")

@@ -4,7 +4,7 @@
 //! The numbers are those of builds with the GIL, from the DWARF of real interpreters on `x86_64`. On aarch64 glibc's
 //! mutexes are larger, and so what stands behind them in `_PyRuntime` up to 3.11 stands 16 bytes further.
 
-use profiler_common::python::{ABSENT, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
+use profiler_common::python::{ABSENT, CodeOffsets, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
 use crate::python::lines::Format;
 
@@ -27,8 +27,8 @@ pub struct Layout {
     pub gil: Gil,
     /// `PyInterpreterState` → `_code_object_generation`, which counts the code objects that died (3.14+).
     pub code_generation: Option<u64>,
-    /// Code objects and strings.
-    pub code: CodeLayout,
+    /// How code objects write their lines.
+    pub lines: Format,
 }
 
 /// Where the interpreter's global words are.
@@ -66,56 +66,24 @@ pub enum Gil {
     Behind(u64),
 }
 
-/// Of code objects and the objects that they point to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CodeLayout {
-    /// `co_firstlineno`.
-    pub first_line: usize,
-    /// `co_filename`.
-    pub file: usize,
-    /// `co_qualname` where there is one, else `co_name`.
-    pub name: usize,
-    /// `co_linetable`, or `co_lnotab` up to 3.9.
-    pub line_table: usize,
-    /// `co_code_adaptive`, where the instructions begin (3.11+).
-    pub instructions: u64,
-    /// How `line_table` is written.
-    pub format: Format,
-    /// Of the objects around it.
-    pub objects: ObjectLayout,
-    /// `co_tlbc`: of a build without the GIL, copies of the instructions for single threads.
-    pub copies: Option<usize>,
-}
-
-/// Of objects in general, of `str` and of `bytes`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ObjectLayout {
-    /// `ob_type`.
-    pub type_: usize,
-    /// `PyASCIIObject.length`, in characters.
-    pub string_length: u64,
-    /// `PyASCIIObject.state`.
-    pub string_state: u64,
-    /// Header of a compact ASCII string, behind which its characters are.
-    pub ascii_header: u64,
-    /// Header of a compact string of other characters.
-    pub compact_header: u64,
-    /// `ob_size` of `bytes`.
-    pub bytes_size: u64,
-    /// `ob_sval` of `bytes`.
-    pub bytes_data: u64,
-}
-
-/// Up to 3.11. A string of other characters than ASCII has a UTF-8 cache besides: length and pointer.
-const OBJECTS: ObjectLayout = ObjectLayout {
-    type_: 8,
-    string_length: 16,
-    string_state: 32,
+const CODE_3_8: CodeOffsets = CodeOffsets {
+    first_line: 40,
+    file: 104,
+    name: 112,
+    line_table: 120,
+    version: ABSENT,
+    instructions: 0,
     ascii_header: 48,
+    // A UTF-8 cache more: length and pointer; and the length of a `wchar_t` cache.
     compact_header: 72,
-    bytes_size: 16,
-    bytes_data: 32,
 };
+
+/// Before 3.8: no positional-only parameters, whose count comes before these.
+const CODE_3_6: CodeOffsets =
+    CodeOffsets { first_line: 36, file: 96, name: 104, line_table: 112, ..CODE_3_8 };
+
+const CODE_3_11: CodeOffsets =
+    CodeOffsets { first_line: 72, file: 112, name: 128, line_table: 136, instructions: 184, ..CODE_3_8 };
 
 /// Before 3.11: one `PyFrameObject` on the heap per call.
 const HEAP_FRAMES: PyOffsets = PyOffsets {
@@ -134,7 +102,8 @@ const HEAP_FRAMES: PyOffsets = PyOffsets {
     tstate_gil: ABSENT,
     gil_mask: 0,
     tstate_thread_id: 176,
-    reserved: 0,
+    tstate_interpreter: 16,
+    code: CODE_3_8,
 };
 
 /// 3.11: frames are packed on a stack of their own.
@@ -151,31 +120,8 @@ const PACKED_FRAMES: PyOffsets = PyOffsets {
     native_owner: 3,
     frame_is_entry: 68,
     tstate_thread_id: 152,
+    code: CODE_3_11,
     ..HEAP_FRAMES
-};
-
-const CODE_3_8: CodeLayout = CodeLayout {
-    first_line: 40,
-    file: 104,
-    name: 112,
-    line_table: 120,
-    instructions: 0,
-    format: Format::Lnotab,
-    objects: OBJECTS,
-    copies: None,
-};
-
-/// Before 3.8: no positional-only parameters, whose count comes before these.
-const CODE_3_6: CodeLayout = CodeLayout { first_line: 36, file: 96, name: 104, line_table: 112, ..CODE_3_8 };
-
-const CODE_3_11: CodeLayout = CodeLayout {
-    first_line: 72,
-    file: 112,
-    name: 128,
-    line_table: 136,
-    instructions: 184,
-    format: Format::Locations,
-    ..CODE_3_8
 };
 
 /// How much larger glibc's `pthread_mutex_t` makes the two that stand in `_PyRuntime` before `gilstate`.
@@ -202,43 +148,42 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         kept: key(584),
         gil: Gil::InRuntime(352),
         code_generation: None,
-        code: CODE_3_8,
+        lines: Format::Lnotab,
     };
     Some(match minor {
         // Neither key nor GIL stands where a symbol that survives `strip` tells.
         6 => Layout {
-            walk: PyOffsets { frame_instr: 120, tstate_thread_id: 152, ..HEAP_FRAMES },
+            walk: PyOffsets { frame_instr: 120, tstate_thread_id: 152, code: CODE_3_6, ..HEAP_FRAMES },
             globals: Globals::Variables,
             kept: Kept::Key(None),
             gil: Gil::None,
-            code: CODE_3_6,
             ..heap
         },
         // Later 3.7's have a larger garbage collector's state.
-        7 if patch.is_some_and(|patch| patch < 4) => {
-            Layout { globals: runtime(24, 1392), kept: key(1416), gil: Gil::None, code: CODE_3_6, ..heap }
-        }
+        7 if patch.is_some_and(|patch| patch < 4) => Layout {
+            walk: PyOffsets { code: CODE_3_6, ..HEAP_FRAMES },
+            globals: runtime(24, 1392),
+            kept: key(1416),
+            gil: Gil::None,
+            ..heap
+        },
         7 => Layout {
+            walk: PyOffsets { code: CODE_3_6, ..HEAP_FRAMES },
             globals: runtime(24, 1480),
             kept: key(1504),
             gil: Gil::InRuntime(1264),
-            code: CODE_3_6,
             ..heap
         },
         8 => Layout { globals: runtime(32, 1368), kept: key(1392), gil: Gil::InRuntime(1152), ..heap },
         9 => heap,
-        10 => Layout {
-            walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES },
-            code: CodeLayout { format: Format::Linetable, ..CODE_3_8 },
-            ..heap
-        },
+        10 => Layout { walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES }, lines: Format::Linetable, ..heap },
         11 => Layout {
             walk: PACKED_FRAMES,
             globals: runtime(40, 576),
             threads_head: 16,
             kept: key(592),
             gil: Gil::InRuntime(360),
-            code: CODE_3_11,
+            lines: Format::Locations,
             ..heap
         },
         12 => Layout {
@@ -253,6 +198,15 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
                 tstate_gil: 24,
                 gil_mask: 1 << 4,
                 tstate_thread_id: 136,
+                // Strings lost their `wchar_t` cache.
+                code: CodeOffsets {
+                    first_line: 68,
+                    version: 92,
+                    instructions: 192,
+                    ascii_header: 40,
+                    compact_header: 56,
+                    ..CODE_3_11
+                },
                 ..PACKED_FRAMES
             },
             globals: Globals::Runtime { interpreters_head: 40, gil_holder: None },
@@ -260,17 +214,9 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
             // No libc object stands before it any more.
             kept: Kept::Key(Some(1544)),
             gil: Gil::Behind(384),
-            code: CodeLayout {
-                first_line: 68,
-                instructions: 192,
-                objects: ObjectLayout { ascii_header: 40, compact_header: 56, ..OBJECTS },
-                ..CODE_3_11
-            },
+            lines: Format::Locations,
             ..heap
         },
         _ => return None,
     })
 }
-
-/// Bytes of a code object that are read at once: every field above lies within.
-pub const CODE_BYTES: usize = 192;

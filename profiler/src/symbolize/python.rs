@@ -2,37 +2,49 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use profiler_common::python::PyFrame;
+use profiler_common::{
+    event,
+    python::{BY_ADDRESS, ENTRY, MARKS, ToldFrame},
+};
 
 use crate::{
     python::{Interpreter, code::Code},
     sys::memory::Memory,
 };
 
-/// The code objects of all followed processes, each read once.
+/// A Python frame with its code object; without one if that could not be read.
+#[derive(Clone, Debug)]
+pub struct PythonFrame {
+    /// Its code object.
+    pub code: Option<Arc<Code>>,
+    /// As [`ToldFrame::instr`].
+    pub instr: u64,
+    /// True if native code called it.
+    pub is_entry: bool,
+}
+
+/// The code objects that the kernel side has told, by their definitions' numbers.
 #[derive(Debug, Default)]
 pub struct Codes {
-    codes: HashMap<(u32, u64), Option<Arc<Code>>>,
+    told: HashMap<u64, Option<Arc<Code>>>,
 }
 
 impl Codes {
-    /// The code object of a frame; `None` if it could not be read when it was first seen.
-    pub fn get(&mut self, tgid: u32, interpreter: &Interpreter, frame: &PyFrame) -> Option<Arc<Code>> {
-        self.codes
-            .entry((tgid, frame.code()))
-            .or_insert_with(|| interpreter.code(Memory::of(tgid), frame.code()).map(Arc::new))
-            .clone()
+    /// Takes in a definition.
+    pub fn take(&mut self, told: &event::Code, lines: Option<&[u8]>, interpreter: &Interpreter) {
+        let code = interpreter.told_code(Memory::of(told.tgid), told, lines);
+        self.told.insert(told.id, code.map(Arc::new));
     }
 
-    /// Takes over what a parent had when it forked this process.
-    pub fn inherit(&mut self, tgid: u32, parent_tgid: u32) {
-        let known = self.codes.iter().filter(|((of, _), code)| *of == parent_tgid && code.is_some());
-        let known: Vec<_> = known.map(|((_, address), code)| ((tgid, *address), code.clone())).collect();
-        self.codes.extend(known);
-    }
-
-    /// Forgets a process that runs another program now, or none.
-    pub fn forget(&mut self, tgid: u32) {
-        self.codes.retain(|(of, _), _| *of != tgid);
+    /// A frame with its code object: as it was told, or, where it could not be, as it is in memory now.
+    #[must_use]
+    pub fn resolve(&self, tgid: u32, interpreter: Option<&Interpreter>, frame: &ToldFrame) -> PythonFrame {
+        let number = frame.tagged_code & !MARKS;
+        let code = if frame.tagged_code & BY_ADDRESS == 0 {
+            self.told.get(&number).cloned().flatten()
+        } else {
+            interpreter.and_then(|interpreter| interpreter.code(Memory::of(tgid), number)).map(Arc::new)
+        };
+        PythonFrame { code, instr: frame.instr, is_entry: frame.tagged_code & ENTRY != 0 }
     }
 }
