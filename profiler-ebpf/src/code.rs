@@ -16,7 +16,10 @@ use profiler_common::{
     config::Process,
     counter::Counter,
     event::{Code, Kind, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES},
-    python::{BY_ADDRESS, CODE_WORDS, CodeOffsets, ENTRY, MARKS, MAX_PY_FRAMES, code_word, fold, identity},
+    python::{
+        BY_ADDRESS, CODE_WORDS, CodeOffsets, ENTRY, MARKS, MAX_PY_FRAMES, PyOffsets, code_word, fold,
+        identity,
+    },
 };
 
 use crate::{maps::RING, stack::Scratch};
@@ -123,7 +126,7 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
             return 0;
         }
     }
-    let Some(id) = fill(definition, &offsets.code, address, *tgid) else { return 0 };
+    let Some(id) = fill(definition, offsets, address, *tgid) else { return 0 };
     // SAFETY: not kept.
     if unsafe { TOLD.get(&id) }.is_none() {
         if !tell(definition) {
@@ -141,7 +144,8 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
 /// Fills a definition from the code object whose words it has; its number, or `None` if it cannot be read or has too long
 /// a name or path.
 #[inline(always)]
-fn fill(definition: &mut Definition, offsets: &CodeOffsets, address: u64, tgid: u32) -> Option<u64> {
+fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32) -> Option<u64> {
+    let offsets = &python.code;
     let Definition { words, code, lines: table } = definition;
     (code.kind, code.tgid, code.address) = (Kind::Code as u32, tgid, address);
     code.identity = identity(words, offsets, word);
@@ -153,6 +157,8 @@ fn fill(definition: &mut Definition, offsets: &CodeOffsets, address: u64, tgid: 
     code.lines_bytes = bytes(table, code_word(words, offsets.line_table))?;
     let widths = u64::from(code.name_width) << 32 | u64::from(code.file_width);
     let hash = fold(fold(u64::from(code.first_line), widths), u64::from(code.lines_bytes));
+    // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.
+    let hash = fold(hash, u64::from(python.frame_instr) << 32 | u64::from(offsets.instructions));
     let lines = if code.lines_bytes == u32::MAX { 0 } else { code.lines_bytes.div_ceil(8) };
     let mut state = Folding { text: (&raw const code.name).cast(), hash };
     // SAFETY: `fold_one` takes what `state` holds, which outlives the call. A loop of its own, which the verifier looks

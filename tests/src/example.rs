@@ -181,6 +181,8 @@ fn quality(stacks: u32) -> Quality {
             total: 61_440,
             python_complete: 61_102,
             python_partial: 338,
+            gil_held: 0,
+            gil_released: 0,
             stacks: u64::from(stacks) * 6,
             event: "cpu-clock".to_owned(),
         }),
@@ -345,6 +347,7 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
             tid: tgid,
             stack: computes,
             count: 1 + 600 / (1 + random.below(90)),
+            ..Sample::default()
         });
         let waits = stack(&mut profile, class, stacks, &mut random, 6);
         let reason = match (class, random.below(8)) {

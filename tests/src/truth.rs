@@ -12,7 +12,7 @@ use crate::{
 #[must_use]
 pub fn busy() -> (Workload, Truth) {
     let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "generator.py", &[]);
+    let mut workload = interpreter.start("generator.py", &[]);
     let truth = Truth::told_by(&mut workload);
     (workload, truth)
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// `fights.py` at rest.
 fn fight(python: &Interpreter, kind: &str) -> Workload {
     eprintln!("{}", python.path.display());
-    let workload = Workload::python(&python.path, "fights.py", &[kind]);
+    let workload = python.start("fights.py", &[kind]);
     rest(&workload);
     workload
 }

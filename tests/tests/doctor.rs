@@ -3,11 +3,9 @@
 use std::{fs, process::Output};
 
 use profiler_tests::{
-    cannot_run,
     gunicorn::Gunicorn,
-    interpreters::of_minor,
+    interpreters::unsupported,
     punchclock::{Unprivileged, json, run, under},
-    workload::Workload,
 };
 use serde_json::Value;
 
@@ -93,10 +91,9 @@ fn fleets_are_told_whether_they_can_be_walked() {
     let all = json(&["doctor", "--json"]);
     let shop = check(all.as_array().expect("a list"), "shop-for-the-doctor").clone();
     assert_eq!(shop["status"], "ok", "{shop:#}");
-    let Some(old) = of_minor(7).or_else(|| of_minor(6)) else {
-        return cannot_run("there is no Python 3.7 or 3.6");
-    };
-    let _pool = Workload::python(&old.path, "pool.py", &[]);
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let Some(unsupported) = unsupported(folder.path()) else { return };
+    let _pool = unsupported.start("pool.py", &[]);
     let output = run(&["doctor", "--json"]);
     assert_eq!(output.status.code(), Some(0), "one fleet that cannot be walked keeps nobody from the others");
     let checks = checks(&output);
@@ -104,5 +101,5 @@ fn fleets_are_told_whether_they_can_be_walked() {
         check["name"].as_str().is_some_and(|name| name.contains("pool.py")) && check["status"] == "degraded"
     });
     let found = pool.expect("a check")["found"].as_str().expect("text");
-    assert!(found.contains(&format!("3.{}", old.minor)), "{found}");
+    assert!(found.contains(&format!("3.{}", unsupported.minor)), "{found}");
 }

@@ -26,7 +26,7 @@ fn functions(thread: &Value) -> Vec<String> {
 #[test]
 fn blocked_threads_say_on_what_where_and_for_how_long() {
     for interpreter in supported() {
-        let workload = Workload::python(&interpreter.path, "blocked_threads.py", &[]);
+        let workload = interpreter.start("blocked_threads.py", &[]);
         let dump = dump(&workload);
         let threads = threads(&dump);
         for (function, reason) in [
@@ -64,7 +64,7 @@ fn line_of(function: &str) -> u64 {
 #[test]
 fn a_wait_is_as_old_as_the_workload_says() {
     let interpreter = supported().pop().expect("there is a Python");
-    let mut workload = Workload::python(&interpreter.path, "blocked_threads.py", &[]);
+    let mut workload = interpreter.start("blocked_threads.py", &[]);
     // It says when it went to sleep, on the clock that ours is compared with.
     workload.tell("since");
     let since_ns = workload.line().parse::<u64>().expect("ns");
@@ -96,7 +96,7 @@ fn what_runs_has_the_stack_of_a_moment_before() {
 #[test]
 fn text_names_threads_and_states() {
     let interpreter = supported().pop().expect("there is a Python");
-    let workload = Workload::python(&interpreter.path, "blocked_threads.py", &[]);
+    let workload = interpreter.start("blocked_threads.py", &[]);
     let output = run(&["dump", "-p", &workload.pid()]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(

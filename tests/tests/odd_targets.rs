@@ -4,8 +4,7 @@ use std::process::Command;
 
 use profiler_tests::{
     books::{Books, state},
-    cannot_run,
-    interpreters::{Interpreter, of_minor},
+    interpreters::{pypy, unsupported},
     punchclock::{counter, worker},
     record::{Record, Recorded},
     recording::total,
@@ -21,15 +20,6 @@ fn yes() -> Workload {
     let mut command = Command::new("sh");
     command.args(["-c", "echo ready; exec yes >/dev/null"]);
     Workload::start(command)
-}
-
-/// A Python that is older than what is supported.
-fn old_python() -> Option<Interpreter> {
-    let found = of_minor(7).or_else(|| of_minor(6));
-    if found.is_none() {
-        cannot_run("there is no Python 3.7 or 3.6");
-    }
-    found
 }
 
 /// A process's row has what the kernel's books say; the process stands still.
@@ -83,23 +73,21 @@ fn what_is_no_python_has_exact_numbers_and_native_stacks() {
 }
 
 #[test]
-fn an_interpreter_that_is_not_supported_is_named_once() {
-    let Some(python) = old_python() else { return };
-    let workload = Workload::python(&python.path, "compress.py", &[]);
-    let version = format!("Python 3.{}", python.minor);
-    let recorded = record_what_has_no_python_frames(&workload, "not supported");
-    assert!(recorded.recording.notes()[0].contains(&version));
-    let row = worker(recorded.recording.stat(), workload.tgid());
-    assert!(
-        row["python"].as_str().is_some_and(|version| version.starts_with(&format!("3.{}.", python.minor)))
-    );
-    let samples = recorded.recording.samples_of(workload.tgid());
-    assert!(samples.iter().any(|sample| !sample.of_kind("native").is_empty()));
-    // All of it is in the picture, without being asked for.
-    let folded = recorded.folded("out.folded");
-    let native = folded.iter().filter(|(stack, _)| stack.iter().any(|frame| frame.contains("(libz")));
-    let native = native.map(|(_, ns)| ns).sum::<u64>();
-    assert!(native * 2 > counter(row, "on_cpu_ns"), "{native} ns in {folded:#?}");
+fn interpreters_that_are_not_supported_are_named_once() {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    for (interpreter, reason) in [(pypy(), "it is PyPy"), (unsupported(folder.path()), "as a debug build")] {
+        let Some(interpreter) = interpreter else { continue };
+        let workload = interpreter.start("compress.py", &[]);
+        let recorded = record_what_has_no_python_frames(&workload, reason);
+        let row = worker(recorded.recording.stat(), workload.tgid());
+        let samples = recorded.recording.samples_of(workload.tgid());
+        assert!(samples.iter().any(|sample| !sample.of_kind("native").is_empty()));
+        // All of it is in the picture, without being asked for.
+        let folded = recorded.folded("out.folded");
+        let native = folded.iter().filter(|(stack, _)| stack.iter().any(|frame| frame.contains("(libz")));
+        let native = native.map(|(_, ns)| ns).sum::<u64>();
+        assert!(native * 2 > counter(row, "on_cpu_ns"), "{native} ns in {folded:#?}");
+    }
 }
 
 #[test]

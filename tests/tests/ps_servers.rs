@@ -356,7 +356,7 @@ fn rq_and_its_horses() {
 fn pools_of_processes() {
     for interpreter in [8, 11, 13].into_iter().filter_map(interpreters::required) {
         for method in ["fork", "spawn", "forkserver"] {
-            let mut pools = Workload::python(&interpreter.path, "started_pools.py", &[method]);
+            let mut pools = interpreter.start("started_pools.py", &[method]);
             let told = pools.json();
             let fleet = fleets::of(pools.tgid());
             assert_eq!(

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use profiler_tests::{
-    interpreters::supported,
+    interpreters::{Interpreter, supported},
     record::Record,
     recording::{Sample, total},
     workload::Workload,
 };
 
 fn all(script: &str) -> Vec<(Workload, PathBuf)> {
-    let start = |path: PathBuf| (Workload::python(&path, script, &[]), path);
-    supported().into_iter().map(|interpreter| start(interpreter.path)).collect()
+    let start = |interpreter: Interpreter| (interpreter.start(script, &[]), interpreter.path);
+    supported().into_iter().map(start).collect()
 }
 
 #[test]

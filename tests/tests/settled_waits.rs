@@ -8,7 +8,6 @@ use profiler_tests::{
     punchclock::{counter, json, worker, workers},
     servers::{Server, assert_idle, slow},
     watch::Watch,
-    workload::Workload,
 };
 use serde_json::Value;
 
@@ -21,7 +20,7 @@ fn threads(worker: &Value) -> &Vec<Value> {
 #[test]
 fn pools_wait_for_work() {
     for interpreter in interpreters::supported() {
-        let pools = Workload::python(&interpreter.path, "idle_pools.py", &[]);
+        let pools = interpreter.start("idle_pools.py", &[]);
         let document = json(&["stat", "--json", "-d", "0.5", "-p", &pools.pid()]);
         assert_eq!(workers(&document).len(), 1 + 2 + 2, "a parent with four children");
         let who = |name: &str| format!("{name} under {interpreter:?}");

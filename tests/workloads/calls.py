@@ -45,7 +45,11 @@ def leaf(_):
     global leaf
     reveal.say(burn)
     loop = next(node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, ast.For))
-    print(json.dumps([[node.lineno, node.end_lineno] for node in loop.body]), flush=True)
+    # Before 3.8 the parser does not say where a statement ends: where the next one begins, then.
+    starts = [node.lineno for node in loop.body]
+    ends = [start - 1 for start in starts[1:]] + [len(SOURCE.splitlines())]
+    ends = [getattr(node, "end_lineno", end) for node, end in zip(loop.body, ends)]
+    print(json.dumps(list(zip(starts, ends))), flush=True)
     leaf = burn
 
 

@@ -14,8 +14,15 @@ def call(depth):
 
 
 def named(name):
-    qualified = {"co_qualname": name} if hasattr(call.__code__, "co_qualname") else {}
-    code = call.__code__.replace(co_name=name, co_filename=f"/srv/{name}.py", **qualified)
+    code, file = call.__code__, "/srv/{}.py".format(name)
+    if hasattr(code, "replace"):
+        qualified = {"co_qualname": name} if hasattr(code, "co_qualname") else {}
+        code = code.replace(co_name=name, co_filename=file, **qualified)
+    else:  # before 3.8
+        code = types.CodeType(
+            code.co_argcount, code.co_kwonlyargcount, code.co_nlocals, code.co_stacksize, code.co_flags, code.co_code,
+            code.co_consts, code.co_names, code.co_varnames, file, name, code.co_firstlineno, code.co_lnotab,
+            code.co_freevars, code.co_cellvars)
     return types.FunctionType(code, globals())
 
 

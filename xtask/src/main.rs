@@ -13,6 +13,7 @@ mod floors;
 mod imports;
 mod licenses;
 mod load;
+mod pythons;
 mod server;
 mod setup;
 mod test;
@@ -30,6 +31,8 @@ enum Verb {
     Setup(setup::Options),
     /// Profile four busy Gunicorn workers, then audit three worker classes; leave a flame graph and a report in target/demo
     Demo,
+    /// Gather the interpreters to test with that this machine has not, into target/pythons
+    Pythons,
     /// Set up, build, and run every test; those that load eBPF programs run as root
     Test(test::Options),
     /// Measure what punchclock costs, beside other tools; write target/bench/report.md
@@ -58,6 +61,7 @@ fn run(verb: &Verb) -> Result<()> {
     match verb {
         Verb::Setup(opts) => setup::run(opts),
         Verb::Demo => demo::run(),
+        Verb::Pythons => pythons::run().map(drop),
         Verb::Test(opts) => test::run(opts),
         Verb::Bench(opts) => bench::run(opts),
         Verb::Ci => ci::run(),

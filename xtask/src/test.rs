@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     cargo::{self, cargo},
     exec::{as_root, exec, line},
-    setup, venv,
+    pythons, setup, venv,
 };
 
 /// What the tests run, besides the standard library.
@@ -45,6 +45,7 @@ pub fn run(Options { args }: &Options) -> Result<()> {
     let packages = ["--package", "profiler", "--package", "profiler-common", "--package", "xtask"];
     exec(cargo().arg("test").args(packages).arg("--").args(args))?;
 
+    pythons::run()?;
     let punchclock = cargo::punchclock()?;
     let venv = venv::with(&PACKAGES)?;
     let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;

@@ -26,7 +26,7 @@ const MAX_THREADS: usize = 4096;
 /// Interpreters of one process that are looked at.
 const MAX_INTERPRETERS: usize = 256;
 
-/// One of these is exported by whatever holds an interpreter: CPython from 3.7 on, before, and PyPy.
+/// One of these is exported by whatever holds an interpreter: CPython from 3.7 on, before, and `PyPy`.
 const SYMBOLS: [&str; 3] = ["_PyRuntime", "_PyThreadState_Current", "pypy_main_startup"];
 
 /// An interpreter that can be walked.

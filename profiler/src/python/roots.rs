@@ -84,7 +84,7 @@ fn search(memory: Memory, layout: &Layout, image: &Image, bias: u64) -> Option<u
     let data = memory.bytes(start, usize::try_from(len).ok()?)?;
     let words =
         data.chunks_exact(8).map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
-    let is_pointer = |word: &u64| word % 8 == 0 && (1 << 16..1 << 47).contains(word);
+    let is_pointer = |word: &u64| word.is_multiple_of(8) && (1 << 16..1 << 47).contains(word);
     words.zip((start..).step_by(8)).filter(|(word, _)| is_pointer(word)).find_map(|(interpreter, address)| {
         let tstate = memory.u64(interpreter + layout.threads_head).filter(is_pointer)?;
         (memory.u64(tstate + INTERPRETER)? == interpreter).then_some(address)

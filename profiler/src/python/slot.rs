@@ -16,8 +16,9 @@ use crate::{
 const BLOCK: u64 = 32;
 /// Bytes of one key's data there: sequence number and value.
 const KEY_DATA: u64 = 16;
-/// Bytes of the descriptor (`sizeof(struct pthread)`, rounded up).
-const DESCRIPTOR_BYTES: usize = 2400;
+/// Bytes of the descriptor that are looked through: the first block lies within, and no more may be mapped than the
+/// descriptor has, which ends a thread's stack.
+const DESCRIPTOR_BYTES: i64 = 2048;
 /// Keys that glibc has.
 const MAX_KEY: u32 = 1024;
 
@@ -74,7 +75,7 @@ impl Libc {
     #[must_use]
     pub fn slot(self, key: u32) -> Slot {
         let key = i64::from(key);
-        let (block, key_data) = (BLOCK as i64, KEY_DATA as i64);
+        let (block, key_data) = (BLOCK.cast_signed(), KEY_DATA.cast_signed());
         let in_block = key % block * key_data + key_data / 2;
         match self {
             Self::Musl { array } => Slot::new(&[array, key * 8]),
@@ -92,8 +93,8 @@ pub fn descriptor_bytes(tgid: u32, mappings: &[Mapping]) -> u64 {
     if cfg!(target_arch = "x86_64") {
         return 0;
     }
-    let images = mappings.iter().filter_map(|mapping| Image::of(&mapping.reachable(tgid)));
-    let bytes = images.filter_map(|image| image.constant("_thread_db_sizeof_pthread")).next();
+    let mut images = mappings.iter().filter_map(|mapping| Image::of(&mapping.reachable(tgid)));
+    let bytes = images.find_map(|image| image.constant("_thread_db_sizeof_pthread"));
     bytes.map_or(0, |[bytes, ..]| u64::from(bytes))
 }
 
@@ -126,9 +127,10 @@ pub fn is_right(memory: Memory, slot: &Slot, states: &[ThreadState]) -> bool {
 
 /// Looks for the thread states by value: the one word of a descriptor that holds in every thread.
 fn calibrate(memory: Memory, states: &[ThreadState]) -> Option<Slot> {
-    let from = if cfg!(target_arch = "aarch64") { -(DESCRIPTOR_BYTES as i64) } else { 0 };
+    let from = if cfg!(target_arch = "aarch64") { -DESCRIPTOR_BYTES } else { 0 };
     let first = states.first()?;
-    let descriptor = memory.bytes(first.thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES)?;
+    let descriptor =
+        memory.bytes(first.thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES as usize)?;
     let offsets = descriptor
         .chunks_exact(8)
         .zip((from..).step_by(8))

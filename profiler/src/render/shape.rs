@@ -20,6 +20,7 @@ use crate::{
 
 /// How stacks become pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Shape {
     /// What stands at the root of each stack.
     pub by: By,
