@@ -23,6 +23,11 @@ pub struct Interpreter {
 /// The minor versions that are supported.
 pub const SUPPORTED: std::ops::RangeInclusive<u32> = 6..=15;
 
+/// Runs a program with a folder as the root, in a mount namespace of its own that has /proc and /dev there: like a container. Each
+/// step becomes the next.
+pub const IN_ROOT: &str =
+    r#"mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@""#;
+
 /// Where an unpacked interpreter sees the workloads.
 const WORKLOADS: &str = "/workloads";
 
@@ -39,9 +44,13 @@ impl Interpreter {
     #[must_use]
     pub fn command(&self) -> Command {
         let Some(root) = &self.root else { return Command::new(&self.path) };
-        let mut command = Command::new("chroot");
-        // It has no locales.
-        command.env("LC_ALL", "C").arg(root).arg(&self.path);
+        for folder in ["proc", "dev"] {
+            fs::create_dir_all(root.join(folder)).expect("there is room for a folder");
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", IN_ROOT]).arg(root).arg(&self.path);
+        // There are no locales.
+        command.env("LC_ALL", "C");
         command
     }
 
@@ -75,6 +84,12 @@ pub fn supported() -> Vec<Interpreter> {
     }
     found.extend(debian());
     found
+}
+
+/// Those from a minor version on: for programs that need its library.
+#[must_use]
+pub fn since(minor: u32) -> Vec<Interpreter> {
+    supported().into_iter().filter(|interpreter| interpreter.minor >= minor).collect()
 }
 
 /// Debian's interpreter; says so if there is none.

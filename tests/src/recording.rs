@@ -43,6 +43,15 @@ pub struct Sample {
     pub frames: Vec<Frame>,
 }
 
+/// One distinct stack on which a thread was blocked.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// What for.
+    pub reason: String,
+    /// The outermost frame first.
+    pub frames: Vec<Frame>,
+}
+
 impl Sample {
     /// Its frames of one kind.
     #[must_use]
@@ -118,6 +127,19 @@ impl Recording {
                 tid: number(&sample["tid"]),
                 count: sample["count"].as_u64().expect("a count"),
                 frames: self.stack(&sample["stack"]),
+            })
+            .collect()
+    }
+
+    /// What one thread was blocked on.
+    #[must_use]
+    pub fn blocked_of(&self, tgid: u32, tid: u32) -> Vec<Wait> {
+        let blocked = self.document["profile"]["blocked"].as_array().expect("waits").iter();
+        blocked
+            .filter(|wait| wait["tgid"] == tgid && wait["tid"] == tid)
+            .map(|wait| Wait {
+                reason: wait["reason"].as_str().expect("a reason").to_owned(),
+                frames: self.stack(&wait["stack"]),
             })
             .collect()
     }

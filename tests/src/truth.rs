@@ -40,6 +40,12 @@ impl Truth {
     pub fn told_by(workload: &mut Workload) -> Self {
         let told = workload.json();
         workload.wait_until_used(20);
+        Self::heard(&told)
+    }
+
+    /// What `reveal.py` said.
+    #[must_use]
+    pub fn heard(told: &Value) -> Self {
         let callers = told["callers"].as_array().expect("callers").iter().map(Possible::new);
         Self { callers: callers.collect(), leaf: Possible::new(&told["leaf"]) }
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use profiler_tests::{
     budget::{assert_adds_up, assert_waited, blocked_count, blocked_ns, rest, row_of, watch},
-    interpreters::{Interpreter, required, supported},
+    interpreters::{Interpreter, required, since},
     punchclock::{counter, json, worker},
     workload::Workload,
 };
@@ -35,7 +35,7 @@ fn assert_all_waited(said: &Value, worker: &Value) {
 /// Two threads of pure Python share the GIL, and so about one core; a third one sleeps.
 #[test]
 fn threads_that_share_a_gil() {
-    for python in supported() {
+    for python in since(8) {
         let mut workload = fight(&python, "gil");
         let (document, said) = watch(&mut workload);
         let worker = worker(&document, workload.tgid());
@@ -65,7 +65,7 @@ fn threads_that_share_a_gil() {
 /// Threads that hold a lock in turns: the time that each waits for it is what it measures.
 #[test]
 fn threads_that_share_a_lock() {
-    for python in supported() {
+    for python in since(8) {
         assert_take_turns(&python, "lock");
     }
 }

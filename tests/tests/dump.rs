@@ -2,7 +2,12 @@
 
 use std::process::Command;
 
-use profiler_tests::{interpreters::supported, punchclock::run, truth::busy, workload::Workload};
+use profiler_tests::{
+    interpreters::{since, supported},
+    punchclock::run,
+    truth::busy,
+    workload::Workload,
+};
 use serde_json::Value;
 
 /// Dumps a process, as JSON.
@@ -25,7 +30,7 @@ fn functions(thread: &Value) -> Vec<String> {
 
 #[test]
 fn blocked_threads_say_on_what_where_and_for_how_long() {
-    for interpreter in supported() {
+    for interpreter in since(8) {
         let workload = interpreter.start("blocked_threads.py", &[]);
         let dump = dump(&workload);
         let threads = threads(&dump);

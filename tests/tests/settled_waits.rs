@@ -19,7 +19,7 @@ fn threads(worker: &Value) -> &Vec<Value> {
 /// thread, which waits for its standard input, is not theirs.
 #[test]
 fn pools_wait_for_work() {
-    for interpreter in interpreters::supported() {
+    for interpreter in interpreters::since(8) {
         let pools = interpreter.start("idle_pools.py", &[]);
         let document = json(&["stat", "--json", "-d", "0.5", "-p", &pools.pid()]);
         assert_eq!(workers(&document).len(), 1 + 2 + 2, "a parent with four children");

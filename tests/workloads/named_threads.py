@@ -10,7 +10,6 @@ READY = threading.Barrier(3)
 
 def begin():
     """The kernel shows a thread by a name of its own, which only Python 3.14 sets."""
-    # Not by way of /proc, which a folder that is the root need not have.
     ctypes.CDLL(None).prctl(PR_SET_NAME, threading.current_thread().name.encode())
     READY.wait()
 
