@@ -399,7 +399,7 @@ fn word(window: &Window, offset: u32) -> u64 {
     window[index] >> ((offset & 7) * 8)
 }
 
-/// The word of a code object at a byte offset, as [`word`] has it.
+/// The word of a code object at a byte offset, as the walk reads them.
 #[inline(always)]
 #[must_use]
 pub const fn code_word(words: &[u64; CODE_WORDS], offset: u32) -> u64 {
@@ -531,9 +531,48 @@ mod tests {
 
     #[test]
     fn of_a_deep_stack_the_leaf_part_is_kept() {
-        let deep = (11..).map(|previous| frame(previous, previous, 0, 0)).take(MAX_PY_FRAMES + 5);
+        let deep = (11..).map(|previous| frame(2 * previous, previous, 0, 0)).take(MAX_PY_FRAMES + 5);
         let (frames, end, _) = walk(&mut thread(deep), &OFFSETS);
-        assert_eq!((frames.len(), frames[0].0, end), (MAX_PY_FRAMES, 11, End::Truncated as u32));
+        assert_eq!((frames.len(), frames[0].0, end), (MAX_PY_FRAMES, 22, End::Truncated as u32));
+    }
+
+    #[test]
+    fn a_frame_that_native_code_called_is_marked() {
+        // An entry frame stands below the frame for which the interpreter was entered.
+        let chain =
+            [frame(100, 11, 101, 0), frame(200, 12, 201, 0), frame(0, 13, 0, 3), frame(300, 0, 301, 0)];
+        let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
+        let mut walk: Walk = Zeroable::zeroed();
+        let memory = &mut thread(chain);
+        assert!(walk.enter(memory, &OFFSETS, 1));
+        while walk.step(memory, &OFFSETS, &mut frames) {}
+        let entries: Vec<_> = frames[..3].iter().map(|frame| (frame.code(), frame.is_entry())).collect();
+        assert_eq!(entries, [(100, false), (200, true), (300, false)]);
+    }
+
+    #[test]
+    fn a_slot_is_found_step_by_step() {
+        let words = HashMap::from([(108, 500u64), (516, 700), (724, 42)]);
+        let load = |steps: &[i64]| Slot::new(steps).load(100, |address| words.get(&address).copied());
+        assert_eq!(load(&[8]), Some(500));
+        assert_eq!(load(&[8, 16, 24]), Some(42));
+        assert_eq!(load(&[9, 16]), None);
+        // Thread-local memory that the thread has not used yet.
+        let unused = Slot::new(&[8, 16]).load(100, |_| Some(u64::MAX));
+        assert_eq!(unused, Some(0));
+    }
+
+    #[test]
+    fn what_takes_a_place_has_another_identity() {
+        let mut words = [7u64; CODE_WORDS];
+        let of = |words: &[u64; CODE_WORDS], version, hash: u64| {
+            identity(words, &CodeOffsets { version, ..OFFSETS.code }, |_| Some(hash))
+        };
+        let before = (of(&words, 92, 0), of(&words, ABSENT, 1));
+        // The same addresses: only the version's number, or the name's own hash, tells.
+        assert_ne!(before.1, of(&words, ABSENT, 2));
+        words[11] += 1 << 32;
+        assert_ne!(before.0, of(&words, 92, 0));
     }
 
     #[test]

@@ -118,25 +118,25 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
     *folded = fold(*folded, identity);
     let place = Place { address, tgid: u64::from(*tgid) };
     // SAFETY: copied at once.
-    if let Some(seen) = unsafe { SEEN.get(&place) }.filter(|seen| seen.identity == identity) {
+    if let Some(seen) = unsafe { SEEN.get(place) }.filter(|seen| seen.identity == identity) {
         let id = seen.id;
         // SAFETY: not kept.
-        if unsafe { TOLD.get(&id) }.is_some() {
+        if unsafe { TOLD.get(id) }.is_some() {
             frame.tagged_code = id | entry;
             return 0;
         }
     }
     let Some(id) = fill(definition, offsets, address, *tgid) else { return 0 };
     // SAFETY: not kept.
-    if unsafe { TOLD.get(&id) }.is_none() {
+    if unsafe { TOLD.get(id) }.is_none() {
         if !tell(definition) {
             *lost = 1;
             return 1;
         }
         // If it is not kept it is told again.
-        let _ = TOLD.insert(&id, &0, 0);
+        let _ = TOLD.insert(id, 0, 0);
     }
-    let _ = SEEN.insert(&place, &Seen { identity, id }, 0);
+    let _ = SEEN.insert(place, Seen { identity, id }, 0);
     frame.tagged_code = id | entry;
     0
 }
@@ -169,7 +169,7 @@ fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32
     if code.lines_bytes == u32::MAX {
         id = fold(id, code_word(words, offsets.line_table));
     }
-    code.id = id & !MARKS | MARKS + 1;
+    code.id = (id & !MARKS) | (MARKS + 1);
     Some(code.id)
 }
 

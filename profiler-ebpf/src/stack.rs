@@ -87,7 +87,7 @@ pub fn meet(
 ) -> Result<Met, Counter> {
     if process.code_changes != 0 {
         key.hash = fold(key.hash, code::identify(process, scratch));
-    } else if let Some(sum) = STACKS.get_ptr_mut(&key) {
+    } else if let Some(sum) = STACKS.get_ptr_mut(key) {
         // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
         let sum = unsafe { &mut *sum };
         match look_again(sum, process, scratch) {
@@ -98,7 +98,7 @@ pub fn meet(
             }
         }
     }
-    if STACKS.get_ptr(&key).is_some() {
+    if STACKS.get_ptr(key).is_some() {
         return Ok(Met { key, is_new: false });
     }
     finish(&mut scratch.stack);
@@ -119,7 +119,7 @@ fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) ->
     sum.met += 1;
     let is_due = match generation {
         Some(generation) => generation != sum.generation,
-        None => sum.met % SELDOM == 0 || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0),
+        None => sum.met.is_multiple_of(SELDOM) || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0),
     };
     if scratch.walk.len == 0 || (!is_due && sum.identity != 0) {
         return None;

@@ -42,10 +42,10 @@ pub struct Options {
 
 pub fn run(Options { args }: &Options) -> Result<()> {
     setup::run(&setup::Options { test: true, ..setup::Options::default() })?;
+    pythons::run()?;
     let packages = ["--package", "profiler", "--package", "profiler-common", "--package", "xtask"];
     exec(cargo().arg("test").args(packages).arg("--").args(args))?;
 
-    pythons::run()?;
     let punchclock = cargo::punchclock()?;
     let venv = venv::with(&PACKAGES)?;
     let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;

@@ -166,3 +166,60 @@ pub fn read(table: &[u8]) -> Option<Layout> {
 pub fn is_free_threaded(table: &[u8]) -> bool {
     table.get(16..24).is_some_and(|flag| flag.iter().any(|byte| *byte != 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use object::{Object as _, ObjectSection as _};
+
+    use super::*;
+    use crate::python::unpacked;
+
+    /// The table as it is in an executable, before it runs.
+    fn table(root: &str, minor: u32) -> Option<Vec<u8>> {
+        let file = fs::read(unpacked(root)?.join(format!("usr/bin/python3.{minor}"))).expect("it is there");
+        let elf = object::File::parse(file.as_slice()).expect("it is ELF");
+        let section = elf.section_by_name(".PyRuntime").expect("it has its own section");
+        Some(section.data().expect("it is in the file")[..TABLE_BYTES].to_vec())
+    }
+
+    #[test]
+    fn on_aarch64_everything_stands_where_it_does_here() {
+        for minor in 13..=15 {
+            let Some((here, there)) = table(&format!("3.{minor}"), minor).zip(table("arm64", minor)) else {
+                return;
+            };
+            let layout = read(&here).expect("a table");
+            // Except behind the two mutexes of the GIL, which are 8 bytes larger each there.
+            let mutexes = layout.code_generation.map(|offset| offset + 16);
+            let expected = Layout { code_generation: mutexes, ..layout.clone() };
+            assert_eq!(Some(expected), read(&there), "3.{minor}");
+            // What the frames of these versions look like: as their headers have it.
+            let walk = &layout.walk;
+            assert_eq!(
+                (walk.tstate_frame, walk.frame_previous, walk.frame_code, walk.frame_instr),
+                (72, 8, 0, 56)
+            );
+            assert_eq!(walk.frame_owner, if minor == 13 { 70 } else { 74 });
+        }
+    }
+
+    #[test]
+    fn tables_that_cannot_be_are_refused() {
+        let Some(good) = table("3.14", 14) else { return };
+        let with = |position: usize, value: u64| {
+            let mut table = good.clone();
+            table[position..position + 8].copy_from_slice(&value.to_ne_bytes());
+            read(&table)
+        };
+        assert!(read(&good).is_some() && read(&good[..400]).is_none() && read(&[]).is_none());
+        assert_eq!(with(0, 0), None, "no cookie");
+        assert_eq!(with(8, 0x0310_00f0), None, "of a version that is not known");
+        assert_eq!(with(16, 1), None, "without the GIL");
+        // A frame's field outside a frame, a code object's outside what is read of it, a struct as large as memory.
+        for (position, value) in [(264, 80), (336, 1 << 20), (40, !3), (640, 1 << 40)] {
+            assert_eq!(with(position, value), None, "{value} at {position}");
+        }
+    }
+}

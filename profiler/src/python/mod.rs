@@ -69,3 +69,15 @@ pub fn frames(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<PyF
     }
     frames[..walk.len as usize].to_vec()
 }
+
+/// A root folder that `cargo xtask pythons` unpacked; says so if there is none, and fails in CI.
+#[cfg(test)]
+fn unpacked(root: &str) -> Option<std::path::PathBuf> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/pythons").join(root);
+    if folder.exists() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "there is no {}: cargo xtask pythons", folder.display());
+    eprintln!("skipped: there is no {}: cargo xtask pythons", folder.display());
+    None
+}

@@ -140,3 +140,59 @@ fn calibrate(memory: Memory, states: &[ThreadState]) -> Option<Slot> {
     // Two offsets that both hold would be a guess.
     hits.next().filter(|_| hits.next().is_none())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::unpacked;
+
+    fn image(root: &str, path: &str) -> Option<std::sync::Arc<Image>> {
+        Some(Image::of(&unpacked(root)?.join(path)).expect("it is ELF"))
+    }
+
+    #[test]
+    fn glibc_tells_where_keys_are() {
+        let libc = "usr/lib/x86_64-linux-gnu/libc.so.6";
+        let Some(here) = image("3.15", libc) else { return };
+        let here = Libc::glibc(&here).expect("it tells");
+        // As the code of its `pthread_getspecific` has it.
+        assert_eq!(here.slot(0), Slot::new(&[0x310 + 8]));
+        assert_eq!(here.slot(31), Slot::new(&[0x310 + 31 * 16 + 8]));
+        assert_eq!(here.slot(33), Slot::new(&[0x510 + 8, 16 + 8]));
+        let there = image("arm64", "usr/lib/aarch64-linux-gnu/libc.so.6").expect("it is unpacked");
+        // Below the thread pointer.
+        assert_eq!(Libc::glibc(&there).expect("it tells").slot(0), Slot::new(&[-0x610 + 8]));
+    }
+
+    #[test]
+    fn musl_keeps_keys_where_its_code_looks_for_them() {
+        let Some(root) = unpacked("musl") else { return };
+        let library = root.join("usr/lib/x86_64-linux-musl/libc.so");
+        let code = getspecific(&library);
+        // mov %fs:0x0,%rax; mov 0x80(%rax),%rax: the thread is its own first word.
+        let array = [0x48, 0x8b, 0x80, 0x80, 0, 0, 0];
+        assert!(code.windows(array.len()).any(|bytes| bytes == array), "{code:x?}");
+        let slot = Libc::musl(&Image::of(&library).expect("it is ELF")).slot(3);
+        assert_eq!(slot, Slot::new(&[0x80, 24]));
+
+        let library = unpacked("arm64").expect("it is unpacked").join("usr/lib/aarch64-linux-musl/libc.so");
+        let code = getspecific(&library);
+        // ldur x1, [x1, #-88], of some registers: 0xf85a8 and what follows.
+        let loads = code.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
+        assert!(loads.into_iter().any(|word| word & 0xffff_fc00 == 0xf85a_8000), "{code:x?}");
+        let slot = Libc::musl(&Image::of(&library).expect("it is ELF")).slot(3);
+        assert_eq!(slot, Slot::new(&[-0x58, 24]));
+    }
+
+    /// The code of `pthread_getspecific`.
+    fn getspecific(library: &std::path::Path) -> Vec<u8> {
+        use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+        let file = std::fs::read(library).expect("it is there");
+        let elf = object::File::parse(file.as_slice()).expect("it is ELF");
+        let symbol = elf.dynamic_symbols().find(|symbol| symbol.name() == Ok("pthread_getspecific"));
+        let symbol = symbol.expect("it exports it");
+        let section = elf.section_by_name(".text").expect("it has code");
+        let code = section.data_range(symbol.address(), symbol.size()).expect("it is in the file");
+        code.expect("it is in the file").to_vec()
+    }
+}
