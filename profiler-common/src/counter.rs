@@ -36,10 +36,12 @@ pub enum Counter {
     CodeUnreadable = 14,
     /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
     Unmapped = 15,
+    /// A native stack has its leaf alone: it did not fit the Python frames.
+    NativeApart = 16,
     /// Samples of a stack whose description never came.
-    Undescribed = 16,
+    Undescribed = 17,
     /// A ring record of an unknown kind or a wrong length.
-    Undecodable = 17,
+    Undecodable = 18,
 }
 
 impl Counter {
@@ -47,7 +49,7 @@ impl Counter {
     pub const KERNEL: u32 = 14;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -64,6 +66,7 @@ impl Counter {
         Self::CodeReplaced,
         Self::CodeUnreadable,
         Self::Unmapped,
+        Self::NativeApart,
         Self::Undescribed,
         Self::Undecodable,
     ];
@@ -88,6 +91,7 @@ impl Counter {
             Self::CodeReplaced => "code_replaced",
             Self::CodeUnreadable => "code_unreadable",
             Self::Unmapped => "unmapped",
+            Self::NativeApart => "native_apart",
             Self::Undescribed => "undescribed",
             Self::Undecodable => "undecodable",
         }
@@ -113,6 +117,7 @@ impl Counter {
             Self::CodeReplaced => "samples or waits dropped (a code object of their stack was replaced)",
             Self::CodeUnreadable => "code objects not readable in time",
             Self::Unmapped => "native stacks cut where an address is no code (no frame pointers)",
+            Self::NativeApart => "native stacks kept to their leaf (they did not fit the Python frames)",
             Self::Undescribed => "samples or waits whose stack was never described",
             Self::Undecodable => "ring records not understood",
         }

@@ -163,6 +163,8 @@ pub struct PyTarget {
     pub running_task: u64,
     /// `PyInterpreterState` → how many of its code objects have died (3.14+); 0 if it does not tell.
     pub code_generation: u64,
+    /// 1 if its code keeps frame pointers: then the user stack goes through it.
+    pub keeps_frame_pointers: u64,
     /// Of this version.
     pub offsets: PyOffsets,
 }

@@ -1,5 +1,7 @@
 //! A tick of the sampling clock: the stack of what runs, interned.
 
+use core::ptr::read_volatile;
+
 use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_F_USER_STACK,
@@ -19,6 +21,11 @@ use crate::{
     stack::{self, Scratch},
     task::Task,
 };
+
+/// 1 if native frames are wanted: the whole user stack where it can be had, and the leaf even in the interpreter. Each of its
+/// instructions makes another stack then. Set by the loader.
+#[unsafe(no_mangle)]
+static NATIVE_FRAMES: u32 = 0;
 
 /// Samples the thread that a tick hits, if its process is followed.
 ///
@@ -58,13 +65,19 @@ fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> 
     let address = native::instruction(ctx);
     let in_kernel = native::is_kernel(address);
     stack.kernel_len = if in_kernel { native::stack(ctx.as_ptr(), &mut stack.kernel, 0) } else { 0 };
-    if has_python && process.python.is_interpreter(address) {
+    // SAFETY: a static.
+    let wants_native = unsafe { read_volatile(&raw const NATIVE_FRAMES) } != 0;
+    if has_python && !wants_native && process.python.is_interpreter(address) {
         (stack.user_len, stack.user_cut) = (0, 1);
     } else {
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
         stack.user_cut = 0;
-        if has_python {
+        if has_python && (!wants_native || process.python.keeps_frame_pointers == 0) {
             stack.user_cut = u32::from(native::cut(&stack.user, &mut stack.user_len, &process.python));
+            // What runs may be a part of the interpreter that Python frames do not tell.
+            if stack.user_len == 0 && wants_native {
+                stack.user_len = 1;
+            }
         }
     }
     let hash = native::hash(walk.hash, &stack.user, stack.user_len);

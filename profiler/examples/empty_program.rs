@@ -13,7 +13,7 @@ use profiler_common::config::BlockedStacks;
 fn main() -> Result<()> {
     block_on(async {
         let sizes = Sizes { processes: 1, stacks: 1, ring_bytes: 4096 };
-        let plan = Plan { sizes, waits: false, blocked: BlockedStacks::None, min_block_ns: 0 };
+        let plan = Plan { sizes, waits: false, blocked: BlockedStacks::None, min_block_ns: 0, native: false };
         let mut kernel = Kernel::open(plan)?;
         kernel.attach_empty()?;
         println!("{}", std::process::id());

@@ -46,6 +46,8 @@ pub struct Plan {
     pub blocked: BlockedStacks,
     /// Waits that are shorter, in ns, have no stack.
     pub min_block_ns: u64,
+    /// True if samples of Python threads have all native frames that can be had.
+    pub native: bool,
 }
 
 /// What ticks.
@@ -83,7 +85,7 @@ impl Kernel {
     /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
     /// one that must take snapshots.
     pub fn open(plan: Plan) -> Result<Self> {
-        let Plan { sizes, waits, blocked, min_block_ns } = plan;
+        let Plan { sizes, waits, blocked, min_block_ns, native } = plan;
         memory::give_back();
         let mut loader = EbpfLoader::new();
         // It has read all of the kernel's types, and the object has nothing to relocate.
@@ -98,6 +100,7 @@ impl Kernel {
         let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
         drop(reduced);
         let (tid, system_calls, blocked) = (clock::tid(), calls::table(), blocked as u32);
+        let native = u32::from(native);
         let mut ebpf = loader
             .override_global("KERNEL", bytemuck::bytes_of(&offsets), true)
             .override_global("SNAPSHOT_TID", &tid, true)
@@ -105,6 +108,7 @@ impl Kernel {
             .override_global("WAITS", &u32::from(waits), true)
             .override_global("BLOCKED_STACKS", &blocked, true)
             .override_global("MIN_BLOCK_NS", &min_block_ns, true)
+            .override_global("NATIVE_FRAMES", &native, true)
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("STACKS", sizes.stacks)
             .map_max_entries("RING", sizes.ring_bytes)

@@ -60,8 +60,9 @@ fn open_default(name: &str) -> Result<Outputs> {
 
 async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
     let about = about();
-    let session =
-        Session::open(fleets, plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks))?;
+    let mut plan = plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks);
+    plan.native = args.shape.native;
+    let session = Session::open(fleets, plan)?;
     let mut child = None;
     let mut recorder = Recorder::start(session, Some(args.rate), |session| {
         child = start_command(session, &args.command)?;

@@ -4,6 +4,7 @@ pub mod books;
 pub mod check;
 pub mod dump;
 pub mod intake;
+mod merge;
 pub mod naming;
 pub mod preflight;
 pub mod recorder;

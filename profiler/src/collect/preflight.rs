@@ -111,7 +111,13 @@ pub fn smoke() -> Vec<Check> {
         Check::missing(name, format!("{error:#}"), needed_for, "dmesg | tail")
     };
     let sizes = Sizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
-    let plan = Plan { sizes, waits: true, blocked: stacks_that_can_be(BlockedStacks::All), min_block_ns: 0 };
+    let plan = Plan {
+        sizes,
+        waits: true,
+        blocked: stacks_that_can_be(BlockedStacks::All),
+        min_block_ns: 0,
+        native: true,
+    };
     let mut kernel = match Kernel::open(plan) {
         Ok(kernel) => kernel,
         Err(error) => return vec![failed("eBPF programs", &error)],

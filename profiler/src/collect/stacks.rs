@@ -11,12 +11,15 @@ use profiler_common::{
 };
 
 use crate::{
-    collect::rules,
+    collect::{
+        merge::{Merged, merge},
+        rules,
+    },
     model::{
         quality::{Quality, SampleQuality},
         tables::{Stack, Table},
     },
-    python::Interpreter,
+    python::{Interpreter, Part},
     symbolize::{
         native::{Modules, Place},
         python::Codes,
@@ -70,6 +73,8 @@ pub struct Stacks {
     pub(super) modules: Modules,
     unreadable: u64,
     unmapped: u64,
+    /// Stacks whose native part did not fit the Python one.
+    apart: u64,
 }
 
 impl Stacks {
@@ -107,13 +112,22 @@ impl Stacks {
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
             self.push(&mut chain, Raw::Mark("[outer frames missing]"));
         }
-        for frame in python.iter().rev() {
-            let raw = self.python_frame(key.tgid, interpreter, frame);
-            self.push(&mut chain, raw);
-        }
+        let python_len = python.len() as u32;
+        let python: Vec<_> =
+            python.iter().map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
         let runs_none = python.is_empty() && end == End::Complete as u32;
-        let reason = reason_of(&key).map(|reason| self.settle(reason, runs_none, chain));
-        for frame in self.native_frames(key.tgid, user).into_iter().rev() {
+        let reason = reason_of(&key).map(|reason| self.settle(reason, runs_none, &python));
+        let native = self.native_frames(key.tgid, interpreter, user);
+        // Where code keeps no frame pointers the kernel side has cut the native stack.
+        let is_whole =
+            native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1 && python_len != 0;
+        let merged = if python.is_empty() {
+            Merged { frames: native.into_iter().map(|(frame, _)| frame).collect(), fits: true }
+        } else {
+            merge(native, python, is_whole)
+        };
+        self.apart += u64::from(!merged.fits);
+        for frame in merged.frames.into_iter().rev() {
             self.push(&mut chain, frame);
         }
         match kernel {
@@ -133,7 +147,6 @@ impl Stacks {
             self.push(&mut chain, Raw::Mark("[no stack]"));
         }
         if let Some(chain) = chain {
-            let python_len = python.len() as u32;
             self.described.insert(key, Described { chain, end, python_len, holds_gil: None, reason });
         }
     }
@@ -189,19 +202,14 @@ impl Stacks {
         })
     }
 
-    /// Settles a wait by the Python frames that end in `chain`.
-    fn settle(&self, reason: Reason, runs_none: bool, chain: Option<u32>) -> Reason {
-        let mut frames = Vec::new();
-        let mut next = chain;
-        while let Some(stack) = next.and_then(|index| self.chains.get(index)) {
-            frames.push(match self.frames.get(stack.frame) {
-                Some(Raw::Python { name, file, .. }) => (self.string(*name), self.string(*file)),
-                // What could not be read is no function that is known.
-                _ => ("", ""),
-            });
-            next = stack.caller;
-        }
-        rules::settle(reason, runs_none, frames.into_iter().rev())
+    /// Settles a wait by its Python frames, leaf first.
+    fn settle(&self, reason: Reason, runs_none: bool, python: &[(Raw, bool)]) -> Reason {
+        let frames = python.iter().rev().map(|(frame, _)| match frame {
+            Raw::Python { name, file, .. } => (self.string(*name), self.string(*file)),
+            // What could not be read is no function that is known.
+            _ => ("", ""),
+        });
+        rules::settle(reason, runs_none, frames)
     }
 
     fn string(&self, index: u32) -> &str {
@@ -236,6 +244,7 @@ impl Stacks {
         quality.lose(Counter::Undescribed, undescribed.map(|(_, count)| count.count).sum());
         quality.lose(Counter::CodeUnreadable, self.unreadable);
         quality.lose(Counter::Unmapped, self.unmapped);
+        quality.lose(Counter::NativeApart, self.apart);
     }
 
     fn push(&mut self, chain: &mut Option<u32>, frame: Raw) {
@@ -243,32 +252,48 @@ impl Stacks {
         *chain = Some(self.chains.intern(Stack { frame, caller: *chain }));
     }
 
-    /// Native frames, leaf first. Where code keeps no frame pointers a chain ends in noise: the first address that
-    /// is no code ends it.
-    fn native_frames(&mut self, tgid: u32, user: &[u64]) -> Vec<Raw> {
+    /// Native frames, leaf first, and what they are to Python. Where code keeps no frame pointers a chain ends in noise:
+    /// the first address that is no code ends it.
+    fn native_frames(
+        &mut self,
+        tgid: u32,
+        interpreter: Option<&Interpreter>,
+        user: &[u64],
+    ) -> Vec<(Raw, Part)> {
         let mut frames = Vec::new();
         for &address in user {
             let Some(place) = self.modules.locate(tgid, address) else {
-                self.unmapped += 1;
-                frames.push(Raw::Mark("[outer frames unknown]"));
+                // A whole stack may end with a word or two of the C library's start that are no code.
+                if !frames.iter().any(|(_, part)| *part == Part::Eval) {
+                    self.unmapped += 1;
+                    frames.push((Raw::Mark("[outer frames unknown]"), Part::Other));
+                }
                 break;
             };
-            frames.push(Raw::Native(place));
+            let part = interpreter.map_or(Part::Other, |interpreter| interpreter.part_at(address));
+            frames.push((Raw::Native(place), part));
         }
         frames
     }
 
-    fn python_frame(&mut self, tgid: u32, interpreter: Option<&Interpreter>, frame: &ToldFrame) -> Raw {
+    /// A frame, and whether native code called it.
+    fn python_frame(
+        &mut self,
+        tgid: u32,
+        interpreter: Option<&Interpreter>,
+        frame: &ToldFrame,
+    ) -> (Raw, bool) {
         let frame = self.codes.resolve(tgid, interpreter, frame);
         let Some(code) = frame.code else {
             self.unreadable += 1;
-            return Raw::Mark("[unreadable Python frame]");
+            return (Raw::Mark("[unreadable Python frame]"), frame.is_entry);
         };
-        Raw::Python {
+        let raw = Raw::Python {
             name: self.strings.intern(code.name.clone()),
             file: self.strings.intern(code.file.clone()),
             line: code.line(frame.instr),
-        }
+        };
+        (raw, frame.is_entry)
     }
 }
 

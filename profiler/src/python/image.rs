@@ -14,7 +14,7 @@ use object::{
     read::elf::{ElfFile64, ProgramHeader},
 };
 
-use crate::sys::memory::Mapping;
+use crate::{python::eval::Eval, sys::memory::Mapping};
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
 const SYMBOLS: [&str; 9] = [
@@ -43,6 +43,8 @@ pub struct Image {
     /// Its thread-local variables: (bytes, alignment).
     thread_local: Option<(u64, u64)>,
     is_executable: bool,
+    /// Of a file that holds an interpreter.
+    eval: Eval,
 }
 
 type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
@@ -85,6 +87,9 @@ impl Image {
                 _ => {}
             }
         }
+        if image.symbols.contains_key("PyCode_Type") {
+            image.eval = Eval::of(&elf);
+        }
         image.bss = elf.section_by_name(".bss").map(|section| (section.address(), section.size()));
         Some(image)
     }
@@ -99,6 +104,12 @@ impl Image {
     #[must_use]
     pub const fn thread_local(&self) -> Option<(u64, u64)> {
         self.thread_local
+    }
+
+    /// Where the interpreter's loop is.
+    #[must_use]
+    pub const fn eval(&self) -> &Eval {
+        &self.eval
     }
 
     /// True for a program, false for a library.

@@ -1,6 +1,6 @@
 //! The interpreter in a process: found, versioned, and checked to be walkable, or the reason why it is not.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use profiler_common::{
     event,
@@ -40,6 +40,19 @@ pub struct Interpreter {
     roots: Roots,
     /// `PyCode_Type` in memory.
     code_type: u64,
+    /// Its loop in memory.
+    eval: Vec<Range<u64>>,
+}
+
+/// What some native code is to Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The loop that runs Python functions.
+    Eval,
+    /// The interpreter, but for its loop.
+    Interpreter,
+    /// None of it.
+    Other,
 }
 
 /// Why a process cannot be walked.
@@ -113,6 +126,7 @@ impl Interpreter {
                 text_end: text_end.unwrap_or(mapping.end),
                 gil: 0,
                 gil_holder: roots.gil_holder,
+                keeps_frame_pointers: u64::from(image.eval().keeps_frame_pointers),
                 running_task: 0,
                 code_generation: layout.code_generation.unwrap_or(0),
                 offsets: layout.walk,
@@ -121,6 +135,7 @@ impl Interpreter {
             layout,
             roots,
             code_type,
+            eval: image.eval().parts.iter().map(|part| part.start + bias..part.end + bias).collect(),
         };
         let states = interpreter.thread_states(memory);
         if states.is_empty() {
@@ -175,6 +190,18 @@ impl Interpreter {
             Gil::None => None,
             Gil::InRuntime(offset) => Some(self.roots.runtime?.wrapping_add(offset)),
             Gil::Behind(offset) => memory.u64(self.first(memory)?.wrapping_add(offset)),
+        }
+    }
+
+    /// What native code is at an address.
+    #[must_use]
+    pub fn part_at(&self, address: u64) -> Part {
+        if self.eval.iter().any(|part| part.contains(&address)) {
+            Part::Eval
+        } else if self.target.is_interpreter(address) {
+            Part::Interpreter
+        } else {
+            Part::Other
         }
     }
 

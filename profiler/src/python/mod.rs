@@ -4,6 +4,7 @@
 
 pub mod code;
 pub mod debug_offsets;
+pub mod eval;
 pub mod image;
 pub mod interpreter;
 pub mod layout;
@@ -16,7 +17,7 @@ mod version;
 use profiler_common::python::{MAX_PY_FRAMES, MAX_STEPS, PyFrame, Walk};
 
 use crate::sys::memory::Memory;
-pub use interpreter::{Interpreter, Unwalkable};
+pub use interpreter::{Interpreter, Part, Unwalkable};
 
 /// The version of the interpreter in a process, such as `3.11.7`; `None` if it runs none that is known.
 #[must_use]
