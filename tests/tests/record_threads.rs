@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use profiler_tests::{
-    interpreters::{Interpreter, supported},
+    cannot_run,
+    interpreters::{Interpreter, supported, unpacked},
     record::Record,
     recording::{Sample, total},
     workload::Workload,
@@ -32,6 +33,35 @@ fn threads_are_kept_apart() {
             for (stack, _) in own {
                 assert!(is_in(stack, name), "{stack:?}");
                 assert!(!is_in(stack, if name == "east" { "west" } else { "east" }), "{stack:?}");
+            }
+        }
+    }
+}
+
+/// From 3.14 on each sample says which asyncio task ran.
+#[test]
+fn tasks_are_kept_apart() {
+    let start = |minor| unpacked(minor).map(|interpreter| interpreter.start("tasks.py", &[]));
+    let targets: Vec<_> = [14, 15].into_iter().filter_map(start).collect();
+    if targets.len() < 2 {
+        return cannot_run("there are no Pythons 3.14 and 3.15: cargo xtask pythons");
+    }
+    let tgids: Vec<_> = targets.iter().map(Workload::tgid).collect();
+    let arguments = ["-r", "999", "-o", "out.folded", "--by", "task", "--weight", "samples"];
+    let recorded = Record::start(&tgids, &arguments).end_after(&tgids, 500);
+    let folded = recorded.folded("out.folded");
+    for workload in &targets {
+        let of = |stack: &[String]| stack[0].starts_with(&format!("worker {} ", workload.pid()));
+        for (task, function) in
+            [("task to the east", "east"), ("task to the west", "west"), ("task Task-", "nameless")]
+        {
+            let is_in =
+                |stack: &[String]| stack.iter().any(|frame| frame.split(' ').next() == Some(function));
+            let own: Vec<_> = folded.iter().filter(|(stack, _)| of(stack) && is_in(stack)).collect();
+            let samples = own.iter().map(|(_, samples)| samples).sum::<u64>();
+            assert!(samples > 50, "{samples} of {task}");
+            for (stack, _) in own {
+                assert!(stack[0].contains(task), "{stack:?}");
             }
         }
     }

@@ -199,6 +199,8 @@ pub enum By {
     Worker,
     /// Role, PID, and the thread's name and TID.
     Thread,
+    /// Role, PID, and the name of the asyncio task that ran, from Python 3.14 on.
+    Task,
     /// The worker class.
     Class,
 }

@@ -141,6 +141,7 @@ impl From<cli::Shape> for Shape {
             cli::By::Fleet => By::Fleet,
             cli::By::Worker => By::Worker,
             cli::By::Thread => By::Thread,
+            cli::By::Task => By::Task,
             cli::By::Class => By::Class,
         };
         let weight = match words.weight {

@@ -1,7 +1,7 @@
 //! What the kernel side sends, taken in: new stacks get their names, processes their interpreters.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -30,6 +30,9 @@ use crate::{
 /// How long a process that called exec is given to become Python.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The file of asyncio that calls tasks.
+const ASYNCIO: &str = "asyncio/events.py";
+
 /// What is known of the followed processes and their stacks.
 #[derive(Debug, Default)]
 pub struct Intake {
@@ -40,6 +43,8 @@ pub struct Intake {
     interpreters: HashMap<u32, Interpreter>,
     /// Processes that may yet become Python, and until when they are asked.
     starting: HashMap<u32, Instant>,
+    /// Processes that were looked at again since they loaded asyncio.
+    looked_again: HashSet<u32>,
     notes: BTreeSet<String>,
     /// Processes that were forked meanwhile: what it took them on a CPU to boot, once they have.
     boots: HashMap<u32, Option<u64>>,
@@ -77,7 +82,15 @@ impl Intake {
         match event {
             Event::Stack(head, frames) => {
                 self.in_table += 1;
-                self.stacks.take_in(head, frames, self.interpreters.get(&head.key.tgid));
+                let interpreter = self.interpreters.get(&head.key.tgid);
+                self.stacks.take_in(head, frames, interpreter);
+                // asyncio came after we looked at the process: it is looked at again.
+                if interpreter.is_some_and(Interpreter::may_load_asyncio)
+                    && self.stacks.has_frame_of(&head.key, ASYNCIO)
+                    && self.looked_again.insert(head.key.tgid)
+                {
+                    self.starting.entry(head.key.tgid).or_insert_with(|| after(PATIENCE));
+                }
                 // A stack is new when it is first waited on: the first wait for work ends the boot.
                 if head.key.tid == head.key.tgid
                     && self.stacks.reason(&head.key) == Some(Reason::Idle)
@@ -95,6 +108,7 @@ impl Intake {
             }
             Event::Exec(exec) => {
                 self.interpreters.remove(&exec.tgid);
+                self.looked_again.remove(&exec.tgid);
                 self.stacks.forget(exec.tgid);
                 self.starting.insert(exec.tgid, after(PATIENCE));
             }

@@ -29,7 +29,8 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile
         let stack = named.stack_of(stacks, key);
         if key.reason == ON_CPU {
             let gil = stacks.holds_gil(key);
-            let sample = Sample { tgid: key.tgid, tid: key.tid, stack, gil, ..Sample::default() };
+            let task = stacks.task(key);
+            let sample = Sample { tgid: key.tgid, tid: key.tid, stack, gil, task, count: 0 };
             *samples.entry(sample).or_default() += count.count;
         } else if let Some(reason) = stacks.reason(key) {
             let sum = blocked.entry((key.tgid, key.tid, stack, reason)).or_default();

@@ -24,6 +24,7 @@ use crate::{
         native::{Modules, Place},
         python::Codes,
     },
+    sys::memory::Memory,
 };
 
 /// A frame whose native name is not looked up yet.
@@ -44,6 +45,8 @@ pub(super) struct Described {
     python_len: u32,
     /// True if its thread held the GIL; absent if that is not known.
     holds_gil: Option<bool>,
+    /// Index of the name of the asyncio task that ran.
+    task: Option<u32>,
     /// What is known of the wait that the kernel cannot know.
     reason: Option<Reason>,
 }
@@ -89,7 +92,13 @@ impl Stacks {
         let user = head.user.get(..head.user_len as usize).unwrap_or_default();
         let kernel = head.kernel.get(..head.kernel_len as usize).unwrap_or_default();
         self.describe(head.key, head.end, python, interpreter, user, KernelFrames::Addresses(kernel));
+        // A task that is gone by now has no name.
+        let name = interpreter
+            .filter(|_| head.task != 0)
+            .and_then(|interpreter| interpreter.task_name(Memory::of(head.key.tgid), head.task));
+        let task = name.map(|name| self.strings.intern(name));
         if let Some(described) = self.described.get_mut(&head.key) {
+            described.task = task;
             described.holds_gil = match head.gil {
                 gil if gil == Gil::Held as u32 => Some(true),
                 gil if gil == Gil::Released as u32 => Some(false),
@@ -147,7 +156,8 @@ impl Stacks {
             self.push(&mut chain, Raw::Mark("[no stack]"));
         }
         if let Some(chain) = chain {
-            self.described.insert(key, Described { chain, end, python_len, holds_gil: None, reason });
+            self.described
+                .insert(key, Described { chain, end, python_len, holds_gil: None, task: None, reason });
         }
     }
 
@@ -185,6 +195,27 @@ impl Stacks {
     #[must_use]
     pub fn holds_gil(&self, key: &StackKey) -> Option<bool> {
         self.described.get(key)?.holds_gil
+    }
+
+    /// Index of the name of the asyncio task that ran on this stack.
+    #[must_use]
+    pub fn task(&self, key: &StackKey) -> Option<u32> {
+        self.described.get(key)?.task
+    }
+
+    /// True if a stack has a Python frame of a file.
+    #[must_use]
+    pub fn has_frame_of(&self, key: &StackKey, file_suffix: &str) -> bool {
+        let mut next = self.described.get(key).map(|described| described.chain);
+        while let Some(stack) = next.and_then(|index| self.chains.get(index)) {
+            if let Some(Raw::Python { file, .. }) = self.frames.get(stack.frame)
+                && self.string(*file).ends_with(file_suffix)
+            {
+                return true;
+            }
+            next = stack.caller;
+        }
+        false
     }
 
     /// What the waits on a stack are for: as the kernel says, or as is known better.

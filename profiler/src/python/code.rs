@@ -102,7 +102,7 @@ fn bytes(memory: Memory, address: u64) -> Option<Vec<u8>> {
 }
 
 /// A compact `str` object: its length in characters at 16, its state at 32, its data behind the header.
-fn string(memory: Memory, offsets: &CodeOffsets, address: u64) -> Option<String> {
+pub(super) fn string(memory: Memory, offsets: &CodeOffsets, address: u64) -> Option<String> {
     let mut head = [0; 20];
     memory.fill(address.wrapping_add(16), &mut head)?;
     let len = usize::try_from(u64::from_ne_bytes(*head.first_chunk()?)).ok()?.min(MAX_STRING);

@@ -14,13 +14,18 @@ use object::{
     read::elf::{ElfFile64, ProgramHeader},
 };
 
-use crate::{python::eval::Eval, sys::memory::Mapping};
+use crate::{
+    python::{asyncio::Asyncio, eval::Eval},
+    sys::memory::Mapping,
+};
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
-const SYMBOLS: [&str; 9] = [
+const SYMBOLS: [&str; 11] = [
     "_PyRuntime",
     "_PyThreadState_Current",
     "PyCode_Type",
+    "PyLong_Type",
+    "PyUnicode_Type",
     "PyGILState_GetThisThreadState",
     "Py_Version",
     "Py_GetVersion",
@@ -45,6 +50,8 @@ pub struct Image {
     is_executable: bool,
     /// Of a file that holds an interpreter.
     eval: Eval,
+    /// Of one that holds `_asyncio`.
+    asyncio: Option<Asyncio>,
 }
 
 type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
@@ -90,6 +97,7 @@ impl Image {
         if image.symbols.contains_key("PyCode_Type") {
             image.eval = Eval::of(&elf);
         }
+        image.asyncio = Asyncio::of(&elf);
         image.bss = elf.section_by_name(".bss").map(|section| (section.address(), section.size()));
         Some(image)
     }
@@ -104,6 +112,12 @@ impl Image {
     #[must_use]
     pub const fn thread_local(&self) -> Option<(u64, u64)> {
         self.thread_local
+    }
+
+    /// Where asyncio's tasks are.
+    #[must_use]
+    pub const fn asyncio(&self) -> Option<Asyncio> {
+        self.asyncio
     }
 
     /// Where the interpreter's loop is.

@@ -9,7 +9,8 @@ use profiler_common::{
 
 use crate::{
     python::{
-        code::Code,
+        asyncio::Asyncio,
+        code::{Code, string},
         debug_offsets,
         image::Image,
         layout::{self, Gil, Kept, Layout},
@@ -40,6 +41,12 @@ pub struct Interpreter {
     roots: Roots,
     /// `PyCode_Type` in memory.
     code_type: u64,
+    /// `PyUnicode_Type` in memory.
+    text_type: u64,
+    /// `PyLong_Type` in memory.
+    number_type: u64,
+    /// Where asyncio's tasks are, if it is loaded.
+    asyncio: Option<Asyncio>,
     /// Its loop in memory.
     eval: Vec<Range<u64>>,
 }
@@ -53,6 +60,18 @@ pub enum Part {
     Interpreter,
     /// None of it.
     Other,
+}
+
+/// `PyObject.ob_type`.
+const TYPE: u64 = 8;
+
+/// Where asyncio's tasks are, if a file that a process maps tells.
+fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
+    let may_tell = |mapping: &&Mapping| {
+        let name = file_name(&mapping.path);
+        name.starts_with("_asyncio") || name.contains("python")
+    };
+    mappings.iter().filter(may_tell).find_map(|mapping| Image::of(&mapping.reachable(tgid))?.asyncio())
 }
 
 /// Why a process cannot be walked.
@@ -117,6 +136,7 @@ impl Interpreter {
             .map_err(|reason| unwalkable(reason, false))?;
         let roots = Roots::find(memory, &layout, image, bias, slot::descriptor_bytes(tgid, mappings))
             .ok_or_else(|| unwalkable("its interpreter is not started yet".to_owned(), true))?;
+        let asyncio = if version.minor >= 14 { asyncio(tgid, mappings) } else { None };
         let text_end =
             mappings.iter().filter(|other| other.file == mapping.file).map(|other| other.end).max();
         let mut interpreter = Self {
@@ -127,7 +147,7 @@ impl Interpreter {
                 gil: 0,
                 gil_holder: roots.gil_holder,
                 keeps_frame_pointers: u64::from(image.eval().keeps_frame_pointers),
-                running_task: 0,
+                running_task: asyncio.map_or(0, |asyncio| asyncio.running_task),
                 code_generation: layout.code_generation.unwrap_or(0),
                 offsets: layout.walk,
             },
@@ -135,6 +155,9 @@ impl Interpreter {
             layout,
             roots,
             code_type,
+            text_type: address("PyUnicode_Type").unwrap_or(0),
+            number_type: address("PyLong_Type").unwrap_or(0),
+            asyncio,
             eval: image.eval().parts.iter().map(|part| part.start + bias..part.end + bias).collect(),
         };
         let states = interpreter.thread_states(memory);
@@ -203,6 +226,32 @@ impl Interpreter {
         } else {
             Part::Other
         }
+    }
+
+    /// The name of an asyncio task.
+    #[must_use]
+    pub fn task_name(&self, memory: Memory, task: u64) -> Option<String> {
+        self.asyncio?.name(memory, self, task)
+    }
+
+    /// True if asyncio may have been loaded since: a look at the mappings tells.
+    #[must_use]
+    pub fn may_load_asyncio(&self) -> bool {
+        self.asyncio.is_none() && self.layout.code_generation.is_some()
+    }
+
+    /// A `str`; `None` if it is none.
+    pub(super) fn text(&self, memory: Memory, address: u64) -> Option<String> {
+        let is_text = memory.u64(address.wrapping_add(TYPE))? == self.text_type;
+        is_text.then(|| string(memory, &self.layout.walk.code, address))?
+    }
+
+    /// An `int` of one digit, as it is written from 3.12 on; `None` if it is none.
+    pub(super) fn small_number(&self, memory: Memory, address: u64) -> Option<u32> {
+        let is_number = memory.u64(address.wrapping_add(TYPE))? == self.number_type;
+        // lv_tag: how many digits, from the fourth bit on.
+        let digits = memory.u64(address.wrapping_add(16))? >> 3;
+        (is_number && digits <= 1).then(|| memory.u32(address.wrapping_add(24)))?
     }
 
     /// Reads a code object.

@@ -2,6 +2,7 @@
 //!
 //! Offsets and traps: `ARCHITECTURE.md`, section 5. Nothing here stops or writes to a process.
 
+pub mod asyncio;
 pub mod code;
 pub mod debug_offsets;
 pub mod eval;

@@ -48,6 +48,8 @@ pub enum By {
     Worker,
     /// Role, process id, and the thread's name and id.
     Thread,
+    /// Role, process id, and the name of the asyncio task, where one runs.
+    Task,
     /// The worker class; the role of what is not a worker, or of no known class.
     Class,
 }
@@ -128,7 +130,8 @@ impl<'a> Folding<'a> {
                 Weight::Time => *on_cpu_ns,
                 Weight::Samples => sample.count,
             };
-            self.add_stack(sample.tgid, sample.tid, sample.stack, leaf, value);
+            let who = Who { thread: Some(sample.tid), task: sample.task };
+            self.add_stack(sample.tgid, who, sample.stack, leaf, value);
         }
         if self.shape.weight == Weight::Time && !held_only {
             for (tgid, ns) in weights.unsampled_ns {
@@ -141,7 +144,7 @@ impl<'a> Folding<'a> {
     pub(super) fn add_stack(
         &mut self,
         tgid: u32,
-        tid: u32,
+        who: Who,
         stack: Option<u32>,
         leaf: Option<&str>,
         value: u64,
@@ -150,7 +153,7 @@ impl<'a> Folding<'a> {
         let frames = self.recording.profile.frames_of(stack);
         let shape = self.shape;
         let shown = frames.into_iter().filter(|frame| shape.shows(frame.kind, process));
-        let mut labels = vec![shape.root(process, tgid, Some(tid))];
+        let mut labels = vec![shape.root(&self.recording.profile, process, tgid, who)];
         labels.extend(shown.map(|frame| self.labels.of(frame)));
         if labels.len() == 1 {
             labels.push(Label::new(absence(stack, process), Tint::Mark));
@@ -161,7 +164,8 @@ impl<'a> Folding<'a> {
 
     /// Adds to what a process has no stack for.
     pub(super) fn add_mark(&mut self, tgid: u32, marks: &[&str], value: u64) {
-        let mut labels = vec![self.shape.root(self.processes.get(&tgid), tgid, None)];
+        let mut labels =
+            vec![self.shape.root(&self.recording.profile, self.processes.get(&tgid), tgid, Who::default())];
         labels.extend(marks.iter().map(|mark| Label::new(mark, Tint::Mark)));
         *self.folded.entry(labels).or_default() += value;
     }
@@ -173,6 +177,15 @@ pub(super) struct Process<'a> {
     pub(super) worker: &'a WorkerDelta,
     /// True if any of its samples has Python frames.
     walked: bool,
+}
+
+/// Whose a stack is inside its process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Who {
+    /// The thread's id.
+    pub(super) thread: Option<u32>,
+    /// Index of the name of the asyncio task.
+    pub(super) task: Option<u32>,
 }
 
 /// The processes whose Python stacks could be walked.
@@ -195,17 +208,21 @@ impl Shape {
     }
 
     /// The root of a process's stacks, or of those of one of its threads.
-    fn root(self, process: Option<&Process>, tgid: u32, thread: Option<u32>) -> Label {
+    fn root(self, profile: &Profile, process: Option<&Process>, tgid: u32, who: Who) -> Label {
         let Some(Process { fleet, worker, .. }) = process else {
             return Label::new(&format!("process {tgid}"), Tint::Root);
         };
         let role = worker.role.name();
-        let text = match (self.by, thread) {
+        let text = match (self.by, who.thread) {
             (By::Fleet, _) => format!("{} {}", fleet.server, fleet.name),
             (By::Thread, Some(id)) => {
                 let thread = worker.threads.iter().find(|thread| thread.tid == id);
                 format!("{role} {tgid} thread {}/{id}", thread.map_or("?", |thread| &thread.name))
             }
+            (By::Task, _) => match who.task {
+                Some(task) => format!("{role} {tgid} task {}", profile.string(task)),
+                None => format!("{role} {tgid} no task"),
+            },
             (By::Worker | By::Thread, _) => format!("{role} {tgid}"),
             (By::Class, _) => match &worker.worker_class {
                 Some(class) if worker.role == Role::Worker => class.clone(),
@@ -259,7 +276,7 @@ mod tests {
     #[test]
     fn every_shape_sums_to_the_exact_time_or_to_the_samples() {
         let recording = fixture::recording();
-        for by in [By::Fleet, By::Worker, By::Thread, By::Class] {
+        for by in [By::Fleet, By::Worker, By::Thread, By::Task, By::Class] {
             for (native, kernel) in [(false, false), (true, false), (false, true), (true, true)] {
                 let sum = |weight| {
                     fold(&recording, Shape { by, weight, native, kernel, ..Shape::default() })

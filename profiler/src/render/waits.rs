@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::render::shape::{Folding, Weight};
+use crate::render::shape::{Folding, Weight, Who};
 
 impl Folding<'_> {
     /// Adds the waits.
@@ -18,7 +18,8 @@ impl Folding<'_> {
                 continue;
             }
             let value = self.value(sample.ns, sample.count);
-            self.add_stack(sample.tgid, sample.tid, sample.stack, Some(&leaf(sample.reason)), value);
+            let who = Who { thread: Some(sample.tid), task: None };
+            self.add_stack(sample.tgid, who, sample.stack, Some(&leaf(sample.reason)), value);
         }
         let workers: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in workers {
@@ -100,7 +101,7 @@ mod tests {
         let workers = || recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
         let blocked_ns: u64 = workers().map(|worker| worker.counters.blocked_ns).sum();
         let idle_ns: u64 = workers().map(|worker| worker.waits.blocked[0].ns).sum();
-        for by in [By::Fleet, By::Worker, By::Thread, By::Class] {
+        for by in [By::Fleet, By::Worker, By::Thread, By::Task, By::Class] {
             let off_cpu = Shape { by, time: Time::OffCpu, ..Shape::default() };
             assert_eq!(total(&recording, off_cpu), blocked_ns - idle_ns);
             assert_eq!(total(&recording, Shape { idle: true, ..off_cpu }), blocked_ns);
