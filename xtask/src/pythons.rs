@@ -57,10 +57,20 @@ enum Way {
     IsRead,
 }
 
+impl Root {
+    /// Names the packages that a root was made of, so that one of another list is made anew.
+    const LIST: &str = "packages";
+
+    fn is_in(&self, folder: &Path) -> bool {
+        fs::read_to_string(folder.join(self.name).join(Self::LIST))
+            .is_ok_and(|list| list == self.packages.join("\n"))
+    }
+}
+
 /// Gathers what is missing; the folder. Nothing is asked of the network when all is there.
 pub fn run() -> Result<PathBuf> {
     let folder = env::current_dir().context("failed to find the current folder")?.join("target/pythons");
-    let missing: Vec<_> = ROOTS.iter().filter(|root| !folder.join(root.name).exists()).collect();
+    let missing: Vec<_> = ROOTS.iter().filter(|root| !root.is_in(&folder)).collect();
     if !missing.is_empty() {
         let apt = Apt::new(&folder.join("apt"))?;
         exec(apt.command("apt-get").args(["--quiet", "update"]))?;
@@ -91,8 +101,11 @@ impl Apt {
             if Path::new(keyring).exists() { format!("signed-by={keyring} ") } else { String::new() };
         let sources = SUITES.map(|suite| format!("deb [{signed}arch=amd64,arm64] {mirror} {suite} main\n"));
         let here = folder.display();
+        // The machine's own settings hold besides, as for a proxy; but not what it does after an update, which is for its own
+        // lists.
         let configuration = format!(
-            "Dir::State \"{here}\";\nDir::State::lists \"{here}/lists\";\nDir::State::status \"{here}/status\";\n\
+            "#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n#clear DPkg::Post-Invoke;\n\
+             Dir::State \"{here}\";\nDir::State::lists \"{here}/lists\";\nDir::State::status \"{here}/status\";\n\
              Dir::Etc::sourcelist \"{here}/sources.list\";\nDir::Etc::sourceparts \"{here}/none\";\n\
              Dir::Etc::preferences \"{here}/none/none\";\nDir::Etc::preferencesparts \"{here}/none\";\n\
              Dir::Cache \"{here}/cache\";\nAPT::Architecture \"amd64\";\n\
@@ -109,7 +122,8 @@ impl Apt {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.folder.join("apt.conf"));
+        // Read behind all others: what is in APT_CONFIG is read before them.
+        command.arg("--config-file").arg(self.folder.join("apt.conf"));
         command
     }
 
@@ -141,7 +155,11 @@ impl Apt {
             symlink(Path::new("usr").join(link), made.join(link))
                 .with_context(|| format!("failed to link {link}"))?;
         }
+        fs::write(made.join(Root::LIST), root.packages.join("\n")).context("failed to name the packages")?;
         let place = folder.join(root.name);
+        if place.exists() {
+            fs::remove_dir_all(&place).with_context(|| format!("failed to remove {}", place.display()))?;
+        }
         fs::rename(&made, &place).with_context(|| format!("failed to make {}", place.display()))
     }
 }
