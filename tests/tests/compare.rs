@@ -77,7 +77,7 @@ fn a_regression_of_ten_per_cent_is_found_and_its_function_is_named() {
     let shelf = Shelf::new();
     let svg = shelf.path("diff.svg");
     let compare = || {
-        let recordings = shelf.record("20", &["0", "10"].map(|more| Run { more, rate_hz: "499" }));
+        let recordings = shelf.record("30", &["0", "10"].map(|more| Run { more, rate_hz: "499" }));
         let [before, after] = recordings.as_slice() else { panic!("two") };
         let output = run(&["compare", before, after, "--json", "-o", svg.to_str().expect("it is UTF-8")]);
         (parse(&output), recordings)
