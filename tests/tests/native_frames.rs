@@ -1,10 +1,14 @@
 //! Native frames among Python's.
 
+use std::process::Command;
+
 use profiler_tests::{
+    gunicorn::venv,
     interpreters::{Interpreter, supported, unpacked},
     record::{Record, Recorded},
     recording::{Frame, Sample, total},
     workload::Workload,
+    workloads,
 };
 
 fn record(interpreters: Vec<Interpreter>) -> (Recorded, Vec<(Workload, Interpreter)>) {
@@ -42,6 +46,51 @@ fn the_c_function_is_the_leaf() {
         let (own, _) = with_leaf_in(&samples, "compresses", "libz");
         assert!(own * 10 >= all * 7, "{own} of {all} with libz at the leaf under {interpreter:?}");
     }
+}
+
+/// In libraries as people use them, each function of C is the leaf under the Python function that called it.
+#[test]
+fn the_leaf_in_numpy_zlib_and_json() {
+    let mut command = Command::new(venv().join("bin/python"));
+    command.arg(workloads().join("numeric.py")).env("OPENBLAS_NUM_THREADS", "1");
+    let workload = Workload::start(command);
+    let recorded =
+        Record::start(&[workload.tgid()], &["-n", "-r", "999"]).end_after(&[workload.tgid()], 3000);
+    let samples = recorded.recording.samples_of(workload.tgid());
+    let (mut leaf, mut all) = (0, 0);
+    for function in ["multiplies", "compresses", "reads"] {
+        let (with_leaf, inside) = with_leaf_in(&samples, function, "");
+        assert!(inside > 200, "{inside} samples in {function}");
+        leaf += with_leaf;
+        all += inside;
+    }
+    assert!(leaf * 100 >= all * 99, "{leaf} of {all} with a native leaf");
+    let (openblas, inside) = with_leaf_in(&samples, "multiplies", "openblas");
+    assert!(openblas * 10 >= inside * 9, "{openblas} of {inside} with OpenBLAS at the leaf");
+    let named =
+        samples.iter().flat_map(|sample| &sample.frames).any(|frame| frame.name.starts_with("sgemm_kernel"));
+    assert!(named, "its kernel is named");
+}
+
+/// Code that the interpreter makes for `perf` has the names that it writes down.
+#[test]
+fn code_made_at_run_time_has_its_names() {
+    let Some(python) = unpacked(15) else {
+        return profiler_tests::cannot_run("there is no Python 3.15: cargo xtask pythons");
+    };
+    let root = python.root.as_ref().expect("it is unpacked");
+    std::fs::create_dir_all(root.join("tmp")).expect("there is room for a folder");
+    let mut command = python.command();
+    command.args(["-X", "perf"]).arg(python.workloads().join("natives.py"));
+    let workload = Workload::start(command);
+    let recorded = Record::start(&[workload.tgid()], &["-n", "-r", "999"]).end_after(&[workload.tgid()], 500);
+    let samples = recorded.recording.samples_of(workload.tgid());
+    let made = |sample: &Sample| sample.frames.iter().any(|frame| frame.name.starts_with("py::sorts:"));
+    let all: Vec<_> =
+        samples.iter().filter(|sample| sample.functions().contains(&"sorts")).cloned().collect();
+    let with_name: u64 = all.iter().filter(|sample| made(sample)).map(|sample| sample.count).sum();
+    assert!(total(&all) > 50, "{} samples", total(&all));
+    assert!(with_name * 2 >= total(&all), "{with_name} of {} with the name", total(&all));
 }
 
 /// Where a build keeps frame pointers the native stack is whole, and each segment of Python frames stands where native code

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What the tests run, besides the standard library.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 14] = [
     "gunicorn[gevent,setproctitle]",
     "tornado",
     "uvicorn",
@@ -29,6 +29,7 @@ const PACKAGES: [&str; 13] = [
     "pyuwsgi",
     "celery",
     "rq",
+    "numpy",
     "requests",
     "selenium",
 ];

@@ -72,7 +72,7 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Result<Named> {
         match frame {
             Raw::Native(place) => places.push(*place),
             Raw::Kernel(address) => addresses.push(*address),
-            Raw::Python { .. } | Raw::KernelNamed(_) | Raw::Mark(_) => {}
+            Raw::Python { .. } | Raw::Made(_) | Raw::KernelNamed(_) | Raw::Mark(_) => {}
         }
     }
     let names = native::names(&stacks.modules, &places)?;
@@ -93,6 +93,7 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Result<Named> {
                 let name = strings.intern(names.get(place).cloned().unwrap_or_else(no_symbol));
                 Frame { kind: FrameKind::Native, name, file, line: 0 }
             }
+            Raw::Made(name) => Frame { kind: FrameKind::Native, name: *name, file: None, line: 0 },
             Raw::Kernel(address) => {
                 kernel(strings.intern(kernel_names.get(address).cloned().unwrap_or_else(no_symbol)))
             }

@@ -21,7 +21,7 @@ use crate::{
     },
     python::{Interpreter, Part},
     symbolize::{
-        native::{Modules, Place},
+        modules::{Found, Modules, Place},
         python::Codes,
     },
     sys::memory::Memory,
@@ -30,8 +30,14 @@ use crate::{
 /// A frame whose native name is not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Raw {
-    Python { name: u32, file: u32, line: u32 },
+    Python {
+        name: u32,
+        file: u32,
+        line: u32,
+    },
     Native(Place),
+    /// Code that was made at run time.
+    Made(u32),
     Kernel(u64),
     KernelNamed(u32),
     Mark(&'static str),
@@ -293,7 +299,7 @@ impl Stacks {
     ) -> Vec<(Raw, Part)> {
         let mut frames = Vec::new();
         for &address in user {
-            let Some(place) = self.modules.locate(tgid, address) else {
+            let Some(found) = self.modules.locate(tgid, address) else {
                 // A whole stack may end with a word or two of the C library's start that are no code.
                 if !frames.iter().any(|(_, part)| *part == Part::Eval) {
                     self.unmapped += 1;
@@ -302,7 +308,11 @@ impl Stacks {
                 break;
             };
             let part = interpreter.map_or(Part::Other, |interpreter| interpreter.part_at(address));
-            frames.push((Raw::Native(place), part));
+            let frame = match found {
+                Found::Place(place) => Raw::Native(place),
+                Found::Made(name) => Raw::Made(self.strings.intern(name)),
+            };
+            frames.push((frame, part));
         }
         frames
     }

@@ -1,90 +1,58 @@
 //! Native user and kernel addresses → function names, by blazesym.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    os::fd::AsRawFd,
-    path::{Path, PathBuf},
-};
+use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use blazesym::symbolize::{
-    Input, Symbolized, Symbolizer,
+    Input, Sym, Symbolized, Symbolizer,
     source::{Elf, Kernel, Source},
 };
 
-use crate::sys::memory::Mapping;
-
-/// A place in a file of code: the same in every process that maps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// Which of [`Modules`].
-    pub module: u32,
-    /// Offset in the file, bytes.
-    pub offset: u64,
-}
-
-/// The files of code that followed processes map, opened at first sight so that they can still be read when the
-/// process, or the file, is gone.
-#[derive(Debug, Default)]
-pub struct Modules {
-    files: Vec<(PathBuf, Option<File>)>,
-    by_file: HashMap<(u64, u64), u32>,
-    mappings: HashMap<u32, Vec<Mapping>>,
-}
-
-impl Modules {
-    /// Where an address of a process lies; `None` if in no file that is mapped there.
-    pub fn locate(&mut self, tgid: u32, address: u64) -> Option<Place> {
-        let known = self.mappings.get(&tgid).is_some_and(|mappings| find(mappings, address).is_some());
-        if !known {
-            self.mappings.insert(tgid, Mapping::executable(tgid).unwrap_or_default());
-        }
-        let mapping = find(self.mappings.get(&tgid)?, address)?;
-        let module = *self.by_file.entry(mapping.file).or_insert_with(|| {
-            self.files.push((mapping.path.clone(), File::open(mapping.reachable(tgid)).ok()));
-            self.files.len() as u32 - 1
-        });
-        Some(Place { module, offset: address - mapping.start + mapping.offset })
-    }
-
-    /// Forgets the mappings of a process that runs another program now, or none.
-    pub fn forget(&mut self, tgid: u32) {
-        self.mappings.remove(&tgid);
-    }
-
-    /// A module's path, as its processes see it.
-    #[must_use]
-    pub fn path(&self, module: u32) -> Option<&Path> {
-        self.files.get(module as usize).map(|(path, _)| path.as_path())
-    }
-}
-
-fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
-    mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))
-}
+use crate::symbolize::{
+    debug_file::DebugFile,
+    modules::{Modules, Place},
+    readable::readable,
+};
 
 /// The names of places in modules; those without a symbol are absent.
 pub fn names(modules: &Modules, places: &[Place]) -> Result<HashMap<Place, String>> {
-    let symbolizer = Symbolizer::new();
     let mut by_module: HashMap<u32, Vec<u64>> = HashMap::new();
-    for place in places {
-        by_module.entry(place.module).or_default().push(place.offset);
-    }
     let mut names = HashMap::new();
+    for place in places {
+        match modules.vdso_name(place) {
+            Some(name) => drop(names.insert(*place, name.to_owned())),
+            None => by_module.entry(place.module).or_default().push(place.offset),
+        }
+    }
+    let symbolizer = Symbolizer::new();
     for (module, offsets) in by_module {
-        let Some((path, Some(file))) = modules.files.get(module as usize) else { continue };
-        let source = Source::Elf(Elf::new(format!("/proc/self/fd/{}", file.as_raw_fd())));
-        let symbols = symbolizer
-            .symbolize(&source, Input::FileOffset(&offsets))
-            .with_context(|| format!("failed to symbolise `{}`", path.display()))?;
+        let Some((file, path)) = modules.file(module) else { continue };
+        // Installed symbols are more than those that are left in the file itself.
+        let installed = DebugFile::of(file);
+        let addresses = installed.as_ref().and_then(|installed| {
+            offsets.iter().map(|offset| installed.address(*offset)).collect::<Option<Vec<_>>>()
+        });
+        let (source, input) = match (&installed, &addresses) {
+            (Some(installed), Some(addresses)) => (installed.path(), Input::VirtOffset(addresses.as_slice())),
+            _ => (path, Input::FileOffset(offsets.as_slice())),
+        };
+        let symbols = symbolizer.symbolize(&Source::Elf(Elf::new(source)), input).with_context(|| {
+            format!("failed to symbolise `{}`", modules.path(module).unwrap_or("?".as_ref()).display())
+        })?;
         for (offset, symbol) in offsets.into_iter().zip(symbols) {
-            if let Symbolized::Sym(symbol) = symbol {
-                names.insert(Place { module, offset }, symbol.name.into_owned());
+            if let Symbolized::Sym(symbol) = symbol
+                && reaches(&symbol)
+            {
+                names.insert(Place { module, offset }, readable(symbol.name.into_owned()));
             }
         }
     }
     Ok(names)
+}
+
+/// True unless a symbol is a mere label, somewhere before the address: blazesym takes those as reaching to the next one.
+fn reaches(symbol: &Sym<'_>) -> bool {
+    symbol.size.is_some() || symbol.offset == 0
 }
 
 /// The names of kernel addresses; those without a symbol are absent, which is all where kallsyms hides them.

@@ -1,0 +1,131 @@
+//! The code that processes map: which file, and where in it, an address is of.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    symbolize::{
+        perf_map::PerfMap,
+        vdso::{self, Vdso},
+    },
+    sys::memory::Mapping,
+};
+
+/// A place in a file of code: the same in every process that maps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Which of [`Modules`].
+    pub module: u32,
+    /// Offset in the file, bytes.
+    pub offset: u64,
+}
+
+/// What an address is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A file's code, which is named at the end.
+    Place(Place),
+    /// Code that was made at run time: its name, which may be another's later.
+    Made(String),
+}
+
+/// The modules that followed processes map, opened at first sight so that they can still be read when the process, or the
+/// file, is gone.
+#[derive(Debug, Default)]
+pub struct Modules {
+    known: Vec<Module>,
+    by_file: HashMap<(u64, u64), u32>,
+    vdso: Option<(u32, Vdso)>,
+    processes: HashMap<u32, Process>,
+}
+
+#[derive(Debug)]
+struct Module {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+/// What is known of one process.
+#[derive(Debug)]
+struct Process {
+    mappings: Vec<Mapping>,
+    vdso: Option<u64>,
+    perf_map: Option<PerfMap>,
+}
+
+impl Process {
+    fn look(tgid: u32) -> Self {
+        Self {
+            mappings: Mapping::executable(tgid).unwrap_or_default(),
+            vdso: vdso::start(tgid),
+            perf_map: PerfMap::of(tgid),
+        }
+    }
+
+    fn find(&self, address: u64) -> Option<&Mapping> {
+        self.mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))
+    }
+}
+
+impl Modules {
+    /// What an address of a process is of; `None` if of no code that is known there.
+    pub fn locate(&mut self, tgid: u32, address: u64) -> Option<Found> {
+        let process = self.processes.entry(tgid).or_insert_with(|| Process::look(tgid));
+        if process.find(address).is_none() {
+            if let Some(start) = process.vdso {
+                let known = &mut self.known;
+                let (module, vdso) = self.vdso.get_or_insert_with(|| {
+                    known.push(Module { path: PathBuf::from(vdso::NAME), file: None });
+                    (known.len() as u32 - 1, Vdso::own())
+                });
+                if let Some(offset) = vdso.offset(start, address) {
+                    return Some(Found::Place(Place { module: *module, offset }));
+                }
+            }
+            if let Some(name) = process.perf_map.as_mut().and_then(|map| map.name(address)) {
+                return Some(Found::Made(name.to_owned()));
+            }
+            process.mappings = Mapping::executable(tgid).unwrap_or_default();
+            // It may have begun to write one since.
+            if process.perf_map.is_none() {
+                process.perf_map = PerfMap::of(tgid);
+            }
+        }
+        let mapping = process.find(address)?;
+        let module = *self.by_file.entry(mapping.file).or_insert_with(|| {
+            let file = File::open(mapping.reachable(tgid)).ok();
+            self.known.push(Module { path: mapping.path.clone(), file });
+            self.known.len() as u32 - 1
+        });
+        Some(Found::Place(Place { module, offset: address - mapping.start + mapping.offset }))
+    }
+
+    /// Forgets what a process maps that runs another program now, or none.
+    pub fn forget(&mut self, tgid: u32) {
+        self.processes.remove(&tgid);
+    }
+
+    /// A module's path, as its processes see it.
+    #[must_use]
+    pub fn path(&self, module: u32) -> Option<&Path> {
+        self.known.get(module as usize).map(|module| module.path.as_path())
+    }
+
+    /// A module's file, and a path under which it can be opened while it is held; `None` if it could not be.
+    #[must_use]
+    pub fn file(&self, module: u32) -> Option<(&File, PathBuf)> {
+        let file = self.known.get(module as usize)?.file.as_ref()?;
+        Some((file, PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))))
+    }
+
+    /// The vDSO's function at a place; `None` if it is in another module.
+    #[must_use]
+    pub fn vdso_name(&self, place: &Place) -> Option<&str> {
+        let (module, vdso) = self.vdso.as_ref()?;
+        vdso.name(place.offset).filter(|_| *module == place.module)
+    }
+}

@@ -1,0 +1,81 @@
+//! The code that the kernel maps into every process, named from our own copy of it: it is the same in all.
+
+use object::{Object as _, ObjectSymbol};
+use procfs::process::{MMapPath, Process};
+
+use crate::sys::memory::Memory;
+
+/// As the kernel names it.
+pub const NAME: &str = "[vdso]";
+
+/// In the auxiliary vector of a process: where it is (`getauxval(3)`).
+const AT_SYSINFO_EHDR: u64 = 33;
+
+/// The symbols of the vDSO.
+#[derive(Debug, Default)]
+pub struct Vdso {
+    /// Bytes that are mapped.
+    len: u64,
+    /// Start, end and name.
+    symbols: Vec<(u64, u64, String)>,
+}
+
+impl Vdso {
+    /// Our own; without symbols if it cannot be read.
+    #[must_use]
+    pub fn own() -> Self {
+        Self::read().unwrap_or_default()
+    }
+
+    fn read() -> Option<Self> {
+        let maps = Process::myself().ok()?.maps().ok()?;
+        let (start, end) = maps.iter().find(|map| map.pathname == MMapPath::Vdso)?.address;
+        let bytes = Memory::of(std::process::id()).bytes(start, usize::try_from(end - start).ok()?)?;
+        let elf = object::File::parse(bytes.as_slice()).ok()?;
+        let symbols = elf.dynamic_symbols().filter(ObjectSymbol::is_definition).filter_map(|symbol| {
+            Some((symbol.address(), symbol.address() + symbol.size(), symbol.name().ok()?.to_owned()))
+        });
+        Some(Self { len: end - start, symbols: symbols.collect() })
+    }
+
+    /// Where in it an address of a process lies, given where the process has it.
+    #[must_use]
+    pub fn offset(&self, start: u64, address: u64) -> Option<u64> {
+        Some(address.wrapping_sub(start)).filter(|offset| *offset < self.len)
+    }
+
+    /// The function at an offset.
+    #[must_use]
+    pub fn name(&self, offset: u64) -> Option<&str> {
+        let (.., name) = self.symbols.iter().find(|(start, end, _)| (*start..*end).contains(&offset))?;
+        Some(name)
+    }
+}
+
+/// Where a process has the vDSO.
+#[must_use]
+pub fn start(tgid: u32) -> Option<u64> {
+    Process::new(tgid.cast_signed()).ok()?.auxv().ok()?.get(&AT_SYSINFO_EHDR).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_read_in_it() {
+        let vdso = Vdso::own();
+        let start = start(std::process::id()).unwrap();
+        // SAFETY: no arguments are changed; the name is a C string.
+        #[expect(unsafe_code, reason = "the C library knows where the function is")]
+        let clock = unsafe {
+            libc::dlsym(
+                libc::dlopen(c"linux-vdso.so.1".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_NOW),
+                c"__vdso_clock_gettime".as_ptr(),
+            )
+        };
+        let offset = vdso.offset(start, clock as u64).unwrap();
+        assert!(vdso.name(offset).unwrap().ends_with("clock_gettime"));
+        assert_eq!(vdso.offset(start, start.wrapping_sub(1)), None);
+    }
+}
