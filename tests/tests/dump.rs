@@ -98,6 +98,32 @@ fn what_runs_has_the_stack_of_a_moment_before() {
     );
 }
 
+/// Where coroutines say what they await, a task that waits has the chain that the program itself sees.
+#[test]
+fn tasks_that_wait_say_for_what() {
+    for interpreter in since(14) {
+        let mut workload = interpreter.start("awaiting.py", &[]);
+        let truth: Value = serde_json::from_str(&workload.line()).expect("JSON");
+        let dump = dump(&workload);
+        let tasks = threads(&dump)[0]["tasks"].as_array().expect("tasks").clone();
+        let frame = |frame: &Value| serde_json::json!([frame["name"], frame["file"], frame["line"]]);
+        let mut seen: Vec<_> = tasks
+            .iter()
+            .map(|task| {
+                let frames: Vec<_> = task["frames"].as_array().expect("frames").iter().map(frame).collect();
+                let mut awaited_by: Vec<_> =
+                    task["awaited_by"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+                awaited_by.sort_unstable();
+                assert_eq!(task["is_begun"], true, "{task:#}");
+                serde_json::json!([task["name"], frames, awaited_by])
+            })
+            .collect();
+        seen.sort_by_key(|task| task[0].as_str().map(str::to_owned));
+        assert_eq!(Value::Array(seen), truth, "{interpreter:?}");
+        assert!(truth.as_array().expect("tasks").len() == 8, "{truth:#}");
+    }
+}
+
 #[test]
 fn text_names_threads_and_states() {
     let interpreter = supported().pop().expect("there is a Python");

@@ -12,12 +12,18 @@ use profiler_common::{
 use crate::{
     collect::{
         books,
+        intake::Intake,
         naming::{self, Named},
         stacks::{Counts, Stacks},
         stat::comm,
     },
     fleet::Fleet,
-    model::dump::{FleetDump, FrameDump, State, ThreadDump, WorkerDump},
+    model::{
+        dump::{FleetDump, FrameDump, State, TaskDump, ThreadDump, WorkerDump},
+        tables::FrameKind,
+    },
+    python::{code::Code, tasks},
+    sys::memory::Memory,
 };
 
 /// Makes the dump of some fleets from their threads as they were read, and the stacks that were seen until then.
@@ -25,9 +31,10 @@ pub fn dump(
     fleets: &[Fleet],
     threads: &[Living],
     clock_offset_ns: u64,
-    stacks: &Stacks,
+    intake: &Intake,
     counts: &Counts,
 ) -> Result<Vec<FleetDump>> {
+    let stacks = &intake.stacks;
     let named = naming::name(stacks, 0)?;
     let sampled = sampled(counts);
     let mut by_tgid: HashMap<u32, Vec<ThreadDump>> = HashMap::new();
@@ -41,6 +48,7 @@ pub fn dump(
             reason: seen.key.and_then(|key| stacks.reason(&key)).map(profiler_common::wait::Reason::name),
             for_ns: seen.for_ns,
             frames,
+            tasks: tasks_of(intake, living),
         });
     }
     let dumps = fleets.iter().map(|fleet| FleetDump {
@@ -87,6 +95,33 @@ fn look(living: &Living, clock_offset_ns: u64, sampled: &HashMap<(u32, u32), Sta
     }
     let for_ns = (words.last_queued != 0).then(|| now.saturating_sub(words.last_queued));
     Seen { state: State::Runnable, for_ns, key }
+}
+
+/// asyncio's tasks of a thread that wait, as they are now.
+fn tasks_of(intake: &Intake, Living { words, .. }: &Living) -> Vec<TaskDump> {
+    let Some(interpreter) = intake.interpreter(words.tgid) else { return Vec::new() };
+    let memory = Memory::of(words.tgid);
+    let slot = &interpreter.target.slot;
+    let Some(tstate) = slot.load(words.thread_pointer, |address| memory.u64(address)) else {
+        return Vec::new();
+    };
+    let waiting = tasks::of_thread(memory, interpreter, tstate)
+        .into_iter()
+        .filter(|task| task.state != tasks::State::Running);
+    let frame = |(code, line): (Code, u32)| FrameDump {
+        kind: FrameKind::Python,
+        name: code.name,
+        file: Some(code.file),
+        line,
+    };
+    waiting
+        .map(|task| TaskDump {
+            name: task.name,
+            is_begun: task.state != tasks::State::Created,
+            frames: task.awaits.into_iter().map(frame).collect(),
+            awaited_by: task.awaited_by,
+        })
+        .collect()
 }
 
 /// The stack on which each thread was sampled most.

@@ -269,7 +269,7 @@ impl Recorder {
         fleet::refresh(&mut session.fleets);
         intake.tell_versions(session);
         let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);
-        let fleets = dump::dump(&session.fleets, threads, offset, &intake.stacks, &counts)?;
+        let fleets = dump::dump(&session.fleets, threads, offset, intake, &counts)?;
         let mut quality = books.quality;
         quality.notes.extend(intake.notes());
         for (cause, count) in session.kernel.losses()? {

@@ -60,6 +60,22 @@ pub struct ThreadDump {
     pub for_ns: Option<u64>,
     /// Its stack, leaf first; that of one which runs as it was a moment before.
     pub frames: Vec<FrameDump>,
+    /// asyncio's tasks of it that do not run now, the newest last (Python 3.14 and later).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskDump>,
+}
+
+/// One task of asyncio's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TaskDump {
+    /// Its name; absent if it could not be read.
+    pub name: Option<String>,
+    /// False if it has not run yet: then it awaits nothing.
+    pub is_begun: bool,
+    /// Its coroutines, innermost first: each is awaited by the next.
+    pub frames: Vec<FrameDump>,
+    /// The names of the tasks that await it.
+    pub awaited_by: Vec<String>,
 }
 
 /// What a thread does.

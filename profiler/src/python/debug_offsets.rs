@@ -6,7 +6,7 @@
 use profiler_common::python::{ABSENT, CODE_WORDS, CodeOffsets, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
 use crate::python::{
-    layout::{Gil, Globals, Kept, Layout},
+    layout::{Coroutines, Gil, Globals, Kept, Layout},
     lines::Format,
 };
 
@@ -42,6 +42,24 @@ struct Positions {
     kept: Kept,
     /// How `PyThreadState._status` and what follows it tells who holds the GIL: so many bytes behind it, these bits.
     gil: (u64, u32),
+    awaits: Option<Awaits>,
+}
+
+/// What is needed to follow what coroutines await.
+struct Awaits {
+    /// `stackpointer` of a frame.
+    stack_pointer: usize,
+    /// `table` of a set; `mask` follows.
+    set_table: usize,
+    /// `gi_iframe`; `gi_frame_state` follows.
+    generator: usize,
+    /// What is not in the table (`pycore_frame.h`, and the interpreter's `SEND`): the values of `gi_frame_state`, and how
+    /// far below the stack's end the awaited object lies.
+    created: u8,
+    suspended: u8,
+    awaiting: [u8; 2],
+    running: u8,
+    awaited_below: u64,
 }
 
 const POSITIONS: [Positions; 3] = [
@@ -60,6 +78,7 @@ const POSITIONS: [Positions; 3] = [
         kept: Kept::Key(Some(2160)),
         // `_status.holds_gil`.
         gil: (0, 1 << 5),
+        awaits: None,
     },
     Positions {
         minor: 14,
@@ -76,6 +95,17 @@ const POSITIONS: [Positions; 3] = [
         kept: Kept::Key(Some(2336)),
         // `int holds_gil`, behind `_status`.
         gil: (4, u32::MAX),
+        awaits: Some(Awaits {
+            stack_pointer: 296,
+            set_table: 512,
+            generator: 680,
+            // −3, −2, −1 and 0.
+            created: 253,
+            suspended: 254,
+            awaiting: [255; 2],
+            running: 0,
+            awaited_below: 8,
+        }),
     },
     Positions {
         minor: 15,
@@ -91,6 +121,17 @@ const POSITIONS: [Positions; 3] = [
         string: 720,
         kept: Kept::ThreadLocal,
         gil: (4, u32::MAX),
+        awaits: Some(Awaits {
+            stack_pointer: 360,
+            set_table: 608,
+            generator: 808,
+            created: 0,
+            suspended: 1,
+            // The second while another thread looks at it.
+            awaiting: [2, 3],
+            running: 4,
+            awaited_below: 16,
+        }),
     },
 ];
 
@@ -114,6 +155,21 @@ pub fn read(table: &[u8]) -> Option<Layout> {
     let (behind_status, gil_mask) = positions.gil;
     let tstate_gil = within(positions.tstate_status, SMALL)? + behind_status;
     let tstate_gil = u32::try_from(tstate_gil).ok().filter(|offset| *offset < 8 * WINDOW_WORDS as u32)?;
+    let coroutines = match &positions.awaits {
+        Some(awaits) => Some(Coroutines {
+            frame: within(awaits.generator, SMALL)?,
+            state: at(awaits.generator + 8).filter(|offset| *offset < SMALL)?,
+            created: awaits.created,
+            suspended: awaits.suspended,
+            awaiting: awaits.awaiting,
+            running: awaits.running,
+            stack_pointer: within(awaits.stack_pointer, SMALL)?,
+            awaited_below: awaits.awaited_below,
+            set_table: within(awaits.set_table, SMALL)?,
+            set_mask: within(awaits.set_table + 8, SMALL)?,
+        }),
+        None => None,
+    };
     let ascii_header = u32::try_from(within(positions.string + 16, SMALL)?).ok()?;
     Some(Layout {
         walk: PyOffsets {
@@ -157,6 +213,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             Some(position) => Some(within(position, LARGE)?),
             None => None,
         },
+        coroutines,
         lines: Format::Locations,
     })
 }

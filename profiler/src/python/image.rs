@@ -20,10 +20,12 @@ use crate::{
 };
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
-const SYMBOLS: [&str; 11] = [
+const SYMBOLS: [&str; 13] = [
     "_PyRuntime",
     "_PyThreadState_Current",
     "PyCode_Type",
+    "PyCoro_Type",
+    "PyGen_Type",
     "PyLong_Type",
     "PyUnicode_Type",
     "PyGILState_GetThisThreadState",

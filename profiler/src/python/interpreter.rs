@@ -13,7 +13,7 @@ use crate::{
         code::{Code, string},
         debug_offsets,
         image::Image,
-        layout::{self, Gil, Kept, Layout},
+        layout::{self, Coroutines, Gil, Kept, Layout},
         roots::Roots,
         slot, thread_local,
         version::Version,
@@ -45,6 +45,8 @@ pub struct Interpreter {
     text_type: u64,
     /// `PyLong_Type` in memory.
     number_type: u64,
+    /// `PyCoro_Type` and `PyGen_Type` in memory.
+    coroutine_types: [u64; 2],
     /// Where asyncio's tasks are, if it is loaded.
     asyncio: Option<Asyncio>,
     /// Its loop in memory.
@@ -63,7 +65,7 @@ pub enum Part {
 }
 
 /// `PyObject.ob_type`.
-const TYPE: u64 = 8;
+pub(super) const TYPE: u64 = 8;
 
 /// Where asyncio's tasks are, if a file that a process maps tells.
 fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
@@ -157,6 +159,7 @@ impl Interpreter {
             code_type,
             text_type: address("PyUnicode_Type").unwrap_or(0),
             number_type: address("PyLong_Type").unwrap_or(0),
+            coroutine_types: ["PyCoro_Type", "PyGen_Type"].map(|name| address(name).unwrap_or(0)),
             asyncio,
             eval: image.eval().parts.iter().map(|part| part.start + bias..part.end + bias).collect(),
         };
@@ -232,6 +235,21 @@ impl Interpreter {
     #[must_use]
     pub fn task_name(&self, memory: Memory, task: u64) -> Option<String> {
         self.asyncio?.name(memory, self, task)
+    }
+
+    /// Where asyncio's tasks are.
+    pub(super) const fn asyncio(&self) -> Option<&Asyncio> {
+        self.asyncio.as_ref()
+    }
+
+    /// Where coroutines keep what they await.
+    pub(super) const fn coroutines(&self) -> Option<&Coroutines> {
+        self.layout.coroutines.as_ref()
+    }
+
+    /// True for the type of coroutines, and that of generators.
+    pub(super) fn is_coroutine_type(&self, address: u64) -> bool {
+        address != 0 && self.coroutine_types.contains(&address)
     }
 
     /// True if asyncio may have been loaded since: a look at the mappings tells.

@@ -27,8 +27,35 @@ pub struct Layout {
     pub gil: Gil,
     /// `PyInterpreterState` → `_code_object_generation`, which counts the code objects that died (3.14+).
     pub code_generation: Option<u64>,
+    /// Where coroutines keep what they await (3.14+).
+    pub coroutines: Option<Coroutines>,
     /// How code objects write their lines.
     pub lines: Format,
+}
+
+/// Where a coroutine or generator keeps its frame and what it awaits; and where a set keeps its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coroutines {
+    /// `gi_iframe`: the frame itself.
+    pub frame: u64,
+    /// `gi_frame_state`, one byte, and the values of it that are told apart.
+    pub state: u64,
+    /// It has not run yet.
+    pub created: u8,
+    /// It yielded.
+    pub suspended: u8,
+    /// It awaits: what it awaits is on its stack.
+    pub awaiting: [u8; 2],
+    /// It runs.
+    pub running: u8,
+    /// Of a frame: where its stack ends.
+    pub stack_pointer: u64,
+    /// How many bytes below that what is awaited lies.
+    pub awaited_below: u64,
+    /// `PySetObject.table`.
+    pub set_table: u64,
+    /// `PySetObject.mask`.
+    pub set_mask: u64,
 }
 
 /// Where the interpreter's global words are.
@@ -148,6 +175,7 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         kept: key(584),
         gil: Gil::InRuntime(352),
         code_generation: None,
+        coroutines: None,
         lines: Format::Lnotab,
     };
     Some(match minor {

@@ -12,6 +12,7 @@ pub mod layout;
 pub mod lines;
 mod roots;
 pub mod slot;
+pub mod tasks;
 mod thread_local;
 mod version;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     model::{
-        dump::{Dump, FleetDump, FrameDump, State, ThreadDump, WorkerDump},
+        dump::{Dump, FleetDump, FrameDump, State, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
     render::escape,
@@ -56,6 +56,12 @@ fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, look: Look) 
         for frame in thread.frames.iter().filter(|frame| look.native || frame.kind != FrameKind::Native) {
             let _ = writeln!(text, "    {}", escape::visible(&line(frame)));
         }
+        for task in &thread.tasks {
+            let _ = writeln!(text, "    {}", escape::visible(&awaits(task)));
+            for frame in &task.frames {
+                let _ = writeln!(text, "      {}", escape::visible(&line(frame)));
+            }
+        }
     }
     text.push('\n');
 }
@@ -74,6 +80,17 @@ fn doing(thread: &ThreadDump) -> String {
         None => String::new(),
     };
     format!("{} {}: {state}{time}{reason}", thread.tid, thread.name)
+}
+
+/// `task fetch: waiting, awaited by main`.
+fn awaits(task: &TaskDump) -> String {
+    let name = task.name.as_deref().unwrap_or("[no name]");
+    let state = if task.is_begun { "waiting" } else { "not begun" };
+    let awaited_by = match task.awaited_by.as_slice() {
+        [] => String::new(),
+        names => format!(", awaited by {}", names.join(", ")),
+    };
+    format!("task {name}: {state}{awaited_by}")
 }
 
 fn line(frame: &FrameDump) -> String {
@@ -109,6 +126,12 @@ mod tests {
                 frame(FrameKind::Native, "memcpy", Some("/lib/libc.so.6"), 0),
                 frame(FrameKind::Python, "view", Some("/srv/app.py"), 12),
             ],
+            tasks: vec![TaskDump {
+                name: Some("fetch\x1b[2J".to_owned()),
+                is_begun: true,
+                frames: vec![frame(FrameKind::Python, "read", Some("/srv/net.py"), 7)],
+                awaited_by: vec!["all".to_owned(), "one".to_owned()],
+            }],
         };
         let running = ThreadDump {
             tid: 9,
@@ -116,6 +139,7 @@ mod tests {
             reason: None,
             for_ns: None,
             frames: vec![],
+            tasks: vec![],
             ..thread.clone()
         };
         let worker = WorkerDump {
@@ -138,6 +162,8 @@ mod tests {
             r"  8 pool\x1b[2J: blocked for 1,204.50 ms, page fault",
             "    schedule_[k]",
             "    view (/srv/app.py:12)",
+            r"    task fetch\x1b[2J: waiting, awaited by all, one",
+            "      read (/srv/net.py:7)",
             r"  9 pool\x1b[2J: running",
             "",
             "a note",
