@@ -143,7 +143,9 @@ pub fn assert_idle(of: &Value, who: &str) {
     assert!(idle * 100 >= blocked * 99, "{who} waits for other things than work: {of:#}");
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
     listener.local_addr().expect("it is bound").port()
 }

@@ -4,15 +4,17 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use profiler_tests::{
     gunicorn::venv,
-    interpreters::{IN_ROOT, Interpreter, supported},
+    interpreters::{IN_ROOT, Interpreter, debian, supported},
     record::Record,
     recording::{Recording, Wait, total},
+    servers::free_port,
     truth::Truth,
     workload::Workload,
     workloads,
@@ -42,10 +44,12 @@ struct Form {
     then: fn(&Path),
 }
 
-const FORMS: [Form; 9] = [
+const FORMS: [Form; 11] = [
     Form { name: "as installed", command: |python, _| Some(python.command()), then: |_| () },
     Form { name: "stripped library", command: stripped, then: |_| () },
     Form { name: "library loaded late", command: late, then: |_| () },
+    Form { name: "uWSGI", command: in_uwsgi, then: |_| () },
+    Form { name: "mod_wsgi", command: in_mod_wsgi, then: |_| () },
     Form { name: "venv", command: in_venv, then: |_| () },
     Form { name: "another name", command: renamed, then: |_| () },
     Form { name: "title set", command: titled, then: |_| () },
@@ -90,6 +94,51 @@ fn late(python: &Interpreter, folder: &Path) -> Option<Command> {
     let mut command = inside.command();
     command.env("PYTHONHOME", prefix).arg(library);
     Some(command)
+}
+
+/// uWSGI, which runs what it serves when it loads it. It is in the virtual environment.
+fn in_uwsgi(python: &Interpreter, folder: &Path) -> Option<Command> {
+    titled(python, folder)?;
+    let program = venv().join("bin/pyuwsgi").display().to_string();
+    let options = "--socket 127.0.0.1:0 --enable-threads --disable-logging";
+    Some(served(folder, &format!("{program} {options} --pythonpath $0 --wsgi-file $0/app.py")))
+}
+
+/// Apache, which loads Debian's libpython late, and imports the script when it starts a process for it.
+fn in_mod_wsgi(python: &Interpreter, folder: &Path) -> Option<Command> {
+    if python.path != debian()?.path || python.root.is_some() {
+        return None;
+    }
+    // Apache serves as another user, who may not look into ours.
+    for folder in [folder, folder.parent()?] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    let path = folder.display();
+    let module = |name: &str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
+    let modules: String = ["mpm_event", "authz_core", "wsgi"].into_iter().map(module).collect();
+    let configuration = format!(
+        "ServerRoot {path}\nServerName localhost\nPidFile {path}/pid\nErrorLog {path}/log\nUser nobody\n\
+         Group nogroup\n{modules}WSGISocketPrefix {path}/wsgi\nListen 127.0.0.1:{}\n\
+         WSGIDaemonProcess told python-path={path}\n\
+         WSGIImportScript {path}/app.py process-group=told application-group=%{{GLOBAL}}\n",
+        free_port(),
+    );
+    fs::write(folder.join("apache.conf"), configuration).expect("there is room for a file");
+    Some(served(folder, "/usr/sbin/apache2 -DFOREGROUND -f $0/apache.conf"))
+}
+
+/// A server that runs the script. Its output is a log: the script writes into a pipe of its own, which `cat` reads here.
+fn served(folder: &Path, server: &str) -> Command {
+    for script in ["told.py", "reveal.py"] {
+        fs::copy(workloads().join(script), folder.join(script)).expect("there is room for a file");
+    }
+    run(Command::new("mkfifo").args(["-m", "666"]).arg(folder.join("said")));
+    let said = folder.join("said").display().to_string();
+    let app = format!("import sys\nsys.stdout = open('{said}', 'w')\nimport told\n");
+    fs::write(folder.join("app.py"), app).expect("there is room for a file");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{server} > $0/log 2>&1 & exec cat $0/said")]).arg(folder);
+    command
 }
 
 /// Puts a program where an interpreter sees it; its path there.
@@ -166,10 +215,11 @@ impl Target {
             command.arg("titled");
         }
         let mut workload = Workload::start(command);
-        let tgid = python_of(workload.tgid());
         let name = format!("{} {}", name(python), form.name);
         let truth = Truth::heard(&workload.json());
-        let told = told(&workload.json(), tgid);
+        let said = workload.json();
+        let tgid = python_of(workload.tgid(), &said);
+        let told = told(&said, tgid);
         (form.then)(folder);
         Some(Self { name, workload, tgid, truth, told })
     }
@@ -205,13 +255,20 @@ impl Target {
     }
 }
 
-/// What runs Python: the process itself, or the child that it made in another PID namespace.
-fn python_of(tgid: u32) -> u32 {
-    let children = fs::read_to_string(format!("/proc/{tgid}/task/{tgid}/children")).unwrap_or_default();
-    let is_shell =
-        fs::read_to_string(format!("/proc/{tgid}/comm")).is_ok_and(|comm| comm.trim() == "unshare");
-    match children.split_whitespace().next() {
-        Some(child) if is_shell => child.parse().expect("a PID"),
+/// What runs Python: the process itself, the child that it made in another PID namespace, or the server that it reads.
+fn python_of(tgid: u32, told: &Value) -> u32 {
+    let of = |name: &str| fs::read_to_string(format!("/proc/{tgid}/{name}")).unwrap_or_default();
+    match of("comm").trim() {
+        "unshare" => {
+            let children = of(&format!("task/{tgid}/children"));
+            children.split_whitespace().next().and_then(|child| child.parse().ok()).expect("it made one")
+        }
+        "cat" => {
+            let thread = told.as_object().and_then(|told| told.keys().next()).expect("a thread");
+            let status = fs::read_to_string(format!("/proc/{thread}/status")).expect("it lives");
+            let line = status.lines().find_map(|line| line.strip_prefix("Tgid:")).expect("its process");
+            line.trim().parse().expect("a PID")
+        }
         _ => tgid,
     }
 }
@@ -282,7 +339,8 @@ fn text(table: &BTreeMap<(u32, String), Vec<&str>>) -> String {
     let mut text = format!(
         "# Interpreters and forms\n\nWritten by `tests/tests/forms.rs`, which runs each: *true* means that the frames of \
          twelve sleeping threads (function, file, line and order) were all what the program said of itself, and at least \
-         99.9 % of a busy thread's samples were whole and could be true. A dash: there is no such form of it here.\n\n\
+         99.9 % of a busy thread's samples were whole and could be true. A dash: there is no such form of it here. (mod_wsgi \
+         loads Debian's shared library.)\n\n\
          | CPython, x86_64 | {} |\n|---|{}\n",
         heads.join(" | "),
         "---|".repeat(heads.len()),
