@@ -4,8 +4,9 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    env, fs,
-    path::Path,
+    env,
+    fs::File,
+    io::Read as _,
     time::{Duration, Instant},
 };
 
@@ -42,17 +43,17 @@ fn main() -> Result<()> {
     let tgid = env::args().nth(1).context("which process? unwind_tables PID")?.parse()?;
     let mut files = BTreeMap::new();
     for mapping in Mapping::executable(tgid)? {
-        files.entry(mapping.path.clone()).or_insert_with(|| mapping.reachable(tgid));
+        files.entry(mapping.path.clone()).or_insert_with(|| mapping.open(tgid));
     }
     println!(
         "{:>9} {:>9} {:>9} {:>6} {:>5} {:>9} {:>9} {:>6}  file",
         "functions", "rows", "distinct", "rules", "expr", "8 B a row", "4 B a row", "ms"
     );
     let mut sum = Table::default();
-    for (path, reachable) in files {
+    for (path, file) in files {
+        let Some(file) = file else { continue };
         let started = Instant::now();
-        let Some(mut table) =
-            read(&reachable).with_context(|| format!("failed to read {}", path.display()))?
+        let Some(mut table) = read(file).with_context(|| format!("failed to read {}", path.display()))?
         else {
             continue;
         };
@@ -83,9 +84,10 @@ fn print(table: &Table, name: &str) {
     );
 }
 
-fn read(path: &Path) -> Result<Option<Table>> {
-    let file = fs::read(path)?;
-    let elf = object::File::parse(file.as_slice())?;
+fn read(mut file: File) -> Result<Option<Table>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let elf = object::File::parse(bytes.as_slice())?;
     let Some(section) = elf.section_by_name(".eh_frame") else { return Ok(None) };
     let section_at = |name| elf.section_by_name(name).map_or(0, |section| section.address());
     let bases = BaseAddresses::default().set_eh_frame(section.address()).set_text(section_at(".text"));

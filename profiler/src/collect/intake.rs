@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     collect::{
         session::{Session, after},
-        stacks::{KernelFrames, Stacks},
+        stacks::{KernelFrames, Seen, Stacks},
     },
     fleet,
     python::{self, Interpreter},
@@ -153,8 +153,16 @@ impl Intake {
                 |frames: Vec<_>| frames.iter().map(|frame| ToldFrame::by_address(frame, &offsets)).collect();
             let (frames, end) =
                 frames.map_or((Vec::new(), End::None), |frames| (told(frames), End::Complete));
-            let kernel = KernelFrames::Names(&kernel);
-            self.stacks.describe(key, end as u32, &frames, interpreter, &[], kernel);
+            let seen = Seen {
+                key,
+                end: end as u32,
+                python: &frames,
+                user: &[],
+                kernel: KernelFrames::Names(&kernel),
+                holds_gil: None,
+                task: None,
+            };
+            self.stacks.describe(seen, interpreter);
         }
     }
 

@@ -18,8 +18,11 @@ pub struct Merged<T> {
 }
 
 /// Merges two stacks, leaf first: native frames, each with what it is to Python, and Python frames, each with whether native
-/// code called it. `is_whole` says that the native stack claims to have all frames.
+/// code called it. `is_whole` says that the native stack claims to have all frames. Without Python frames it is all there is.
 pub fn merge<T>(native: Vec<(T, Part)>, python: Vec<(T, bool)>, is_whole: bool) -> Merged<T> {
+    if python.is_empty() {
+        return Merged { frames: native.into_iter().map(|(frame, _)| frame).collect(), fits: true };
+    }
     let loops = native.iter().filter(|(_, part)| *part == Part::Eval).count();
     let segments = python.iter().filter(|(_, is_entry)| *is_entry).count();
     let fits = !is_whole || loops == segments;

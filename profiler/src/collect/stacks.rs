@@ -66,6 +66,25 @@ pub enum KernelFrames<'a> {
     Names(&'a [String]),
 }
 
+/// A stack as it was seen. The columns are leaf first.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What it is counted under.
+    pub key: StackKey,
+    /// How the Python column ended ([`End`]).
+    pub end: u32,
+    /// Its Python frames.
+    pub python: &'a [ToldFrame],
+    /// Its native ones, as addresses.
+    pub user: &'a [u64],
+    /// Its kernel's.
+    pub kernel: KernelFrames<'a>,
+    /// True if its thread held the GIL; absent if that is not known.
+    pub holds_gil: Option<bool>,
+    /// Index of the name of the asyncio task that ran.
+    pub task: Option<u32>,
+}
+
 /// What every stack was counted for, up to an instant.
 pub type Counts = HashMap<StackKey, StackCount>;
 
@@ -95,34 +114,30 @@ impl Stacks {
     /// Takes in a new stack that the kernel side describes; what it could not define of it is read now, while its process
     /// has it.
     pub fn take_in(&mut self, head: &event::Stack, python: &[ToldFrame], interpreter: Option<&Interpreter>) {
-        let user = head.user.get(..head.user_len as usize).unwrap_or_default();
         let kernel = head.kernel.get(..head.kernel_len as usize).unwrap_or_default();
-        self.describe(head.key, head.end, python, interpreter, user, KernelFrames::Addresses(kernel));
         // A task that is gone by now has no name.
         let name = interpreter
             .filter(|_| head.task != 0)
             .and_then(|interpreter| interpreter.task_name(Memory::of(head.key.tgid), head.task));
-        let task = name.map(|name| self.strings.intern(name));
-        if let Some(described) = self.described.get_mut(&head.key) {
-            described.task = task;
-            described.holds_gil = match head.gil {
+        let seen = Seen {
+            key: head.key,
+            end: head.end,
+            python,
+            user: head.user.get(..head.user_len as usize).unwrap_or_default(),
+            kernel: KernelFrames::Addresses(kernel),
+            holds_gil: match head.gil {
                 gil if gil == Gil::Held as u32 => Some(true),
                 gil if gil == Gil::Released as u32 => Some(false),
                 _ => None,
-            };
-        }
+            },
+            task: name.map(|name| self.strings.intern(name)),
+        };
+        self.describe(seen, interpreter);
     }
 
-    /// Describes a stack. The columns are leaf first.
-    pub fn describe(
-        &mut self,
-        key: StackKey,
-        end: u32,
-        python: &[ToldFrame],
-        interpreter: Option<&Interpreter>,
-        user: &[u64],
-        kernel: KernelFrames<'_>,
-    ) {
+    /// Describes a stack.
+    pub fn describe(&mut self, seen: Seen<'_>, interpreter: Option<&Interpreter>) {
+        let Seen { key, end, python, user, kernel, holds_gil, task } = seen;
         let mut chain = None;
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
             self.push(&mut chain, Raw::Mark("[outer frames missing]"));
@@ -134,15 +149,10 @@ impl Stacks {
         let reason = reason_of(&key).map(|reason| self.settle(reason, runs_none, &python));
         let native = self.native_frames(key.tgid, interpreter, user);
         // Where code keeps no frame pointers the kernel side has cut the native stack.
-        let is_whole =
-            native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1 && python_len != 0;
-        let merged = if python.is_empty() {
-            Merged { frames: native.into_iter().map(|(frame, _)| frame).collect(), fits: true }
-        } else {
-            merge(native, python, is_whole)
-        };
-        self.apart += u64::from(!merged.fits);
-        for frame in merged.frames.into_iter().rev() {
+        let is_whole = native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1;
+        let Merged { frames, fits } = merge(native, python, is_whole);
+        self.apart += u64::from(!fits);
+        for frame in frames.into_iter().rev() {
             self.push(&mut chain, frame);
         }
         match kernel {
@@ -162,8 +172,7 @@ impl Stacks {
             self.push(&mut chain, Raw::Mark("[no stack]"));
         }
         if let Some(chain) = chain {
-            self.described
-                .insert(key, Described { chain, end, python_len, holds_gil: None, task: None, reason });
+            self.described.insert(key, Described { chain, end, python_len, holds_gil, task, reason });
         }
     }
 

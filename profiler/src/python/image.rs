@@ -4,14 +4,13 @@ use std::{
     collections::HashMap,
     fs::File,
     os::unix::fs::MetadataExt,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use object::{
     Architecture, Endianness, Object, ObjectSection, ObjectSymbol, ReadCache,
     elf::{PF_X, PT_INTERP, PT_LOAD, PT_TLS},
-    read::elf::{ElfFile64, ProgramHeader},
+    read::elf::{ElfFile64, ProgramHeader, Sym as _},
 };
 
 use crate::{
@@ -60,10 +59,9 @@ type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
 impl Image {
-    /// Of the file at a path; `None` if it cannot be read as 64-bit ELF.
+    /// Of a file; `None` if it cannot be read as 64-bit ELF.
     #[must_use]
-    pub fn of(path: &Path) -> Option<Arc<Self>> {
-        let file = File::open(path).ok()?;
+    pub fn of(file: File) -> Option<Arc<Self>> {
         let about = file.metadata().ok()?;
         let key = (about.dev(), about.ino(), about.mtime());
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,17 +73,21 @@ impl Image {
         let data = ReadCache::new(file);
         let elf = ElfFile64::<Endianness, _>::parse(&data).ok()?;
         let mut image = Self { architecture: Some(elf.architecture()), ..Self::default() };
+        let endian = elf.endian();
+        // All names in one read: there are thousands.
+        let names =
+            elf.section_by_name(".dynstr").and_then(|section| section.data().ok()).unwrap_or_default();
         for symbol in elf.dynamic_symbols().filter(ObjectSymbol::is_definition) {
-            let Some(name) = symbol.name().ok().and_then(|name| SYMBOLS.iter().find(|known| **known == name))
-            else {
-                continue;
+            let name = names.get(symbol.elf_symbol().st_name(endian) as usize..).unwrap_or_default();
+            let is_it = |known: &&&str| {
+                name.strip_prefix(known.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
             };
+            let Some(name) = SYMBOLS.iter().find(is_it) else { continue };
             image.symbols.insert(name, symbol.address());
             if let Some(words) = constant(&elf, symbol.address()) {
                 image.constants.insert(name, words);
             }
         }
-        let endian = elf.endian();
         for header in elf.elf_program_headers() {
             match header.p_type(endian) {
                 PT_LOAD if header.p_flags(endian).contains(PF_X) => {

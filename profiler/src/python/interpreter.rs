@@ -73,7 +73,7 @@ fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
         let name = file_name(&mapping.path);
         name.starts_with("_asyncio") || name.contains("python")
     };
-    mappings.iter().filter(may_tell).find_map(|mapping| Image::of(&mapping.reachable(tgid))?.asyncio())
+    mappings.iter().filter(may_tell).find_map(|mapping| Image::of(mapping.open(tgid)?)?.asyncio())
 }
 
 /// Why a process cannot be walked.
@@ -302,7 +302,7 @@ fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mappi
     let is_named = |mapping: &&Mapping| file_name(&mapping.path).starts_with("libpython");
     let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
     let holding = |mapping: &Mapping| {
-        let image = Image::of(&mapping.reachable(tgid))?;
+        let image = Image::of(mapping.open(tgid)?)?;
         SYMBOLS.iter().any(|name| image.symbol(name).is_some()).then(|| (mapping.clone(), image))
     };
     let named = mappings.iter().filter(is_named);

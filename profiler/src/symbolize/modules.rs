@@ -97,7 +97,7 @@ impl Modules {
         }
         let mapping = process.find(address)?;
         let module = *self.by_file.entry(mapping.file).or_insert_with(|| {
-            let file = File::open(mapping.reachable(tgid)).ok();
+            let file = mapping.open(tgid);
             self.known.push(Module { path: mapping.path.clone(), file });
             self.known.len() as u32 - 1
         });

@@ -122,17 +122,16 @@ impl Mapping {
             .collect())
     }
 
-    /// A path under which this file can be opened from here, whatever its mount namespace and even if it was
-    /// deleted since: the kernel's own link to it, else its path below the process's root.
+    /// Opens this file, whatever its mount namespace and even if it was deleted since: by the kernel's own link to it, else
+    /// by its path below the process's root; `None` if it cannot be.
     #[must_use]
-    pub fn reachable(&self, tgid: u32) -> PathBuf {
-        let link = PathBuf::from(format!("/proc/{tgid}/map_files/{:x}-{:x}", self.start, self.end));
-        if File::open(&link).is_ok() {
-            return link;
-        }
-        let below_root =
-            Path::new(&format!("/proc/{tgid}/root")).join(self.path.strip_prefix("/").unwrap_or(&self.path));
-        if below_root.exists() { below_root } else { self.path.clone() }
+    pub fn open(&self, tgid: u32) -> Option<File> {
+        let link = format!("/proc/{tgid}/map_files/{:x}-{:x}", self.start, self.end);
+        let below_root = || {
+            let path = self.path.strip_prefix("/").unwrap_or(&self.path);
+            File::open(Path::new(&format!("/proc/{tgid}/root")).join(path))
+        };
+        File::open(link).or_else(|_| below_root()).or_else(|_| File::open(&self.path)).ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `bench`: what punchclock costs, beside other tools, in one run. Profilers and load run on CPU 0, what is
 //! profiled on CPU 1; contenders alternate, so what the machine does meanwhile meets all of them.
 
+mod begins;
 mod blocked;
 mod blocked_table;
 mod held;
@@ -51,6 +52,8 @@ struct Plan {
     /// Part D: what a window lasts, and rounds.
     window: Duration,
     window_rounds: usize,
+    /// Part E: rounds.
+    begin_rounds: usize,
 }
 
 const FULL: Plan = Plan {
@@ -62,6 +65,7 @@ const FULL: Plan = Plan {
     passing_rounds: 5,
     window: Duration::from_secs(1),
     window_rounds: 20,
+    begin_rounds: 10,
 };
 
 const QUICK: Plan = Plan {
@@ -73,6 +77,7 @@ const QUICK: Plan = Plan {
     passing_rounds: 1,
     window: Duration::from_millis(1200),
     window_rounds: 3,
+    begin_rounds: 3,
 };
 
 /// What is measured, and where it may write.
@@ -105,6 +110,7 @@ pub fn run(&Options { quick }: &Options) -> Result<()> {
     let mut sections = vec![switches::measure(&bench)?, samples::measure(&bench)?, blocked::measure(&bench)?];
     // Not free: nobody has it on while recording.
     statistics.end()?;
+    sections.push(begins::measure(&bench)?);
     sections.push(throughput::measure(&bench)?);
 
     let report = report::render(&machine, &sections);

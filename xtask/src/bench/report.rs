@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// One of the report's four parts.
+/// One of the report's five parts.
 pub struct Section {
     pub markdown: String,
     pub targets: Vec<Target>,
