@@ -55,7 +55,12 @@ pub fn measure(bench: &Bench) -> Result<Section> {
          fleet's first process maps; {named} have a symbol.\n",
     );
     let targets = vec![
-        report::Target::at_most("a fleet of 64 is seen, from the command's start,", 300.0, begins.median, " ms"),
+        report::Target::at_most(
+            "a fleet of 64 is seen, from the command's start,",
+            300.0,
+            begins.median,
+            " ms",
+        ),
         report::Target::at_most("10,000 frames have names", 1000.0, names.median, " ms"),
     ];
     Ok(Section { markdown, targets })
