@@ -73,9 +73,10 @@ fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> 
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
         stack.user_cut = 0;
         if has_python && (!wants_native || process.python.keeps_frame_pointers == 0) {
-            stack.user_cut = u32::from(native::cut(&stack.user, &mut stack.user_len, &process.python));
+            let is_cut = native::cut(&stack.user, &mut stack.user_len, &process.python);
+            stack.user_cut = u32::from(is_cut);
             // What runs may be a part of the interpreter that Python frames do not tell.
-            if stack.user_len == 0 && wants_native {
+            if is_cut && stack.user_len == 0 && wants_native {
                 stack.user_len = 1;
             }
         }
