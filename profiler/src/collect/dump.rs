@@ -101,23 +101,18 @@ fn look(living: &Living, clock_offset_ns: u64, sampled: &HashMap<(u32, u32), Sta
 fn tasks_of(intake: &Intake, Living { words, .. }: &Living) -> Vec<TaskDump> {
     let Some(interpreter) = intake.interpreter(words.tgid) else { return Vec::new() };
     let memory = Memory::of(words.tgid);
-    let slot = &interpreter.target.slot;
-    let Some(tstate) = slot.load(words.thread_pointer, |address| memory.u64(address)) else {
-        return Vec::new();
-    };
-    let waiting = tasks::of_thread(memory, interpreter, tstate)
-        .into_iter()
-        .filter(|task| task.state != tasks::State::Running);
+    let Some(tstate) = interpreter.thread_state(memory, words.thread_pointer) else { return Vec::new() };
     let frame = |(code, line): (Code, u32)| FrameDump {
         kind: FrameKind::Python,
         name: code.name,
         file: Some(code.file),
         line,
     };
-    waiting
+    tasks::of_thread(memory, interpreter, tstate)
+        .into_iter()
         .map(|task| TaskDump {
             name: task.name,
-            is_begun: task.state != tasks::State::Created,
+            is_begun: task.is_begun,
             frames: task.awaits.into_iter().map(frame).collect(),
             awaited_by: task.awaited_by,
         })

@@ -58,7 +58,6 @@ struct Awaits {
     created: u8,
     suspended: u8,
     awaiting: [u8; 2],
-    running: u8,
     awaited_below: u64,
 }
 
@@ -99,11 +98,10 @@ const POSITIONS: [Positions; 3] = [
             stack_pointer: 296,
             set_table: 512,
             generator: 680,
-            // −3, −2, −1 and 0.
+            // −3, −2 and −1.
             created: 253,
             suspended: 254,
             awaiting: [255; 2],
-            running: 0,
             awaited_below: 8,
         }),
     },
@@ -129,7 +127,6 @@ const POSITIONS: [Positions; 3] = [
             suspended: 1,
             // The second while another thread looks at it.
             awaiting: [2, 3],
-            running: 4,
             awaited_below: 16,
         }),
     },
@@ -162,7 +159,6 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             created: awaits.created,
             suspended: awaits.suspended,
             awaiting: awaits.awaiting,
-            running: awaits.running,
             stack_pointer: within(awaits.stack_pointer, SMALL)?,
             awaited_below: awaits.awaited_below,
             set_table: within(awaits.set_table, SMALL)?,

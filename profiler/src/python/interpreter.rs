@@ -205,6 +205,13 @@ impl Interpreter {
         states
     }
 
+    /// The thread state of the thread with this thread pointer; `None` if it has none.
+    #[must_use]
+    pub fn thread_state(&self, memory: Memory, thread_pointer: u64) -> Option<u64> {
+        let slot = &self.target.slot;
+        slot.load(thread_pointer, |address| memory.u64(address)).filter(|tstate| *tstate != 0)
+    }
+
     /// The `PyInterpreterState` that was made last; the only one, mostly.
     fn first(&self, memory: Memory) -> Option<u64> {
         memory.u64(self.roots.interpreters).filter(|address| *address != 0)

@@ -46,8 +46,6 @@ pub struct Coroutines {
     pub suspended: u8,
     /// It awaits: what it awaits is on its stack.
     pub awaiting: [u8; 2],
-    /// It runs.
-    pub running: u8,
     /// Of a frame: where its stack ends.
     pub stack_pointer: u64,
     /// How many bytes below that what is awaited lies.

@@ -51,9 +51,7 @@ pub fn frames_of_thread(
     interpreter: &Interpreter,
     thread_pointer: u64,
 ) -> Option<Vec<PyFrame>> {
-    let slot = &interpreter.target.slot;
-    let tstate = slot.load(thread_pointer, |address| memory.u64(address)).filter(|tstate| *tstate != 0)?;
-    Some(frames(memory, interpreter, tstate))
+    Some(frames(memory, interpreter, interpreter.thread_state(memory, thread_pointer)?))
 }
 
 /// Walks a thread's frames from outside, leaf first. Exact for a thread that does not run meanwhile.

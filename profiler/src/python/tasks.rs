@@ -20,31 +20,20 @@ const MAX_TASKS: usize = 10_000;
 const MAX_AWAITS: usize = 256;
 const MAX_AWAITED_BY: u64 = 64;
 
-/// What a task does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has not run yet.
-    Created,
-    /// It awaits something.
-    Waiting,
-    /// It runs: its frames are the thread's.
-    Running,
-}
-
-/// One task.
+/// A task that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// As asyncio has it; absent if it could not be read.
     pub name: Option<String>,
-    /// What it does.
-    pub state: State,
+    /// False if it has not run yet.
+    pub is_begun: bool,
     /// Its coroutines, each awaited by the next: code and line.
     pub awaits: Vec<(Code, u32)>,
     /// The names of the tasks that await it.
     pub awaited_by: Vec<String>,
 }
 
-/// The tasks of the thread with this thread state that are not done, the newest last.
+/// The tasks of the thread with this thread state that wait, the newest last.
 #[must_use]
 pub fn of_thread(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<Task> {
     let (Some(asyncio), Some(layout)) = (interpreter.asyncio(), interpreter.coroutines()) else {
@@ -72,20 +61,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The task at an address; `None` if it is done, or none any more.
+    /// The task at an address; `None` if it is done, or none any more, or runs: then its frames are the thread's.
     fn task(&self, task: u64) -> Option<Task> {
         let coroutine = self.memory.u64(task.wrapping_add(self.asyncio.task_coro))?;
         let state = self.state(coroutine)?;
+        let is_begun = state != self.layout.created;
+        if is_begun && !self.is_suspended(state) {
+            return None;
+        }
         let name = |task| self.asyncio.name(self.memory, self.interpreter, task);
         Some(Task {
             name: name(task),
-            state: match state {
-                state if state == self.layout.created => State::Created,
-                state if state == self.layout.running => State::Running,
-                state if self.is_suspended(state) => State::Waiting,
-                _ => return None,
-            },
-            awaits: if state == self.layout.running { Vec::new() } else { self.chain(coroutine) },
+            is_begun,
+            awaits: self.chain(coroutine),
             awaited_by: self.awaited_by(task).into_iter().filter_map(name).collect(),
         })
     }

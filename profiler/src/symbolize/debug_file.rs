@@ -1,10 +1,6 @@
 //! The symbols that were stripped from a file: where distributions install them, by its build-id.
 
-use std::{
-    fs::File,
-    os::fd::AsRawFd as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, path::Path};
 
 use object::{
     Endianness, Object as _, ReadCache,
@@ -48,10 +44,10 @@ impl DebugFile {
         is_of_it.then(|| Self { segments: segments.collect(), file })
     }
 
-    /// Under which it can be opened, while it is held.
+    /// The file that has the symbols.
     #[must_use]
-    pub fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    pub const fn file(&self) -> &File {
+        &self.file
     }
 
     /// The address that the symbols know an offset of the original by.
@@ -94,8 +90,8 @@ mod tests {
         let found = DebugFile::below(folder.path(), &stripped).expect("it is installed");
         // A library's first code lies at the same offset as address.
         assert_eq!(found.address(address), Some(address));
-        let symbols = fs::read(found.path()).unwrap();
-        let symbols = object::File::parse(symbols.as_slice()).unwrap();
+        let symbols = ReadCache::new(found.file());
+        let symbols = object::File::parse(&symbols).unwrap();
         assert!(object::Object::symbol_by_name(&symbols, "hidden").is_some());
         // Another file's symbols at this place are not believed.
         run("gcc", &["-O1", "-shared", "-fPIC", "-o", &debug, "-Wl,--build-id=0xabcd", "lib.c"]);

@@ -1,9 +1,9 @@
 //! The code that processes map: which file, and where in it, an address is of.
 
 use std::{
+    cell::OnceCell,
     collections::HashMap,
     fs::File,
-    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
 };
 
@@ -53,7 +53,9 @@ struct Module {
 #[derive(Debug)]
 struct Process {
     mappings: Vec<Mapping>,
-    vdso: Option<u64>,
+    /// Asked for, as what follows, when an address is in no file.
+    vdso: OnceCell<Option<u64>>,
+    /// `None` until there is one.
     perf_map: Option<PerfMap>,
 }
 
@@ -61,8 +63,8 @@ impl Process {
     fn look(tgid: u32) -> Self {
         Self {
             mappings: Mapping::executable(tgid).unwrap_or_default(),
-            vdso: vdso::start(tgid),
-            perf_map: PerfMap::of(tgid),
+            vdso: OnceCell::new(),
+            perf_map: None,
         }
     }
 
@@ -76,7 +78,7 @@ impl Modules {
     pub fn locate(&mut self, tgid: u32, address: u64) -> Option<Found> {
         let process = self.processes.entry(tgid).or_insert_with(|| Process::look(tgid));
         if process.find(address).is_none() {
-            if let Some(start) = process.vdso {
+            if let Some(start) = *process.vdso.get_or_init(|| vdso::start(tgid)) {
                 let known = &mut self.known;
                 let (module, vdso) = self.vdso.get_or_insert_with(|| {
                     known.push(Module { path: PathBuf::from(vdso::NAME), file: None });
@@ -86,14 +88,13 @@ impl Modules {
                     return Some(Found::Place(Place { module: *module, offset }));
                 }
             }
+            if process.perf_map.is_none() {
+                process.perf_map = PerfMap::of(tgid);
+            }
             if let Some(name) = process.perf_map.as_mut().and_then(|map| map.name(address)) {
                 return Some(Found::Made(name.to_owned()));
             }
             process.mappings = Mapping::executable(tgid).unwrap_or_default();
-            // It may have begun to write one since.
-            if process.perf_map.is_none() {
-                process.perf_map = PerfMap::of(tgid);
-            }
         }
         let mapping = process.find(address)?;
         let module = *self.by_file.entry(mapping.file).or_insert_with(|| {
@@ -115,11 +116,10 @@ impl Modules {
         self.known.get(module as usize).map(|module| module.path.as_path())
     }
 
-    /// A module's file, and a path under which it can be opened while it is held; `None` if it could not be.
+    /// A module's file; `None` if it could not be opened.
     #[must_use]
-    pub fn file(&self, module: u32) -> Option<(&File, PathBuf)> {
-        let file = self.known.get(module as usize)?.file.as_ref()?;
-        Some((file, PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))))
+    pub fn file(&self, module: u32) -> Option<&File> {
+        self.known.get(module as usize)?.file.as_ref()
     }
 
     /// The vDSO's function at a place; `None` if it is in another module.

@@ -1,6 +1,6 @@
 //! Native user and kernel addresses → function names, by blazesym.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, os::fd::AsRawFd as _};
 
 use anyhow::{Context, Result};
 use blazesym::symbolize::{
@@ -26,17 +26,18 @@ pub fn names(modules: &Modules, places: &[Place]) -> Result<HashMap<Place, Strin
     }
     let symbolizer = Symbolizer::new();
     for (module, offsets) in by_module {
-        let Some((file, path)) = modules.file(module) else { continue };
+        let Some(file) = modules.file(module) else { continue };
         // Installed symbols are more than those that are left in the file itself.
         let installed = DebugFile::of(file);
         let addresses = installed.as_ref().and_then(|installed| {
             offsets.iter().map(|offset| installed.address(*offset)).collect::<Option<Vec<_>>>()
         });
         let (source, input) = match (&installed, &addresses) {
-            (Some(installed), Some(addresses)) => (installed.path(), Input::VirtOffset(addresses.as_slice())),
-            _ => (path, Input::FileOffset(offsets.as_slice())),
+            (Some(installed), Some(addresses)) => (installed.file(), Input::VirtOffset(addresses.as_slice())),
+            _ => (file, Input::FileOffset(offsets.as_slice())),
         };
-        let symbols = symbolizer.symbolize(&Source::Elf(Elf::new(source)), input).with_context(|| {
+        let path = format!("/proc/self/fd/{}", source.as_raw_fd());
+        let symbols = symbolizer.symbolize(&Source::Elf(Elf::new(path)), input).with_context(|| {
             format!("failed to symbolise `{}`", modules.path(module).unwrap_or("?".as_ref()).display())
         })?;
         for (offset, symbol) in offsets.into_iter().zip(symbols) {
