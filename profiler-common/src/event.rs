@@ -100,8 +100,8 @@ pub struct Stack {
     pub user_len: u32,
     /// Python frames behind this head.
     pub python_len: u32,
-    /// 1 if `user` was cut at the interpreter: what is below it are the Python frames.
-    pub user_cut: u32,
+    /// 1 if the thread ran a greenlet that is not its main one.
+    pub in_greenlet: u32,
     /// [`crate::python::Gil`].
     pub gil: u32,
     /// Zero.

@@ -141,6 +141,43 @@ impl Slot {
     }
 }
 
+/// Where greenlet keeps which greenlet a thread runs; the zeroed value means that it is not loaded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Greenlets {
+    /// Thread pointer → greenlet's state of the thread, which begins with its main greenlet and its current one.
+    pub state: Slot,
+    /// The type that every main greenlet has.
+    pub main_type: u64,
+}
+
+impl Greenlets {
+    /// True if greenlet is not loaded.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.main_type == 0
+    }
+
+    /// True if a thread runs a greenlet that is not its main one. A thread that has made none has 0 or 1 in place of a state,
+    /// one that is older than greenlet may have anything: the type tells.
+    #[inline(always)]
+    pub fn is_one_running(&self, thread_pointer: u64, mut read: impl FnMut(u64) -> Option<u64>) -> bool {
+        if self.is_none() {
+            return false;
+        }
+        let state = self.state.load(thread_pointer, &mut read).unwrap_or(0);
+        if state <= 1 {
+            return false;
+        }
+        let (main, current) = (read(state).unwrap_or(0), read(state.wrapping_add(8)).unwrap_or(0));
+        main != current && current != 0 && read(main.wrapping_add(OBJECT_TYPE)) == Some(self.main_type)
+    }
+}
+
+/// `PyObject.ob_type`.
+pub const OBJECT_TYPE: u64 = 8;
+
 /// Bytes of `struct _gil_runtime_state`: 32 of its own words, then condition, mutex, condition, mutex of glibc's
 /// (48 and 40 bytes on `x86_64`, 48 and 48 on aarch64). The same from 3.7 to 3.15.
 pub const GIL_BYTES: u64 = 32 + 2 * (48 + 40);
@@ -163,6 +200,8 @@ pub struct PyTarget {
     pub running_task: u64,
     /// `PyInterpreterState` → how many of its code objects have died (3.14+); 0 if it does not tell.
     pub code_generation: u64,
+    /// Which greenlets run.
+    pub greenlets: Greenlets,
     /// 1 if its code keeps frame pointers: then the user stack goes through it.
     pub keeps_frame_pointers: u64,
     /// Of this version.
@@ -291,8 +330,8 @@ pub struct Walk {
     pub end: u32,
     /// [`Gil`].
     pub gil: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1 if the thread runs a greenlet that is not its main one.
+    pub in_greenlet: u32,
     /// The last window read.
     pub window: Window,
 }
@@ -307,12 +346,15 @@ impl Walk {
         self.end = End::None as u32;
         self.gil = Gil::Unknown as u32;
         self.task = 0;
+        self.in_greenlet = 0;
     }
 
-    /// Mixes into the hash what makes the same frames another stack: how the walk ended, the GIL, and the task.
+    /// Mixes into the hash what makes the same frames another stack: how the walk ended, the GIL, whether a greenlet runs,
+    /// and the task.
     #[inline(always)]
     pub fn mix_in(&mut self) {
-        self.hash = fold(fold(self.hash, u64::from(self.end) << 32 | u64::from(self.gil)), self.task);
+        let state = u64::from(self.end) << 32 | u64::from(self.in_greenlet) << 16 | u64::from(self.gil);
+        self.hash = fold(fold(self.hash, state), self.task);
     }
 
     /// Finds the current frame of the thread state at `tstate` and makes ready to walk from it;

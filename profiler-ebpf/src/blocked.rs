@@ -198,7 +198,7 @@ fn capture(
     let (reason, call) = (reason as u32, call as u32);
     let has_python = stack::walk(task, process, scratch);
     let Scratch { walk, stack, .. } = &mut *scratch;
-    (stack.user_len, stack.user_cut, stack.kernel_len) = (0, 0, 0);
+    (stack.user_len, stack.kernel_len) = (0, 0);
     let mut hash = fold(walk.hash, u64::from(reason));
     // The kernel's column takes as long as all the rest, so where Python tells one wait from another it is taken at first
     // sight only: the same thread, on the same line, in the same call and state, sleeps in the same place.
@@ -206,8 +206,7 @@ fn capture(
     if at_first_sight {
         // Of the user's the leaf is kept, which is mostly the C library.
         let is_interpreter = process.python.is_interpreter(address);
-        (stack.user[0], stack.user_len, stack.user_cut) =
-            (address, u32::from(!is_interpreter), u32::from(is_interpreter));
+        (stack.user[0], stack.user_len) = (address, u32::from(!is_interpreter));
         hash = fold(fold(hash, address), u64::from(task.state()));
     } else if all {
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));

@@ -126,6 +126,7 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
     if python.running_task != 0 {
         walk.task = read(tstate.wrapping_add(python.running_task)).unwrap_or(0);
     }
+    walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read));
     let mut state = Loop { scratch, process };
     // SAFETY: `step` takes what `state` holds, which outlives the call.
     unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut state).cast(), 0) };

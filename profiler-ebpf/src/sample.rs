@@ -68,13 +68,11 @@ fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> 
     // SAFETY: a static.
     let wants_native = unsafe { read_volatile(&raw const NATIVE_FRAMES) } != 0;
     if has_python && !wants_native && process.python.is_interpreter(address) {
-        (stack.user_len, stack.user_cut) = (0, 1);
+        stack.user_len = 0;
     } else {
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
-        stack.user_cut = 0;
         if has_python && (!wants_native || process.python.keeps_frame_pointers == 0) {
             let is_cut = native::cut(&stack.user, &mut stack.user_len, &process.python);
-            stack.user_cut = u32::from(is_cut);
             // What runs may be a part of the interpreter that Python frames do not tell.
             if is_cut && stack.user_len == 0 && wants_native {
                 stack.user_len = 1;

@@ -188,7 +188,7 @@ fn describe(key: &StackKey, process: &Process, scratch: &mut Scratch) -> Result<
     stack.key = *key;
     stack.end = walk.end;
     stack.python_len = walk.len;
-    (stack.gil, stack.task) = (walk.gil, walk.task);
+    (stack.gil, stack.task, stack.in_greenlet) = (walk.gil, walk.task, walk.in_greenlet);
     stack.comm = bpf_get_current_comm().unwrap_or_default();
     let frames = (walk.len as usize).min(MAX_PY_FRAMES);
     let bytes = size_of::<Stack>() + frames * size_of::<PyFrame>();

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     collect::{
         session::{Session, after},
-        stacks::{KernelFrames, Seen, Stacks},
+        stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
     },
     fleet,
     python::{self, Interpreter},
@@ -30,8 +30,9 @@ use crate::{
 /// How long a process that called exec is given to become Python.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The file of asyncio that calls tasks.
+/// The file of asyncio that calls tasks, and those in which hubs of greenlets run.
 const ASYNCIO: &str = "asyncio/events.py";
+const HUBS: [&str; 2] = [GEVENT_HUB, "eventlet/hubs/hub.py"];
 
 /// What is known of the followed processes and their stacks.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ pub struct Intake {
     interpreters: HashMap<u32, Interpreter>,
     /// Processes that may yet become Python, and until when they are asked.
     starting: HashMap<u32, Instant>,
-    /// Processes that were looked at again since they loaded asyncio.
+    /// Processes that were looked at again since they loaded asyncio or greenlet.
     looked_again: HashSet<u32>,
     notes: BTreeSet<String>,
     /// Processes that were forked meanwhile: what it took them on a CPU to boot, once they have.
@@ -84,9 +85,9 @@ impl Intake {
                 self.in_table += 1;
                 let interpreter = self.interpreters.get(&head.key.tgid);
                 self.stacks.take_in(head, frames, interpreter);
-                // asyncio came after we looked at the process: it is looked at again.
-                if interpreter.is_some_and(Interpreter::may_load_asyncio)
-                    && self.stacks.has_frame_of(&head.key, ASYNCIO)
+                // What came after we looked at the process: it is looked at again.
+                let (stacks, key) = (&self.stacks, &head.key);
+                if interpreter.is_some_and(|interpreter| has_more(interpreter, stacks, key))
                     && self.looked_again.insert(head.key.tgid)
                 {
                     self.starting.entry(head.key.tgid).or_insert_with(|| after(PATIENCE));
@@ -160,6 +161,9 @@ impl Intake {
                 user: &[],
                 kernel: KernelFrames::Names(&kernel),
                 holds_gil: None,
+                in_greenlet: interpreter.is_some_and(|interpreter| {
+                    interpreter.is_in_greenlet(Memory::of(words.tgid), words.thread_pointer)
+                }),
                 task: None,
             };
             self.stacks.describe(seen, interpreter);
@@ -225,6 +229,12 @@ impl Intake {
     pub fn notes(&self) -> Vec<String> {
         self.notes.iter().cloned().collect()
     }
+}
+
+/// True if a stack shows that its process has loaded asyncio or greenlet, which it had not when it was looked at.
+fn has_more(interpreter: &Interpreter, stacks: &Stacks, key: &StackKey) -> bool {
+    (interpreter.may_load_asyncio() && stacks.has_frame_of(key, ASYNCIO))
+        || (interpreter.may_load_greenlet() && HUBS.iter().any(|hub| stacks.has_frame_of(key, hub)))
 }
 
 fn note(tgid: u32, reason: &str) -> String {

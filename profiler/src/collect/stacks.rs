@@ -27,6 +27,9 @@ use crate::{
     sys::memory::Memory,
 };
 
+/// The file of the function that every hub of gevent runs.
+pub(super) const GEVENT_HUB: &str = "gevent/hub.py";
+
 /// A frame whose native name is not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Raw {
@@ -81,6 +84,8 @@ pub struct Seen<'a> {
     pub kernel: KernelFrames<'a>,
     /// True if its thread held the GIL; absent if that is not known.
     pub holds_gil: Option<bool>,
+    /// True if its thread ran a greenlet that is not its main one.
+    pub in_greenlet: bool,
     /// Index of the name of the asyncio task that ran.
     pub task: Option<u32>,
 }
@@ -130,6 +135,7 @@ impl Stacks {
                 gil if gil == Gil::Released as u32 => Some(false),
                 _ => None,
             },
+            in_greenlet: head.in_greenlet != 0,
             task: name.map(|name| self.strings.intern(name)),
         };
         self.describe(seen, interpreter);
@@ -137,14 +143,18 @@ impl Stacks {
 
     /// Describes a stack.
     pub fn describe(&mut self, seen: Seen<'_>, interpreter: Option<&Interpreter>) {
-        let Seen { key, end, python, user, kernel, holds_gil, task } = seen;
-        let mut chain = None;
-        if end == End::Truncated as u32 || end == End::Unreadable as u32 {
-            self.push(&mut chain, Raw::Mark("[outer frames missing]"));
-        }
+        let Seen { key, end, python, user, kernel, holds_gil, in_greenlet, task } = seen;
         let python_len = python.len() as u32;
         let python: Vec<_> =
             python.iter().map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
+        let mut chain = None;
+        if in_greenlet {
+            let is_hub = python.last().is_some_and(|(root, _)| self.is_of(root, GEVENT_HUB));
+            self.push(&mut chain, Raw::Mark(if is_hub { "[gevent hub]" } else { "[greenlet]" }));
+        }
+        if end == End::Truncated as u32 || end == End::Unreadable as u32 {
+            self.push(&mut chain, Raw::Mark("[outer frames missing]"));
+        }
         let runs_none = python.is_empty() && end == End::Complete as u32;
         let reason = reason_of(&key).map(|reason| self.settle(reason, runs_none, &python));
         let native = self.native_frames(key.tgid, interpreter, user);
@@ -223,14 +233,16 @@ impl Stacks {
     pub fn has_frame_of(&self, key: &StackKey, file_suffix: &str) -> bool {
         let mut next = self.described.get(key).map(|described| described.chain);
         while let Some(stack) = next.and_then(|index| self.chains.get(index)) {
-            if let Some(Raw::Python { file, .. }) = self.frames.get(stack.frame)
-                && self.string(*file).ends_with(file_suffix)
-            {
+            if self.frames.get(stack.frame).is_some_and(|frame| self.is_of(frame, file_suffix)) {
                 return true;
             }
             next = stack.caller;
         }
         false
+    }
+
+    fn is_of(&self, frame: &Raw, file_suffix: &str) -> bool {
+        matches!(frame, Raw::Python { file, .. } if self.string(*file).ends_with(file_suffix))
     }
 
     /// What the waits on a stack are for: as the kernel says, or as is known better.

@@ -14,17 +14,18 @@ use object::{
 };
 
 use crate::{
-    python::{asyncio::Asyncio, eval::Eval},
+    python::{asyncio::Asyncio, eval::Eval, greenlets},
     sys::memory::Mapping,
 };
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
-const SYMBOLS: [&str; 13] = [
+const SYMBOLS: [&str; 14] = [
     "_PyRuntime",
     "_PyThreadState_Current",
     "PyCode_Type",
     "PyCoro_Type",
     "PyGen_Type",
+    "PyGreenlet_Type",
     "PyLong_Type",
     "PyUnicode_Type",
     "PyGILState_GetThisThreadState",
@@ -53,6 +54,8 @@ pub struct Image {
     eval: Eval,
     /// Of one that holds `_asyncio`.
     asyncio: Option<Asyncio>,
+    /// Of one that holds greenlet.
+    greenlets: Option<greenlets::InFile>,
 }
 
 type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
@@ -102,6 +105,9 @@ impl Image {
             image.eval = Eval::of(&elf);
         }
         image.asyncio = Asyncio::of(&elf);
+        image.greenlets = image.symbol("PyGreenlet_Type").and_then(|main_type| {
+            greenlets::InFile::of(&elf, main_type, image.thread_local.map(|(bytes, _)| bytes))
+        });
         image.bss = elf.section_by_name(".bss").map(|section| (section.address(), section.size()));
         Some(image)
     }
@@ -122,6 +128,12 @@ impl Image {
     #[must_use]
     pub const fn asyncio(&self) -> Option<Asyncio> {
         self.asyncio
+    }
+
+    /// Where greenlet keeps which one runs.
+    #[must_use]
+    pub const fn greenlets(&self) -> Option<greenlets::InFile> {
+        self.greenlets
     }
 
     /// Where the interpreter's loop is.

@@ -4,7 +4,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use profiler_common::{
     event,
-    python::{PyTarget, Slot},
+    python::{Greenlets, OBJECT_TYPE, PyTarget, Slot},
 };
 
 use crate::{
@@ -64,9 +64,6 @@ pub enum Part {
     Other,
 }
 
-/// `PyObject.ob_type`.
-pub(super) const TYPE: u64 = 8;
-
 /// Where asyncio's tasks are, if a file that a process maps tells.
 fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
     let may_tell = |mapping: &&Mapping| {
@@ -74,6 +71,13 @@ fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
         name.starts_with("_asyncio") || name.contains("python")
     };
     mappings.iter().filter(may_tell).find_map(|mapping| Image::of(mapping.open(tgid)?)?.asyncio())
+}
+
+/// Where greenlet keeps which one runs, if a process has it loaded.
+fn greenlets(tgid: u32, mappings: &[Mapping]) -> Option<Greenlets> {
+    let mapping = mappings.iter().find(|mapping| file_name(&mapping.path).starts_with("_greenlet"))?;
+    let image = Image::of(mapping.open(tgid)?)?;
+    image.greenlets()?.in_process(Memory::of(tgid), image.bias(mapping)?)
 }
 
 /// Why a process cannot be walked.
@@ -151,6 +155,7 @@ impl Interpreter {
                 keeps_frame_pointers: u64::from(image.eval().keeps_frame_pointers),
                 running_task: asyncio.map_or(0, |asyncio| asyncio.running_task),
                 code_generation: layout.code_generation.unwrap_or(0),
+                greenlets: greenlets(tgid, mappings).unwrap_or_default(),
                 offsets: layout.walk,
             },
             version: version.to_string(),
@@ -259,6 +264,18 @@ impl Interpreter {
         address != 0 && self.coroutine_types.contains(&address)
     }
 
+    /// True if a thread runs a greenlet that is not its main one.
+    #[must_use]
+    pub fn is_in_greenlet(&self, memory: Memory, thread_pointer: u64) -> bool {
+        self.target.greenlets.is_one_running(thread_pointer, |address| memory.u64(address))
+    }
+
+    /// True if greenlet may have been loaded since: a look at the mappings tells.
+    #[must_use]
+    pub const fn may_load_greenlet(&self) -> bool {
+        self.target.greenlets.is_none()
+    }
+
     /// True if asyncio may have been loaded since: a look at the mappings tells.
     #[must_use]
     pub fn may_load_asyncio(&self) -> bool {
@@ -267,13 +284,13 @@ impl Interpreter {
 
     /// A `str`; `None` if it is none.
     pub(super) fn text(&self, memory: Memory, address: u64) -> Option<String> {
-        let is_text = memory.u64(address.wrapping_add(TYPE))? == self.text_type;
+        let is_text = memory.u64(address.wrapping_add(OBJECT_TYPE))? == self.text_type;
         is_text.then(|| string(memory, &self.layout.walk.code, address))?
     }
 
     /// An `int` of one digit, as it is written from 3.12 on; `None` if it is none.
     pub(super) fn small_number(&self, memory: Memory, address: u64) -> Option<u32> {
-        let is_number = memory.u64(address.wrapping_add(TYPE))? == self.number_type;
+        let is_number = memory.u64(address.wrapping_add(OBJECT_TYPE))? == self.number_type;
         // lv_tag: how many digits, from the fourth bit on.
         let digits = memory.u64(address.wrapping_add(16))? >> 3;
         (is_number && digits <= 1).then(|| memory.u32(address.wrapping_add(24)))?

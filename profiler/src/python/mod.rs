@@ -6,6 +6,7 @@ pub mod asyncio;
 pub mod code;
 pub mod debug_offsets;
 pub mod eval;
+mod greenlets;
 pub mod image;
 pub mod interpreter;
 pub mod layout;

@@ -44,7 +44,9 @@ pub fn find(
         };
         vec![Block { way: vec![], start }]
     } else {
-        (1..MAX_MODULES).map(|module| Block { way: vec![VECTOR, VECTOR_ENTRY * module], start: 0 }).collect()
+        (1..MAX_MODULES)
+            .filter_map(|module| Some(Block { way: way_to_module(module)?.to_vec(), start: 0 }))
+            .collect()
     };
     let mut hits = Vec::new();
     for block in blocks {
@@ -65,6 +67,11 @@ pub fn find(
             Ok(*slot)
         }
     }
+}
+
+/// The way from a thread pointer to a module's thread-local variables; `None` for a number that none has.
+pub const fn way_to_module(module: i64) -> Option<[i64; 2]> {
+    if module > 0 && module < MAX_MODULES { Some([VECTOR, VECTOR_ENTRY * module]) } else { None }
 }
 
 /// A module's thread-local variables in one thread.
