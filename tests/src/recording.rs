@@ -1,6 +1,7 @@
 //! A recording as its file tells it, read here without the code that wrote it.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -129,6 +130,19 @@ impl Recording {
                 frames: self.stack(&sample["stack"]),
             })
             .collect()
+    }
+
+    /// The names of a process's threads, by TID.
+    #[must_use]
+    pub fn thread_names(&self, tgid: u32) -> HashMap<u32, String> {
+        let fleets = self.stat()["fleets"].as_array().expect("fleets").iter();
+        let workers = fleets.flat_map(|fleet| fleet["workers"].as_array().expect("workers"));
+        let threads = workers
+            .filter(|worker| worker["tgid"] == tgid)
+            .flat_map(|worker| worker["threads"].as_array().expect("threads"));
+        let name =
+            |thread: &Value| (number(&thread["tid"]), thread["name"].as_str().expect("a name").to_owned());
+        threads.map(name).collect()
     }
 
     /// What one thread was blocked on.

@@ -21,8 +21,15 @@ use profiler_tests::{
 };
 use serde_json::Value;
 
-/// What sleeping threads said of their stacks, by TID: function, file and line of each frame, from the outermost.
-type Told = HashMap<u32, Vec<(String, String, u64)>>;
+/// What sleeping threads said, by TID.
+type Told = HashMap<u32, Thread>;
+
+/// One of them.
+struct Thread {
+    name: String,
+    /// Function, file and line of each frame, from the outermost.
+    frames: Vec<(String, String, u64)>,
+}
 
 /// `told.py` under an interpreter in some form.
 struct Target {
@@ -239,7 +246,9 @@ impl Target {
         }
         assert!(all > 100, "{all} samples of {name}");
         assert!(whole * 1000 >= all * 999, "{whole} of {all} samples of {name} are whole");
-        for (tid, frames) in told {
+        let names = recording.thread_names(*tgid);
+        for (tid, thread) in told {
+            assert_eq!(names.get(tid), Some(&thread.name), "thread {tid} of {name}");
             let blocked = recording.blocked_of(*tgid, *tid);
             // One that was under way when it began may have ended before it was looked at: it has no stack, and says so.
             let told = |wait: &&Wait| wait.reason == "sleep" && !wait.frames.is_empty();
@@ -248,7 +257,7 @@ impl Target {
             for sleep in sleeps {
                 let seen: Vec<_> = sleep.frames.iter().filter(|frame| frame.kind == "python").collect();
                 let seen: Vec<_> = seen.iter().map(|f| (f.name.clone(), f.file.clone(), f.line)).collect();
-                assert_eq!(&seen, frames, "thread {tid} of {name}");
+                assert_eq!(seen, thread.frames, "thread {tid} of {name}");
             }
         }
         assert!(total(&samples) > 0);
@@ -288,10 +297,11 @@ fn told(said: &Value, tgid: u32) -> Told {
         let text = |index: usize| frame[index].as_str().expect("text").to_owned();
         (text(0), text(1), frame[2].as_u64().expect("a line"))
     };
-    let stacks = said.as_object().expect("threads").iter();
-    stacks
-        .map(|(tid, frames)| (own[tid], frames.as_array().expect("frames").iter().map(frame).collect()))
-        .collect()
+    let thread = |said: &Value| Thread {
+        name: said["name"].as_str().expect("a name").to_owned(),
+        frames: said["frames"].as_array().expect("frames").iter().map(frame).collect(),
+    };
+    said.as_object().expect("threads").iter().map(|(tid, said)| (own[tid], thread(said))).collect()
 }
 
 /// As the table calls it.

@@ -15,6 +15,7 @@ fn all(script: &str) -> Vec<(Workload, PathBuf)> {
     supported().into_iter().map(start).collect()
 }
 
+/// Each is called what `threading` calls it, of which the kernel knows nothing before 3.14, and no more than a part then.
 #[test]
 fn threads_are_kept_apart() {
     let targets = all("named_threads.py");
@@ -23,8 +24,8 @@ fn threads_are_kept_apart() {
     let recorded = Record::start(&tgids, &arguments).end_after(&tgids, 400);
     let folded = recorded.folded("out.folded");
     for (workload, path) in &targets {
-        for name in ["east", "west"] {
-            let root = format!("worker {} thread {name}/", workload.pid());
+        for (name, thread) in [("east", "east"), ("west", "west of the Kernel’s 15 bytes")] {
+            let root = format!("worker {} thread {thread}/", workload.pid());
             let own: Vec<_> = folded.iter().filter(|(stack, _)| stack[0].starts_with(&root)).collect();
             assert!(own.iter().map(|(_, samples)| samples).sum::<u64>() > 50, "{root} of {}", path.display());
             let is_in = |stack: &[String], function: &str| {

@@ -1,32 +1,37 @@
-"""Two threads that spin for ever, each in a function of its own, by which the kernel knows it."""
-import ctypes
+"""Two threads that spin for ever, each in a function of its own, by which `threading` knows it."""
 import threading
 
 import reveal
 
-PR_SET_NAME = 15
 READY = threading.Barrier(3)
 
 
-def begin():
-    """The kernel shows a thread by a name of its own, which only Python 3.14 sets."""
-    ctypes.CDLL(None).prctl(PR_SET_NAME, threading.current_thread().name.encode())
-    READY.wait()
-
-
 def east():
-    begin()
+    READY.wait()
     while True:
         reveal.burn(20_000)
 
 
 def west():
-    begin()
+    READY.wait()
     while True:
         reveal.burn(20_000)
 
 
-for run in (east, west):
-    threading.Thread(target=run, name=run.__name__).start()
+class Named(threading.Thread):
+    """With attributes of its own, and a dict that somebody looked at, as in many programs."""
+
+    def __init__(self, run):
+        threading.Thread.__init__(self)
+        self.own = run
+        vars(self)["another"] = 1
+        self.name = run.__name__ + " of the Kernel’s 15 bytes"
+
+    def run(self):
+        self.own()
+
+
+threading.Thread(target=east, name="east").start()
+Named(west).start()
 READY.wait()
 print("ready", flush=True)

@@ -1,6 +1,7 @@
 """Threads that sleep again and again, each at the end of another kind of call, and a main thread that spins.
 
-Says, after what `reveal` says of the main thread, what stack each of the others has while it sleeps, by its TID.
+Says, after what `reveal` says of the main thread, what name each of the others has, and what stack while it sleeps, by
+its TID.
 """
 import ctypes
 import functools
@@ -108,12 +109,13 @@ def asleep(frame):
 
 
 def say_others():
-    """Each one's frames, from the outermost."""
+    """Each one's name, and its frames from the outermost."""
     while True:
         found = {ident: frame for ident, frame in sys._current_frames().items() if ident in tids}
         if len(found) == len(CALLS) and all(map(asleep, found.values())):
             break
         time.sleep(0.001)
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
     told = {}
     for ident, frame in found.items():
         frames = []
@@ -121,7 +123,7 @@ def say_others():
             code = frame.f_code
             frames.insert(0, [getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno])
             frame = frame.f_back
-        told[tids[ident]] = frames
+        told[tids[ident]] = {"name": names[ident], "frames": frames}
     print(json.dumps(told), flush=True)
 
 

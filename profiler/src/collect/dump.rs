@@ -7,6 +7,7 @@ use anyhow::Result;
 use profiler_common::{
     config::{ON_CPU, StackKey},
     event::Living,
+    sched::TaskWords,
 };
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         intake::Intake,
         naming::{self, Named},
         stacks::{Counts, Stacks},
-        stat::comm,
+        stat::{ThreadKey, comm},
     },
     fleet::Fleet,
     model::{
@@ -43,7 +44,7 @@ pub fn dump(
         let frames = seen.key.map(|key| frames(&named, stacks, &key)).unwrap_or_default();
         by_tgid.entry(living.words.tgid).or_default().push(ThreadDump {
             tid: living.words.tid,
-            name: comm(&living.words.comm),
+            name: name_of(intake, &living.words),
             state: seen.state,
             reason: seen.key.and_then(|key| stacks.reason(&key)).map(profiler_common::wait::Reason::name),
             for_ns: seen.for_ns,
@@ -71,6 +72,10 @@ pub fn dump(
             .collect(),
     });
     Ok(dumps.collect())
+}
+
+fn name_of(intake: &Intake, words: &TaskWords) -> String {
+    intake.name(&ThreadKey::of(words)).map_or_else(|| comm(&words.comm), str::to_owned)
 }
 
 /// What is seen of one thread.

@@ -18,9 +18,10 @@ use crate::{
     collect::{
         session::{Session, after},
         stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
+        stat::ThreadKey,
     },
     fleet,
-    python::{self, Interpreter},
+    python::{self, Interpreter, thread_name},
     sys::{
         memory::{self, Memory},
         thread,
@@ -46,6 +47,8 @@ pub struct Intake {
     starting: HashMap<u32, Instant>,
     /// Processes that were looked at again since they loaded asyncio or greenlet.
     looked_again: HashSet<u32>,
+    /// What threads are called by their Pythons.
+    names: HashMap<ThreadKey, String>,
     notes: BTreeSet<String>,
     /// Processes that were forked meanwhile: what it took them on a CPU to boot, once they have.
     boots: HashMap<u32, Option<u64>>,
@@ -168,6 +171,25 @@ impl Intake {
             };
             self.stacks.describe(seen, interpreter);
         }
+    }
+
+    /// Asks threads, those that are not known yet, what Python calls them. A process's first one goes by the process's name.
+    pub fn learn_names(&mut self, threads: &[Living]) {
+        for Living { words, .. } in threads.iter().filter(|thread| thread.words.tid != thread.words.tgid) {
+            let key = ThreadKey::of(words);
+            let Some(interpreter) = self.interpreters.get(&words.tgid) else { continue };
+            if !self.names.contains_key(&key)
+                && let Some(name) = thread_name::of(Memory::of(words.tgid), interpreter, words.thread_pointer)
+            {
+                self.names.insert(key, name);
+            }
+        }
+    }
+
+    /// What Python calls a thread; `None` if it was not asked, or does not know it.
+    #[must_use]
+    pub fn name(&self, thread: &ThreadKey) -> Option<&str> {
+        self.names.get(thread).map(String::as_str)
     }
 
     /// Asks the processes that are starting whether they are Python by now.

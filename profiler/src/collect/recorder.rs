@@ -110,6 +110,7 @@ impl Recorder {
         let mut intake = Intake::of_running(&mut session)?;
         let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
         intake.take_sleeping(&snapshot.threads);
+        intake.learn_names(&snapshot.threads);
         let start = Edge { books, stacks: with_open(Counts::new(), &snapshot), requests: None };
         let sampling = match rate_hz {
             Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
@@ -167,7 +168,9 @@ impl Recorder {
     /// An edge, now.
     pub fn edge(&mut self) -> Result<Edge> {
         let Self { session, intake, requests, .. } = self;
-        let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        let (mut books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        intake.learn_names(&snapshot.threads);
+        books.stat.call(|thread| intake.name(thread));
         let requests = requests.as_mut().map(|count| count());
         let counts = session.kernel.read_stacks()?;
         // A stack that is new is described before it is counted.
@@ -213,6 +216,7 @@ impl Recorder {
             intake.take(event);
             windows.take(event);
         })?;
+        intake.learn_names(&snapshot.threads);
         let requests = requests.as_mut().zip(start.requests).map(|(count, before)| count() - before);
         let books = session.books(&snapshot, windows.recent());
         let mut threads = books.threads_since(&start.books.stat, |tgid| intake.has_gil(tgid));
@@ -266,6 +270,7 @@ impl Recorder {
         let counts = session.kernel.read_stacks()?;
         session.drain(|event| intake.take(event));
         let counts = intake.stacks.counts(counts);
+        intake.learn_names(&snapshot.threads);
         fleet::refresh(&mut session.fleets);
         intake.tell_versions(session);
         let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);

@@ -84,6 +84,15 @@ impl StatSnapshot {
         Self { at_ns: snapshot.at_ns, boot_offset_ns, has_waits, threads }
     }
 
+    /// Calls threads by other names than the kernel's.
+    pub fn call<'a>(&mut self, name: impl Fn(&ThreadKey) -> Option<&'a str>) {
+        for (key, thread) in &mut self.threads {
+            if let Some(name) = name(key) {
+                name.clone_into(&mut thread.name);
+            }
+        }
+    }
+
     /// What happened since an earlier snapshot, by fleet. `has_gil` tells of a process whether waits for one are told
     /// apart there, `throttled_ns` how long its quota held it.
     #[must_use]

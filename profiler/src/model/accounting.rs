@@ -225,7 +225,8 @@ pub struct WorkerDelta {
 pub struct ThreadDelta {
     /// Thread id.
     pub tid: u32,
-    /// The kernel's name of it (`comm`).
+    /// As `threading` calls it; of another thread, of a process's first, and of one that was too short-lived to be asked,
+    /// the kernel's name (`comm`).
     pub name: String,
     /// What it did.
     #[serde(flatten)]

@@ -48,7 +48,7 @@ pub struct WorkerDump {
 pub struct ThreadDump {
     /// Thread id.
     pub tid: u32,
-    /// The kernel's name of it.
+    /// As `threading` calls it, or the kernel.
     pub name: String,
     /// What it does.
     pub state: State,

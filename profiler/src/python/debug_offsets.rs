@@ -6,7 +6,7 @@
 use profiler_common::python::{ABSENT, CODE_WORDS, CodeOffsets, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
 use crate::python::{
-    layout::{Coroutines, Gil, Globals, Kept, Layout},
+    layout::{Coroutines, Gil, Globals, Instances, Kept, Layout},
     lines::Format,
 };
 
@@ -210,6 +210,9 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             None => None,
         },
         coroutines,
+        frame_locals: at(positions.frame + 24)?,
+        // Not in the table.
+        instances: Instances::Behind(if minor >= 15 { 888 } else { 880 }),
         lines: Format::Locations,
     })
 }

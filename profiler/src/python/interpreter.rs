@@ -13,7 +13,7 @@ use crate::{
         code::{Code, string},
         debug_offsets,
         image::Image,
-        layout::{self, Coroutines, Gil, Kept, Layout},
+        layout::{self, Coroutines, Gil, Instances, Kept, Layout},
         roots::Roots,
         slot, thread_local,
         version::Version,
@@ -280,6 +280,17 @@ impl Interpreter {
     #[must_use]
     pub fn may_load_asyncio(&self) -> bool {
         self.asyncio.is_none() && self.layout.code_generation.is_some()
+    }
+
+    /// The first local variable of the frame at an address.
+    pub(super) fn first_local(&self, memory: Memory, frame: u64) -> Option<u64> {
+        let object = memory.u64(frame.wrapping_add(self.layout.frame_locals))?;
+        Some(object & !u64::from(self.layout.walk.code_tag))
+    }
+
+    /// Where instances of classes keep their attributes.
+    pub(super) const fn instances(&self) -> Instances {
+        self.layout.instances
     }
 
     /// A `str`; `None` if it is none.

@@ -29,6 +29,10 @@ pub struct Layout {
     pub code_generation: Option<u64>,
     /// Where coroutines keep what they await (3.14+).
     pub coroutines: Option<Coroutines>,
+    /// Of a frame: where its local variables begin.
+    pub frame_locals: u64,
+    /// Where instances of classes keep their attributes.
+    pub instances: Instances,
     /// How code objects write their lines.
     pub lines: Format,
 }
@@ -54,6 +58,20 @@ pub struct Coroutines {
     pub set_table: u64,
     /// `PySetObject.mask`.
     pub set_mask: u64,
+}
+
+/// Where instances of classes keep their attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instances {
+    /// In a dict (≤ 3.10).
+    Dict,
+    /// In values, which a pointer before the instance tells, or else in a dict (3.11).
+    Before,
+    /// In either, by one pointer before the instance: an odd one is to values, less one (3.12).
+    Either,
+    /// In values behind the instance, or else in a dict (3.13+). Its type has the keys so many bytes from its start
+    /// (`ht_cached_keys`).
+    Behind(u64),
 }
 
 /// Where the interpreter's global words are.
@@ -174,6 +192,8 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         gil: Gil::InRuntime(352),
         code_generation: None,
         coroutines: None,
+        frame_locals: 360,
+        instances: Instances::Dict,
         lines: Format::Lnotab,
     };
     Some(match minor {
@@ -183,6 +203,7 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
             globals: Globals::Variables,
             kept: Kept::Key(None),
             gil: Gil::None,
+            frame_locals: 376,
             ..heap
         },
         // Later 3.7's have a larger garbage collector's state.
@@ -202,13 +223,20 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         },
         8 => Layout { globals: runtime(32, 1368), kept: key(1392), gil: Gil::InRuntime(1152), ..heap },
         9 => heap,
-        10 => Layout { walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES }, lines: Format::Linetable, ..heap },
+        10 => Layout {
+            walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES },
+            frame_locals: 352,
+            lines: Format::Linetable,
+            ..heap
+        },
         11 => Layout {
             walk: PACKED_FRAMES,
             globals: runtime(40, 576),
             threads_head: 16,
             kept: key(592),
             gil: Gil::InRuntime(360),
+            frame_locals: 72,
+            instances: Instances::Before,
             lines: Format::Locations,
             ..heap
         },
@@ -240,6 +268,8 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
             // No libc object stands before it any more.
             kept: Kept::Key(Some(1544)),
             gil: Gil::Behind(384),
+            frame_locals: 72,
+            instances: Instances::Either,
             lines: Format::Locations,
             ..heap
         },

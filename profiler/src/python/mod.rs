@@ -8,6 +8,7 @@ pub mod debug_offsets;
 pub mod eval;
 mod greenlets;
 pub mod image;
+mod instances;
 pub mod interpreter;
 pub mod layout;
 pub mod lines;
@@ -15,9 +16,10 @@ mod roots;
 pub mod slot;
 pub mod tasks;
 mod thread_local;
+pub mod thread_name;
 mod version;
 
-use profiler_common::python::{MAX_PY_FRAMES, MAX_STEPS, PyFrame, Walk};
+use profiler_common::python::{End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, Walk};
 
 use crate::sys::memory::Memory;
 pub use interpreter::{Interpreter, Part, Unwalkable};
@@ -55,21 +57,41 @@ pub fn frames_of_thread(
     Some(frames(memory, interpreter, interpreter.thread_state(memory, thread_pointer)?))
 }
 
+/// A thread's frames as they are met from outside.
+struct Walked {
+    /// Leaf first.
+    frames: Vec<PyFrame>,
+    /// The address of the last of them.
+    outermost: u64,
+    /// True if it is the outermost of all.
+    is_complete: bool,
+}
+
 /// Walks a thread's frames from outside, leaf first. Exact for a thread that does not run meanwhile.
 #[must_use]
 pub fn frames(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<PyFrame> {
+    walk(memory, interpreter, tstate).frames
+}
+
+fn walk(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Walked {
     let offsets = &interpreter.target.offsets;
     let mut memory = memory;
     let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
     let mut walk: Walk = bytemuck::Zeroable::zeroed();
+    let mut outermost = 0;
     if walk.enter(&mut memory, offsets, tstate) {
         for _ in 0..MAX_STEPS {
+            let (at, len) = (walk.next, walk.len);
             if !walk.step(&mut memory, offsets, &mut frames) {
                 break;
             }
+            if walk.len > len {
+                outermost = at;
+            }
         }
     }
-    frames[..walk.len as usize].to_vec()
+    let is_complete = walk.end == End::Complete as u32;
+    Walked { frames: frames[..walk.len as usize].to_vec(), outermost, is_complete }
 }
 
 /// A root folder that `cargo xtask pythons` unpacked; says so if there is none, and fails in CI.

@@ -35,7 +35,7 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
         if look.threads {
             rows.extend(worker.threads.iter().map(|thread| Row {
                 kind: Kind::Thread,
-                who: format!("  {} {}", thread.tid, thread.name),
+                who: format!("  {} {}", thread.tid, escape::short(&thread.name)),
                 counters: &thread.counters,
                 waits: &thread.waits,
                 throttled_ns: None,

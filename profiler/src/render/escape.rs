@@ -8,6 +8,8 @@ use std::{borrow::Cow, fmt::Write};
 
 /// The longest name that a frame shows, in characters.
 const MAX_NAME: usize = 240;
+/// The longest that a row of a table shows.
+const MAX_IN_ROW: usize = 40;
 
 /// A text of which every character is seen and none acts: for terminals, tables and sentences.
 #[must_use]
@@ -27,6 +29,15 @@ pub fn frame(name: &str) -> String {
         return escaped(name, |c| acts(c) || c == ';');
     };
     escaped(&name[..cut], |c| acts(c) || c == ';') + "…"
+}
+
+/// A name as part of a table's row: not longer than 40 characters.
+#[must_use]
+pub fn short(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(MAX_IN_ROW) {
+        Some((cut, _)) => format!("{}…", &name[..cut]).into(),
+        None => name.into(),
+    }
 }
 
 /// A JSON document in which no character acts on a terminal: they occur only inside of strings, where `\u`
@@ -97,6 +108,13 @@ mod tests {
         assert_eq!(frame(&"ä".repeat(240)).chars().count(), 240);
         assert_eq!(frame(&"ä".repeat(241)).chars().count(), 241);
         assert!(frame(&"ä".repeat(241)).ends_with("ä…"));
+    }
+
+    #[test]
+    fn rows_stay_narrow() {
+        assert_eq!(short("ThreadPoolExecutor-0_0"), "ThreadPoolExecutor-0_0");
+        assert_eq!(short(&"ä".repeat(40)), "ä".repeat(40));
+        assert_eq!(short(&"ä".repeat(41)), "ä".repeat(40) + "…");
     }
 
     #[test]

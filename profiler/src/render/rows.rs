@@ -83,7 +83,12 @@ impl<'a> Row<'a> {
     fn thread(thread: &'a ThreadDelta) -> Self {
         Self {
             kind: Kind::Thread,
-            who: format!("  {} {}{}", thread.tid, thread.name, if thread.exited { " exited" } else { "" }),
+            who: format!(
+                "  {} {}{}",
+                thread.tid,
+                escape::short(&thread.name),
+                if thread.exited { " exited" } else { "" }
+            ),
             slot: None,
             class: "",
             counters: thread.counters,
