@@ -72,6 +72,10 @@ pub struct PyOffsets {
 /// Words of a code object that are read at once: every field below lies within.
 pub const CODE_WORDS: usize = 18;
 
+/// A code object's words, and zeros behind them up to a power of two: a place in it is masked, not compared, since each
+/// comparison would double the ways that the verifier looks through.
+pub type CodeWords = [u64; 32];
+
 /// Where the fields of code objects stand, and the data of the strings that they point to, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -446,9 +450,8 @@ fn word(window: &Window, offset: u32) -> u64 {
 /// The word of a code object at a byte offset, as the walk reads them.
 #[inline(always)]
 #[must_use]
-pub const fn code_word(words: &[u64; CODE_WORDS], offset: u32) -> u64 {
-    let index = offset as usize >> 3;
-    if index >= CODE_WORDS { 0 } else { words[index] >> ((offset & 7) * 8) }
+pub const fn code_word(words: &CodeWords, offset: u32) -> u64 {
+    words[(offset as usize >> 3) & (words.len() - 1)] >> ((offset & 7) * 8)
 }
 
 /// What tells one code object from another that takes its place: folded over where its names and lines are, and either
@@ -456,11 +459,7 @@ pub const fn code_word(words: &[u64; CODE_WORDS], offset: u32) -> u64 {
 /// drops them the same addresses come again and again.
 #[inline(always)]
 #[must_use]
-pub fn identity(
-    words: &[u64; CODE_WORDS],
-    offsets: &CodeOffsets,
-    mut read: impl FnMut(u64) -> Option<u64>,
-) -> u64 {
+pub fn identity(words: &CodeWords, offsets: &CodeOffsets, mut read: impl FnMut(u64) -> Option<u64>) -> u64 {
     /// `PyASCIIObject.hash`.
     const HASH: u64 = 24;
     let version = if offsets.version == ABSENT {
@@ -608,8 +607,8 @@ mod tests {
 
     #[test]
     fn what_takes_a_place_has_another_identity() {
-        let mut words = [7u64; CODE_WORDS];
-        let of = |words: &[u64; CODE_WORDS], version, hash: u64| {
+        let mut words: CodeWords = [7; 32];
+        let of = |words: &CodeWords, version, hash: u64| {
             identity(words, &CodeOffsets { version, ..OFFSETS.code }, |_| Some(hash))
         };
         let before = (of(&words, 92, 0), of(&words, ABSENT, 1));

@@ -3,7 +3,11 @@
 //! They come and go, and their memory is used again. So their names are taken where they are sure to be right: under the
 //! thread that runs them. A definition's number is a hash of what it says, and stacks name code objects by it.
 
-use core::{ffi::c_void, mem::offset_of, ptr};
+use core::{
+    ffi::c_void,
+    mem::{MaybeUninit, offset_of},
+    ptr,
+};
 
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
@@ -17,8 +21,8 @@ use profiler_common::{
     counter::Counter,
     event::{Code, Kind, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES},
     python::{
-        BY_ADDRESS, CODE_WORDS, CodeOffsets, ENTRY, MARKS, MAX_PY_FRAMES, PyOffsets, code_word, fold,
-        identity,
+        BY_ADDRESS, CODE_WORDS, CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyOffsets, code_word,
+        fold, identity,
     },
 };
 
@@ -50,7 +54,7 @@ struct Seen {
 /// Where a definition is made. `code` and `lines` are one ring record.
 #[repr(C)]
 pub struct Definition {
-    words: [u64; CODE_WORDS],
+    words: CodeWords,
     code: Code,
     lines: [u64; MAX_LINES_BYTES / 8],
 }
@@ -85,7 +89,7 @@ unsafe extern "C" fn identify_one(index: u64, state: *mut c_void) -> i64 {
     let (scratch, process) = unsafe { (&mut **scratch, &**process) };
     let code = scratch.frames[index as usize & (MAX_PY_FRAMES - 1)].code();
     let words = &mut scratch.definition.words;
-    read(code, words);
+    read_code(code, words);
     *folded = fold(*folded, identity(words, &process.python.offsets.code, word));
     0
 }
@@ -113,7 +117,7 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
         frame.instr = frame.instr.wrapping_sub(address);
     }
     frame.tagged_code = address | entry | BY_ADDRESS;
-    read(address, &mut definition.words);
+    read_code(address, &mut definition.words);
     let identity = identity(&definition.words, &offsets.code, word);
     *folded = fold(*folded, identity);
     let place = Place { address, tgid: u64::from(*tgid) };
@@ -215,8 +219,7 @@ fn string<const MAX: usize>(to: *mut impl Pod, address: u64, offsets: &CodeOffse
     /// Words of a header up to and with `state`, whose place no version has changed: the length in characters is the
     /// third.
     const HEADER: usize = 5;
-    let mut header = [0u64; HEADER];
-    read(address, &mut header);
+    let header = read::<HEADER>(address);
     let state = header[4] as u32;
     let (width, is_compact, is_ascii) = (state >> 2 & 7, state & 1 << 5 != 0, state & 1 << 6 != 0);
     if !is_compact || !matches!(width, 1 | 2 | 4) || header[2] > MAX as u64 {
@@ -241,8 +244,7 @@ fn string<const MAX: usize>(to: *mut impl Pod, address: u64, offsets: &CodeOffse
 fn bytes(to: &mut [u64; MAX_LINES_BYTES / 8], address: u64) -> Option<u32> {
     /// Header up to and with `ob_size`; the data begins behind one more word.
     const HEADER: usize = 3;
-    let mut header = [0u64; HEADER];
-    read(address, &mut header);
+    let header = read::<HEADER>(address);
     if header[2] > MAX_LINES_BYTES as u64 {
         return Some(u32::MAX);
     }
@@ -258,14 +260,26 @@ fn bytes(to: &mut [u64; MAX_LINES_BYTES / 8], address: u64) -> Option<u32> {
 /// A word of the current task's memory.
 #[inline(always)]
 fn word(address: u64) -> Option<u64> {
-    let mut words = [0u64];
-    read(address, &mut words);
-    Some(words[0])
+    let [word] = read(address);
+    Some(word)
 }
 
-/// Reads words of the current task's memory; zeros if it cannot.
+/// Words of the current task's memory; zeros if they cannot be read.
 #[inline(always)]
-fn read<const N: usize>(address: u64, words: &mut [u64; N]) {
+fn read<const N: usize>(address: u64) -> [u64; N] {
+    let mut words = MaybeUninit::<[u64; N]>::uninit();
     // SAFETY: the helper checks the source, and fills with zeros if it fails.
-    unsafe { bpf_probe_read_user(words.as_mut_ptr().cast(), (N * 8) as u32, address as *const c_void) };
+    unsafe {
+        bpf_probe_read_user(words.as_mut_ptr().cast(), (N * 8) as u32, address as *const c_void);
+        words.assume_init()
+    }
+}
+
+/// Reads a code object's words; zeros if it cannot.
+#[inline(always)]
+fn read_code(address: u64, words: &mut CodeWords) {
+    // SAFETY: as above.
+    unsafe {
+        bpf_probe_read_user(words.as_mut_ptr().cast(), (CODE_WORDS * 8) as u32, address as *const c_void)
+    };
 }

@@ -100,9 +100,20 @@ impl Compiler {
         }
         // BTF, made from the debug information, is what maps and `tp_btf` programs are checked by when loaded;
         // v3 has 32-bit jumps and arithmetic, and every kernel we support knows it.
-        let linker = linker.display();
-        let flags = format!("-Cdebuginfo=2\x1f-Ctarget-cpu=v3\x1f-Clink-arg=--btf\x1f-Clinker={linker}");
-        command.env("CARGO_ENCODED_RUSTFLAGS", flags).env("CARGO", cargo).env("RUSTC", &self.rustc);
+        // Bpf-linker's default has LLVM leave every fill of more than a word to a function that stores byte by byte:
+        // 400 instructions of every stack's walk, and the verifier looks through each.
+        let linker = format!("-Clinker={}", linker.display());
+        let flags = [
+            "-Cdebuginfo=2",
+            "-Ctarget-cpu=v3",
+            "-Clink-arg=--btf",
+            "-Clink-arg=--disable-expand-memcpy-in-order",
+            &linker,
+        ];
+        command
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env("CARGO", cargo)
+            .env("RUSTC", &self.rustc);
         // The eBPF crates need unstable features; a distribution's rustc is a stable one.
         command.env("RUSTC_BOOTSTRAP", "1");
         command

@@ -2,7 +2,7 @@
 
 use profiler_common::{
     event,
-    python::{CODE_WORDS, CodeOffsets, code_word, identity},
+    python::{CODE_WORDS, CodeOffsets, CodeWords, code_word, identity},
 };
 
 use crate::{
@@ -40,8 +40,8 @@ impl Code {
         address: u64,
         code_type: u64,
     ) -> Option<Self> {
-        let mut words = [0u64; CODE_WORDS];
-        memory.fill(address, bytemuck::bytes_of_mut(&mut words))?;
+        let mut words = CodeWords::default();
+        memory.fill(address, bytemuck::cast_slice_mut(&mut words[..CODE_WORDS]))?;
         if words[1] != code_type {
             return None;
         }
@@ -66,8 +66,8 @@ impl Code {
         format: Format,
     ) -> Option<Self> {
         let line_table = lines.map(<[u8]>::to_vec).or_else(|| {
-            let mut words = [0u64; CODE_WORDS];
-            memory.fill(told.address, bytemuck::bytes_of_mut(&mut words))?;
+            let mut words = CodeWords::default();
+            memory.fill(told.address, bytemuck::cast_slice_mut(&mut words[..CODE_WORDS]))?;
             let is_same = code_word(&words, offsets.first_line) as u32 == told.first_line
                 && identity(&words, offsets, |address| memory.u64(address)) == told.identity;
             is_same.then(|| bytes(memory, code_word(&words, offsets.line_table)))?
