@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use profiler::{
     bpf::{Kernel, Plan, Sizes},
     cmd::runtime::block_on,
+    sys::btf::Btf,
 };
 use profiler_common::config::BlockedStacks;
 
@@ -14,7 +15,7 @@ fn main() -> Result<()> {
     block_on(async {
         let sizes = Sizes { processes: 1, stacks: 1, ring_bytes: 4096 };
         let plan = Plan { sizes, waits: false, blocked: BlockedStacks::None, min_block_ns: 0, native: false };
-        let mut kernel = Kernel::open(plan)?;
+        let mut kernel = Kernel::open(Btf::of_kernel()?, plan)?;
         kernel.attach_empty()?;
         println!("{}", std::process::id());
         io::copy(&mut io::stdin(), &mut io::sink()).context("failed to read standard input")?;

@@ -16,9 +16,9 @@ use tokio::io::unix::AsyncFd;
 use crate::{
     bpf::{
         calls,
-        offsets::{RECEIPTS, TRACEPOINTS, WAKERS, kernel_offsets},
+        offsets::{RECEIPTS, TRACEPOINTS, WAKERS, can_walk, kernel_offsets},
     },
-    sys::{btf, clock, memory},
+    sys::{btf, clock, limits, memory},
 };
 
 /// The eBPF object, built by `build.rs` and carried in this binary.
@@ -42,7 +42,7 @@ pub struct Plan {
     pub sizes: Sizes,
     /// True if it is looked at what threads wait for; else only the kernel's own books are read.
     pub waits: bool,
-    /// What is interned when a thread leaves the CPU.
+    /// What is interned when a thread leaves the CPU; nothing where the kernel cannot walk stacks.
     pub blocked: BlockedStacks,
     /// Waits that are shorter, in ns, have no stack.
     pub min_block_ns: u64,
@@ -83,16 +83,15 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
-    /// one that must take snapshots.
-    pub fn open(plan: Plan) -> Result<Self> {
+    /// one that must take snapshots, and the only one so far.
+    pub fn open(types: btf::Btf, plan: Plan) -> Result<Self> {
         let Plan { sizes, waits, blocked, min_block_ns, native } = plan;
-        memory::give_back();
-        let mut loader = EbpfLoader::new();
-        // It has read all of the kernel's types, and the object has nothing to relocate.
+        // It would read all of the kernel's types, 25 MB and a tenth of the start, and the object has nothing to relocate.
+        // That it shall not can only be said afterwards; where it cannot read them it goes on without.
+        let mut loader = limits::without_files(EbpfLoader::new).context("failed to change RLIMIT_NOFILE")?;
         // It knows no task storage, and need not.
         loader.btf(None).allow_unsupported_maps();
-        memory::give_back();
-        let types = btf::Btf::of_kernel().context("failed to read the kernel's BTF")?;
+        let blocked = if can_walk(&types) { blocked } else { BlockedStacks::None };
         let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
         let receipts = waits && types.has_tracepoint(RECEIPTS);
         let reduced = types.reduced_to(&[&TRACEPOINTS[..], &[RECEIPTS]].concat(), &["bpf_iter_task"]);

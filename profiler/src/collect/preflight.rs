@@ -3,10 +3,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
+use anyhow::Context as _;
 use profiler_common::config::BlockedStacks;
 use serde::Serialize;
 
@@ -79,28 +80,26 @@ impl Check {
 /// The conditions that can be read off without loading anything.
 #[must_use]
 pub fn conditions() -> Vec<Check> {
-    let mut checks = vec![kernel(), btf()];
+    conditions_with(&Btf::of_kernel())
+}
+
+fn conditions_with(types: &io::Result<Btf>) -> Vec<Check> {
+    let mut checks = vec![kernel(), btf(types)];
     checks.extend(capabilities());
     checks.extend([memlock(), lockdown(), pid_namespace(), kallsyms()]);
     checks
 }
 
-/// Fails with the first condition without which nothing works.
-pub fn require() -> anyhow::Result<()> {
-    for check in conditions() {
+/// The kernel's types; or the first condition without which nothing works.
+pub fn require() -> anyhow::Result<Btf> {
+    let types = Btf::of_kernel();
+    for check in conditions_with(&types) {
         if let Status::Missing { needed_for, fix } = check.status {
             let what = format!("{}: {}, needed for {needed_for}", check.name, check.found);
             return Err(Failure::Unable { what, fix }.into());
         }
     }
-    Ok(())
-}
-
-/// What is wanted of stacks, or nothing where the kernel cannot walk them.
-#[must_use]
-pub fn stacks_that_can_be(wanted: BlockedStacks) -> BlockedStacks {
-    let can = Btf::of_kernel().is_ok_and(|btf| can_walk(&btf));
-    if can { wanted } else { BlockedStacks::None }
+    types.context("failed to read the kernel's BTF")
 }
 
 /// Loads and attaches everything for a moment and looks for an event of our own. Wants a tokio runtime.
@@ -111,14 +110,8 @@ pub fn smoke() -> Vec<Check> {
         Check::missing(name, format!("{error:#}"), needed_for, "dmesg | tail")
     };
     let sizes = Sizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
-    let plan = Plan {
-        sizes,
-        waits: true,
-        blocked: stacks_that_can_be(BlockedStacks::All),
-        min_block_ns: 0,
-        native: true,
-    };
-    let mut kernel = match Kernel::open(plan) {
+    let plan = Plan { sizes, waits: true, blocked: BlockedStacks::All, min_block_ns: 0, native: true };
+    let mut kernel = match require().and_then(|types| Kernel::open(types, plan)) {
         Ok(kernel) => kernel,
         Err(error) => return vec![failed("eBPF programs", &error)],
     };
@@ -153,7 +146,7 @@ pub fn interpreters(fleets: &[Fleet]) -> Vec<Check> {
                 &name,
                 format!("process {tgid}: {}", why.reason),
                 "its Python frames; exact numbers, native and kernel frames remain",
-                "run it on CPython 3.8 to 3.13",
+                "run it on CPython 3.6 to 3.15",
             ),
             (None, Some(interpreter)) => {
                 Check::ok(&name, format!("Python {} can be walked", interpreter.version))
@@ -175,15 +168,15 @@ fn kernel() -> Check {
     Check::missing("kernel", release, &format!("all programs (≥ {major}.{minor})"), "upgrade the kernel")
 }
 
-fn btf() -> Check {
+fn btf(types: &io::Result<Btf>) -> Check {
     let fix = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y";
-    match Btf::of_kernel() {
+    match types {
         Err(error) => Check::missing("BTF", format!("/sys/kernel/btf/vmlinux: {error}"), "all programs", fix),
-        Ok(btf) => match missing_kernel_features(&btf).into_iter().next() {
+        Ok(btf) => match missing_kernel_features(btf).into_iter().next() {
             Some(feature) => {
                 Check::missing("BTF", feature, "all programs", "use a distribution's kernel ≥ 5.17")
             }
-            None if !can_walk(&btf) => Check::degraded(
+            None if !can_walk(btf) => Check::degraded(
                 "BTF",
                 "the kernel has no `bpf_loop`",
                 "stacks (`record`, `dump`), and telling waits for work from other waits",

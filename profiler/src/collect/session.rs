@@ -73,11 +73,11 @@ pub struct Session {
 impl Session {
     /// Checks what is needed, loads, attaches, and follows these fleets.
     pub fn open(fleets: Vec<Fleet>, plan: Plan) -> Result<Self> {
-        preflight::require()?;
+        let types = preflight::require()?;
         // Caught before anything is attached: from here on a Ctrl-C ends the window, not the process.
         let interrupt = signal(SignalKind::interrupt()).context("failed to catch SIGINT")?;
         let terminate = signal(SignalKind::terminate()).context("failed to catch SIGTERM")?;
-        let kernel = Kernel::open(plan)?;
+        let kernel = Kernel::open(types, plan)?;
         let mut session = Self {
             kernel,
             plan,
