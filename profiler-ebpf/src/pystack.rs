@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Walk, Window},
+    python::{ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Search, Walk, Window},
 };
 
 use crate::{stack::Scratch, task::Task};
@@ -79,21 +79,26 @@ fn read_user(to: *mut c_void, bytes: u32, address: u64) -> bool {
     unsafe { bpf_probe_read_user(to, bytes, address as *const c_void) == 0 }
 }
 
+#[inline(always)]
+fn read_word(address: u64) -> Option<u64> {
+    let mut word = 0u64;
+    read_user((&raw mut word).cast(), 8, address).then_some(word)
+}
+
 /// What `bpf_loop` hands to each step: pointers to map values, which only the stack may hold.
 struct Loop {
     scratch: *mut Scratch,
     process: *const Process,
+    search: Search,
 }
 
 /// Walks the current thread's Python frames into the scratch; the error is why there are none.
 #[inline(always)]
 pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
     let python = &process.python;
-    let read = |address| {
-        let mut word = 0u64;
-        read_user((&raw mut word).cast(), 8, address).then_some(word)
-    };
+    let read = read_word;
     let thread_pointer = task.thread_pointer();
+    let thread_id = thread_pointer.wrapping_sub(python.interpreters.descriptor_bytes);
     let mut tstate = python.slot.load(thread_pointer, read).ok_or(Counter::ThreadSlotRead)?;
     if tstate == 0 {
         return Err(Counter::NoThreadState);
@@ -106,7 +111,7 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
         // A thread of several interpreters keeps the thread state of one. It runs another if that one holds the GIL.
         if holder != 0
             && holder != tstate
-            && read(holder + u64::from(python.offsets.tstate_thread_id)) == Some(thread_pointer)
+            && read(holder + u64::from(python.offsets.tstate_thread_id)) == Some(thread_id)
         {
             (tstate, gil) = (holder, Gil::Held);
         }
@@ -127,10 +132,28 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
         walk.task = read(tstate.wrapping_add(python.running_task)).unwrap_or(0);
     }
     walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read));
-    let mut state = Loop { scratch, process };
+    let other = python.interpreters.other_than(walk.interpreter, read);
+    let mut state = Loop { scratch, process, search: Search::default() };
+    if other != 0 {
+        state.search = Search::begin(&python.offsets, other, thread_id, read);
+        // SAFETY: as below.
+        unsafe { bpf_loop(Search::STEPS, search_one as *mut c_void, (&raw mut state).cast(), 0) };
+        let tstate = state.search.result();
+        if tstate != 0 {
+            let are_callers = other == python.interpreters.main;
+            let Scratch { walk, block, .. } = unsafe { &mut *state.scratch };
+            walk.join(&mut CurrentMemory { block }, &python.offsets, tstate, are_callers);
+        }
+    }
     // SAFETY: `step` takes what `state` holds, which outlives the call.
     unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut state).cast(), 0) };
     Ok(())
+}
+
+unsafe extern "C" fn search_one(_index: u64, state: *mut c_void) -> i64 {
+    // SAFETY: `walk` passes a `Loop` whose pointers are live map values.
+    let Loop { process, search, .. } = unsafe { &mut *state.cast::<Loop>() };
+    i64::from(!search.step(unsafe { &(**process).python.offsets }, read_word))
 }
 
 /// How many code objects of the interpreter that was walked have died; `None` if it does not tell.

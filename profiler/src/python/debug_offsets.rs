@@ -185,7 +185,9 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             tstate_gil,
             gil_mask,
             tstate_thread_id: u32::try_from(within(positions.tstate_thread_id, SMALL)?).ok()?,
+            tstate_next: u32::try_from(within(positions.tstate, SMALL)?).ok()?,
             tstate_interpreter: 16,
+            interpreter_threads: u32::try_from(within(positions.threads_head, LARGE)?).ok()?,
             code: CodeOffsets {
                 file: in_code(positions.code)?,
                 name: in_code(positions.code + 16)?,
@@ -200,8 +202,6 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         },
         globals: Globals::Runtime { interpreters_head: within(40, LARGE)?, gil_holder: None },
         interpreter_next: within(64, LARGE)?,
-        threads_head: within(positions.threads_head, LARGE)?,
-        tstate_next: within(positions.tstate, SMALL)?,
         kept: positions.kept,
         // `ceval` begins the struct's second word, `ceval.gil` its third.
         gil: Gil::Behind(16),

@@ -1,10 +1,10 @@
 //! The interpreter in a process: found, versioned, and checked to be walkable, or the reason why it is not.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{iter, ops::Range, path::Path, sync::Arc};
 
 use profiler_common::{
     event,
-    python::{Greenlets, OBJECT_TYPE, PyTarget, Slot},
+    python::{Greenlets, Interpreters, OBJECT_TYPE, PyTarget, Slot},
 };
 
 use crate::{
@@ -152,6 +152,7 @@ impl Interpreter {
                 text_end: text_end.unwrap_or(mapping.end),
                 gil: 0,
                 gil_holder: roots.gil_holder,
+                interpreters: Interpreters::default(),
                 keeps_frame_pointers: u64::from(image.eval().keeps_frame_pointers),
                 running_task: asyncio.map_or(0, |asyncio| asyncio.running_task),
                 code_generation: layout.code_generation.unwrap_or(0),
@@ -167,6 +168,11 @@ impl Interpreter {
             coroutine_types: ["PyCoro_Type", "PyGen_Type"].map(|name| address(name).unwrap_or(0)),
             asyncio,
             eval: image.eval().parts.iter().map(|part| part.start + bias..part.end + bias).collect(),
+        };
+        interpreter.target.interpreters = Interpreters {
+            main: interpreter.interpreters(memory).last().copied().unwrap_or(0),
+            newest: if interpreter.roots.gil_holder == 0 { 0 } else { interpreter.roots.interpreters },
+            descriptor_bytes: interpreter.roots.descriptor_bytes,
         };
         let states = interpreter.thread_states(memory);
         if states.is_empty() {
@@ -184,25 +190,31 @@ impl Interpreter {
         Ok(interpreter)
     }
 
+    /// The interpreters of the process, the one that was made last first; that is the only one, mostly.
+    fn interpreters(&self, memory: Memory) -> Vec<u64> {
+        let next = |address| memory.u64(address).filter(|address| *address != 0);
+        let first = next(self.roots.interpreters);
+        let after = |address: &u64| next(address.wrapping_add(self.layout.interpreter_next));
+        iter::successors(first, after).take(MAX_INTERPRETERS).collect()
+    }
+
     /// The threads of all interpreters of the process, by their own lists. A list that changes meanwhile may miss some.
     #[must_use]
     pub fn thread_states(&self, memory: Memory) -> Vec<ThreadState> {
-        let layout = &self.layout;
+        let offsets = &self.layout.walk;
         let mut states = Vec::new();
-        let mut next_interpreter = self.first(memory);
-        for _ in 0..MAX_INTERPRETERS {
-            let Some(interpreter) = next_interpreter.filter(|address| *address != 0) else { break };
-            next_interpreter = memory.u64(interpreter.wrapping_add(layout.interpreter_next));
-            let mut next = memory.u64(interpreter.wrapping_add(layout.threads_head));
+        let interpreters = self.interpreters(memory);
+        for interpreter in &interpreters {
+            let mut next = memory.u64(interpreter.wrapping_add(u64::from(offsets.interpreter_threads)));
             while let Some(address) = next.filter(|address| *address != 0 && states.len() < MAX_THREADS) {
-                let thread_id = address.wrapping_add(u64::from(layout.walk.tstate_thread_id));
+                let thread_id = address.wrapping_add(u64::from(offsets.tstate_thread_id));
                 let Some(thread_id) = memory.u64(thread_id) else { break };
-                next = memory.u64(address.wrapping_add(layout.tstate_next));
+                next = memory.u64(address.wrapping_add(u64::from(offsets.tstate_next)));
                 // New ones are put in front: the last of the last interpreter is the first there was.
-                let is_main = next == Some(0) && next_interpreter == Some(0);
+                let is_main = next == Some(0) && Some(interpreter) == interpreters.last();
                 states.push(ThreadState {
                     address,
-                    thread_pointer: self.roots.thread_pointer(thread_id),
+                    thread_pointer: thread_id.wrapping_add(self.roots.descriptor_bytes),
                     is_main,
                 });
             }
@@ -217,17 +229,12 @@ impl Interpreter {
         slot.load(thread_pointer, |address| memory.u64(address)).filter(|tstate| *tstate != 0)
     }
 
-    /// The `PyInterpreterState` that was made last; the only one, mostly.
-    fn first(&self, memory: Memory) -> Option<u64> {
-        memory.u64(self.roots.interpreters).filter(|address| *address != 0)
-    }
-
     /// The address of the GIL's structure.
     fn gil(&self, memory: Memory) -> Option<u64> {
         match self.layout.gil {
             Gil::None => None,
             Gil::InRuntime(offset) => Some(self.roots.runtime?.wrapping_add(offset)),
-            Gil::Behind(offset) => memory.u64(self.first(memory)?.wrapping_add(offset)),
+            Gil::Behind(offset) => memory.u64(self.target.interpreters.main.wrapping_add(offset)),
         }
     }
 

@@ -17,10 +17,6 @@ pub struct Layout {
     pub globals: Globals,
     /// `PyInterpreterState.next`.
     pub interpreter_next: u64,
-    /// `PyInterpreterState` → its first thread state.
-    pub threads_head: u64,
-    /// `PyThreadState.next`.
-    pub tstate_next: u64,
     /// Where the thread keeps its thread state.
     pub kept: Kept,
     /// Where the GIL is.
@@ -145,7 +141,9 @@ const HEAP_FRAMES: PyOffsets = PyOffsets {
     tstate_gil: ABSENT,
     gil_mask: 0,
     tstate_thread_id: 176,
+    tstate_next: 8,
     tstate_interpreter: 16,
+    interpreter_threads: 8,
     code: CODE_3_8,
 };
 
@@ -163,6 +161,7 @@ const PACKED_FRAMES: PyOffsets = PyOffsets {
     native_owner: 3,
     frame_is_entry: 68,
     tstate_thread_id: 152,
+    interpreter_threads: 16,
     code: CODE_3_11,
     ..HEAP_FRAMES
 };
@@ -186,8 +185,6 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         walk: HEAP_FRAMES,
         globals: runtime(32, 568),
         interpreter_next: 0,
-        threads_head: 8,
-        tstate_next: 8,
         kept: key(584),
         gil: Gil::InRuntime(352),
         code_generation: None,
@@ -232,7 +229,6 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         11 => Layout {
             walk: PACKED_FRAMES,
             globals: runtime(40, 576),
-            threads_head: 16,
             kept: key(592),
             gil: Gil::InRuntime(360),
             frame_locals: 72,
@@ -252,6 +248,7 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
                 tstate_gil: 24,
                 gil_mask: 1 << 4,
                 tstate_thread_id: 136,
+                interpreter_threads: 72,
                 // Strings lost their `wchar_t` cache.
                 code: CodeOffsets {
                     first_line: 68,
@@ -264,7 +261,6 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
                 ..PACKED_FRAMES
             },
             globals: Globals::Runtime { interpreters_head: 40, gil_holder: None },
-            threads_head: 72,
             // No libc object stands before it any more.
             kept: Kept::Key(Some(1544)),
             gil: Gil::Behind(384),

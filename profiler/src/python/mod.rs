@@ -19,7 +19,7 @@ mod thread_local;
 pub mod thread_name;
 mod version;
 
-use profiler_common::python::{End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, Walk};
+use profiler_common::python::{End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, Search, Walk};
 
 use crate::sys::memory::Memory;
 pub use interpreter::{Interpreter, Part, Unwalkable};
@@ -80,6 +80,7 @@ fn walk(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Walked {
     let mut walk: Walk = bytemuck::Zeroable::zeroed();
     let mut outermost = 0;
     if walk.enter(&mut memory, offsets, tstate) {
+        join(memory, interpreter, &mut walk, tstate);
         for _ in 0..MAX_STEPS {
             let (at, len) = (walk.next, walk.len);
             if !walk.step(&mut memory, offsets, &mut frames) {
@@ -92,6 +93,22 @@ fn walk(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Walked {
     }
     let is_complete = walk.end == End::Complete as u32;
     Walked { frames: frames[..walk.len as usize].to_vec(), outermost, is_complete }
+}
+
+/// Joins the frames that the thread has in another interpreter.
+fn join(mut memory: Memory, interpreter: &Interpreter, walk: &mut Walk, tstate: u64) {
+    let PyTarget { interpreters, offsets, .. } = &interpreter.target;
+    let read = |address| memory.u64(address);
+    let other = interpreters.other_than(walk.interpreter, read);
+    let Some(thread_id) = read(tstate.wrapping_add(u64::from(offsets.tstate_thread_id))) else { return };
+    if other == 0 {
+        return;
+    }
+    let mut search = Search::begin(offsets, other, thread_id, read);
+    let _ = (0..Search::STEPS).find(|_| !search.step(offsets, read));
+    if search.result() != 0 {
+        walk.join(&mut memory, offsets, search.result(), other == interpreters.main);
+    }
 }
 
 /// A root folder that `cargo xtask pythons` unpacked; says so if there is none, and fails in CI.

@@ -23,7 +23,7 @@ pub struct Roots {
     /// `Py_tss_t { int is_initialized; pthread_key_t key; }`, if it stands where it is known.
     key: Option<u64>,
     /// What is added to `pthread_self()` for the thread pointer.
-    descriptor_bytes: u64,
+    pub descriptor_bytes: u64,
 }
 
 impl Roots {
@@ -66,12 +66,6 @@ impl Roots {
         let key = self.key?;
         (memory.u32(key)? == 1).then(|| memory.u32(key.wrapping_add(4)))?
     }
-
-    /// The thread pointer of a thread, by its `pthread_self()`.
-    #[must_use]
-    pub const fn thread_pointer(&self, thread_id: u64) -> u64 {
-        thread_id.wrapping_add(self.descriptor_bytes)
-    }
 }
 
 /// 3.6 keeps its interpreters in a static variable, whose symbol does not survive `strip`. It is a word of the zeroed data
@@ -82,11 +76,11 @@ fn search(memory: Memory, layout: &Layout, image: &Image, bias: u64) -> Option<u
     let (start, len) = image.bss().filter(|(_, len)| *len <= MAX_BSS)?;
     let start = start.wrapping_add(bias);
     let data = memory.bytes(start, usize::try_from(len).ok()?)?;
-    let words =
-        data.chunks_exact(8).map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+    let words = data.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
     let is_pointer = |word: &u64| word.is_multiple_of(8) && (1 << 16..1 << 47).contains(word);
     words.zip((start..).step_by(8)).filter(|(word, _)| is_pointer(word)).find_map(|(interpreter, address)| {
-        let tstate = memory.u64(interpreter + layout.threads_head).filter(is_pointer)?;
+        let tstate =
+            memory.u64(interpreter + u64::from(layout.walk.interpreter_threads)).filter(is_pointer)?;
         (memory.u64(tstate + INTERPRETER)? == interpreter).then_some(address)
     })
 }

@@ -4,6 +4,8 @@
 //! glibc tells its own geometry by the descriptors that it exports for `libthread_db`; musl's is fixed. Whatever is found
 //! is checked against the interpreter's own list of thread states, and looked for by value where that fails.
 
+use std::collections::HashSet;
+
 use object::Architecture;
 use profiler_common::python::Slot;
 
@@ -114,15 +116,32 @@ pub fn find(
     })
 }
 
-/// True if most threads have their own thread state there. Not all need to: one that is being made has not stored it yet,
-/// and of several interpreters' thread states in one thread only one is stored.
+/// True if most threads have a thread state of their own there, of one interpreter or another. Not all need to: one that is
+/// being made has not stored it yet.
 #[must_use]
 pub fn is_right(memory: Memory, slot: &Slot, states: &[ThreadState]) -> bool {
-    let holds = |state: &&ThreadState| {
-        slot.load(state.thread_pointer, |address| memory.u64(address)) == Some(state.address)
+    let pairs: HashSet<_> = states.iter().map(|state| (state.thread_pointer, state.address)).collect();
+    let threads: HashSet<_> = states.iter().map(|state| state.thread_pointer).collect();
+    let holds = |thread: &&u64| {
+        let held = slot.load(**thread, |address| memory.u64(address));
+        held.is_some_and(|address| pairs.contains(&(**thread, address)))
     };
-    let right = states.iter().filter(holds).count();
-    right != 0 && 2 * right >= states.len()
+    let right = threads.iter().filter(holds).count();
+    right != 0 && 2 * right >= threads.len()
+}
+
+/// Where a thread's own thread states stand among words, the first of which is at an offset.
+pub fn places(
+    words: &[u8],
+    from: i64,
+    thread_pointer: u64,
+    states: &[ThreadState],
+) -> impl Iterator<Item = i64> {
+    let is_own = move |word: u64| {
+        states.iter().any(|state| state.thread_pointer == thread_pointer && state.address == word)
+    };
+    let words = words.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+    words.zip((from..).step_by(8)).filter(move |(word, _)| is_own(*word)).map(|(_, offset)| offset)
 }
 
 /// Looks for the thread states by value: the one word of a descriptor that holds in every thread.
@@ -131,11 +150,7 @@ fn calibrate(memory: Memory, states: &[ThreadState]) -> Option<Slot> {
     let first = states.first()?;
     let descriptor =
         memory.bytes(first.thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES as usize)?;
-    let offsets = descriptor
-        .chunks_exact(8)
-        .zip((from..).step_by(8))
-        .filter(|(word, _)| **word == first.address.to_ne_bytes())
-        .map(|(_, offset)| Slot::new(&[offset]));
+    let offsets = places(&descriptor, from, first.thread_pointer, states).map(|offset| Slot::new(&[offset]));
     let mut hits = offsets.filter(|slot| is_right(memory, slot, states));
     // Two offsets that both hold would be a guess.
     hits.next().filter(|_| hits.next().is_none())

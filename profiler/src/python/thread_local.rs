@@ -7,7 +7,11 @@
 use profiler_common::python::Slot;
 
 use crate::{
-    python::{image::Image, interpreter::ThreadState, slot::is_right},
+    python::{
+        image::Image,
+        interpreter::ThreadState,
+        slot::{is_right, places},
+    },
     sys::memory::Memory,
 };
 
@@ -51,9 +55,8 @@ pub fn find(
     let mut hits = Vec::new();
     for block in blocks {
         let Some(words) = block.words(memory, first, bytes) else { continue };
-        let offsets = words.chunks_exact(8).zip((block.start..).step_by(8));
-        let own = offsets.filter(|(word, _)| **word == first.address.to_ne_bytes());
-        let slots = own.map(|(_, offset)| (offset, block.slot(offset)));
+        let offsets = places(&words, block.start, first.thread_pointer, states);
+        let slots = offsets.map(|offset| (offset, block.slot(offset)));
         hits.extend(slots.filter(|(_, slot)| is_right(memory, slot, states)));
     }
     match hits.as_slice() {

@@ -1,0 +1,358 @@
+//! The walk of a Python thread's frames, one bounded step at a time.
+//!
+//! The same steps run in eBPF (under `bpf_loop`, on the thread that is running) and in user space (on another
+//! process's memory). What differs between versions is data: [`PyOffsets`].
+#![expect(
+    clippy::inline_always,
+    reason = "the walk is one eBPF function: a call would cost more than the step"
+)]
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::python::{ABSENT, ENTRY, PyFrame, PyOffsets};
+
+/// Python frames kept of one stack; of a deeper one the leaf part is kept and the cut is marked.
+pub const MAX_PY_FRAMES: usize = 512;
+/// Steps of one walk: frames and the interpreter's own entry frames between them.
+pub const MAX_STEPS: u32 = 1024;
+/// Words of one read: 128 bytes hold every field that is needed, and a read costs by the call, not by the byte.
+pub const WINDOW_WORDS: usize = 16;
+
+/// One read's worth of a target's memory.
+pub type Window = [u64; WINDOW_WORDS];
+
+/// Bytes of a thread state that are read; every version's has more.
+const TSTATE_BYTES: u32 = 8 * WINDOW_WORDS as u32;
+
+/// An address at which nothing is ever mapped.
+pub(super) const UNREADABLE: u64 = 1;
+
+/// Whether a thread held the GIL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Gil {
+    /// Not known, or there is none.
+    #[default]
+    Unknown = 0,
+    /// It did not.
+    Released = 1,
+    /// It did.
+    Held = 2,
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum End {
+    /// It is under way, or was never started.
+    None = 0,
+    /// At the outermost frame: the stack is complete.
+    Complete = 1,
+    /// At [`MAX_PY_FRAMES`] or [`MAX_STEPS`]: the outer frames are missing.
+    Truncated = 2,
+    /// At a frame that could not be read: the outer frames are missing.
+    Unreadable = 3,
+}
+
+/// Reads a target's memory.
+pub trait ReadMemory {
+    /// Fills the first `bytes` of `window` from `address`; false if any of them cannot be read.
+    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool;
+}
+
+/// A walk under way. Lives in a map value, not on the 512-byte stack.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Walk {
+    /// The next frame to read; 0 at the end.
+    pub next: u64,
+    /// Folded over all frames, and what [`Walk::mix_in`] adds.
+    pub hash: u64,
+    /// The address of the asyncio task that runs, or 0.
+    pub task: u64,
+    /// The thread state's `PyInterpreterState`; 0 if the frames are of several.
+    pub interpreter: u64,
+    /// Frames found.
+    pub len: u32,
+    /// [`End`].
+    pub end: u32,
+    /// [`Gil`].
+    pub gil: u32,
+    /// 1 if the thread runs a greenlet that is not its main one.
+    pub in_greenlet: u32,
+    /// The frame on which the outermost one stands, of another interpreter; 0 if there is none.
+    pub below: u64,
+    /// The last window read.
+    pub window: Window,
+}
+
+impl Walk {
+    /// Makes ready to walk from a frame, forgetting what was walked before.
+    #[inline(always)]
+    pub fn start(&mut self, frame: u64) {
+        self.next = frame;
+        self.hash = 0;
+        self.len = 0;
+        self.end = End::None as u32;
+        self.gil = Gil::Unknown as u32;
+        self.task = 0;
+        self.in_greenlet = 0;
+        self.below = 0;
+    }
+
+    /// Mixes into the hash what makes the same frames another stack: how the walk ended, the GIL, whether a greenlet runs,
+    /// and the task.
+    #[inline(always)]
+    pub fn mix_in(&mut self) {
+        let state = u64::from(self.end) << 32 | u64::from(self.in_greenlet) << 16 | u64::from(self.gil);
+        self.hash = fold(fold(self.hash, state), self.task);
+    }
+
+    /// Finds the current frame of the thread state at `tstate` and makes ready to walk from it;
+    /// false if its memory cannot be read.
+    #[inline(always)]
+    pub fn enter(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets, tstate: u64) -> bool {
+        self.start(0);
+        if !memory.read(tstate, TSTATE_BYTES, &mut self.window) {
+            return false;
+        }
+        self.interpreter = word(&self.window, offsets.tstate_interpreter);
+        if offsets.tstate_gil != ABSENT {
+            let holds = word(&self.window, offsets.tstate_gil) as u32 & offsets.gil_mask != 0;
+            self.gil = if holds { Gil::Held } else { Gil::Released } as u32;
+        }
+        match self.current_frame(memory, offsets) {
+            Some(frame) => self.next = frame,
+            None => return false,
+        }
+        true
+    }
+
+    /// The current frame of the thread state in the window; `None` if it cannot be read.
+    #[inline(always)]
+    fn current_frame(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets) -> Option<u64> {
+        let frame = word(&self.window, offsets.tstate_frame);
+        if offsets.cframe_frame == ABSENT || frame == 0 {
+            return Some(frame);
+        }
+        let is_read = memory.read(frame, offsets.read_bytes, &mut self.window);
+        is_read.then(|| word(&self.window, offsets.cframe_frame))
+    }
+
+    /// Joins the frames that the thread has in another interpreter, after [`Walk::enter`]: those that called the ones
+    /// entered, or those that they called.
+    #[inline(always)]
+    pub fn join(
+        &mut self,
+        memory: &mut impl ReadMemory,
+        offsets: &PyOffsets,
+        tstate: u64,
+        are_callers: bool,
+    ) {
+        let is_read = memory.read(tstate, TSTATE_BYTES, &mut self.window);
+        let frame = if is_read { self.current_frame(memory, offsets) } else { None };
+        match frame {
+            Some(0) => return,
+            Some(frame) if !are_callers => (self.next, self.below) = (frame, self.next),
+            frame => self.below = frame.unwrap_or(UNREADABLE),
+        }
+        // Each counts its own dead code objects: one of the counts tells nothing of these frames.
+        self.interpreter = 0;
+    }
+
+    /// Takes one step towards the caller. Returns false when the walk is at its end, which `end` then tells.
+    #[inline(always)]
+    pub fn step(
+        &mut self,
+        memory: &mut impl ReadMemory,
+        offsets: &PyOffsets,
+        frames: &mut [PyFrame; MAX_PY_FRAMES],
+    ) -> bool {
+        if self.next == 0 {
+            if self.below == 0 {
+                self.end = End::Complete as u32;
+                return false;
+            }
+            (self.next, self.below) = (self.below, 0);
+            return true;
+        }
+        if self.len as usize >= MAX_PY_FRAMES {
+            self.end = End::Truncated as u32;
+            return false;
+        }
+        if !memory.read(self.next, offsets.read_bytes, &mut self.window) {
+            self.end = End::Unreadable as u32;
+            return false;
+        }
+        self.next = word(&self.window, offsets.frame_previous);
+        if offsets.frame_owner != ABSENT && byte(&self.window, offsets.frame_owner) >= offsets.native_owner {
+            // The frame that was found last is the one that was entered here.
+            if self.len != 0 {
+                frames[(self.len as usize - 1) & (MAX_PY_FRAMES - 1)].tagged_code |= ENTRY;
+            }
+            return true;
+        }
+        let is_entry = match offsets.frame_is_entry {
+            // Up to 3.10 every call enters the interpreter anew; from 3.12 on the entry frames tell.
+            ABSENT => offsets.frame_owner == ABSENT,
+            offset => byte(&self.window, offset) != 0,
+        };
+        let code = word(&self.window, offsets.frame_code) & !u64::from(offsets.code_tag);
+        let instr = word(&self.window, offsets.frame_instr);
+        let frame = PyFrame {
+            tagged_code: code & !ENTRY | u64::from(is_entry),
+            instr: if offsets.frame_instr_bytes == 4 { instr & 0xffff_ffff } else { instr },
+        };
+        self.hash = fold(fold(self.hash, frame.tagged_code), frame.instr);
+        // The mask tells the verifier what the comparison above told us.
+        frames[self.len as usize & (MAX_PY_FRAMES - 1)] = frame;
+        self.len += 1;
+        true
+    }
+}
+
+/// Mixes one word into a hash (the body of `MurmurHash3`'s x64 variant).
+#[inline(always)]
+#[must_use]
+pub const fn fold(hash: u64, word: u64) -> u64 {
+    let word = word.wrapping_mul(0x87c3_7b91_1142_53d5).rotate_left(31).wrapping_mul(0x4cf5_ad43_2745_937f);
+    (hash ^ word).rotate_left(27).wrapping_mul(5).wrapping_add(0x52dc_e729)
+}
+
+/// The word at a byte offset; of an offset that is not 8-aligned, the rest of its word.
+#[inline(always)]
+fn word(window: &Window, offset: u32) -> u64 {
+    let index = (offset as usize >> 3) & (WINDOW_WORDS - 1);
+    window[index] >> ((offset & 7) * 8)
+}
+
+#[inline(always)]
+fn byte(window: &Window, offset: u32) -> u32 {
+    (word(window, offset) & 0xff) as u32
+}
+
+const _: () = assert!(MAX_PY_FRAMES.is_power_of_two() && WINDOW_WORDS.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::{boxed::Box, collections::HashMap, vec::Vec};
+
+    use super::*;
+    use crate::python::{CodeOffsets, PACKED_FRAME_BYTES};
+
+    /// Objects by address; what is not there cannot be read.
+    struct Objects(HashMap<u64, Window>);
+
+    impl ReadMemory for Objects {
+        fn read(&mut self, address: u64, _: u32, window: &mut Window) -> bool {
+            self.0.get(&address).map(|object| *window = *object).is_some()
+        }
+    }
+
+    /// As in 3.12: by way of a cframe, with owners.
+    const OFFSETS: PyOffsets = PyOffsets {
+        tstate_frame: 56,
+        cframe_frame: 0,
+        tstate_datastack: ABSENT,
+        read_bytes: PACKED_FRAME_BYTES,
+        frame_previous: 8,
+        frame_code: 0,
+        frame_instr: 56,
+        frame_instr_bytes: 8,
+        frame_owner: 70,
+        native_owner: 3,
+        frame_is_entry: ABSENT,
+        code_tag: 0,
+        tstate_gil: 24,
+        gil_mask: 1 << 4,
+        tstate_thread_id: 136,
+        tstate_next: 8,
+        tstate_interpreter: 16,
+        interpreter_threads: 72,
+        code: CodeOffsets {
+            first_line: 68,
+            file: 112,
+            name: 128,
+            line_table: 136,
+            version: 92,
+            instructions: 192,
+            ascii_header: 40,
+            compact_header: 56,
+        },
+    };
+
+    fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> Window {
+        let mut window = Window::default();
+        (window[0], window[1], window[7], window[8]) = (code, previous, instr, owner << 48 | 7);
+        window
+    }
+
+    /// A thread state at 1, its cframe at 2, its frames from 10 on, leaf first.
+    fn thread(frames: impl IntoIterator<Item = Window>) -> Objects {
+        let mut objects = HashMap::new();
+        let (mut tstate, mut cframe) = (Window::default(), Window::default());
+        (tstate[7], cframe[0]) = (2, 10);
+        objects.extend([(1, tstate), (2, cframe)]);
+        objects.extend((10..).zip(frames));
+        Objects(objects)
+    }
+
+    fn walk(memory: &mut Objects, offsets: &PyOffsets) -> (Vec<(u64, u64)>, u32, u64) {
+        let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
+        let mut walk: Walk = Zeroable::zeroed();
+        assert!(walk.enter(memory, offsets, 1));
+        while walk.step(memory, offsets, &mut frames) {}
+        let found = frames[..walk.len as usize].iter().map(|frame| (frame.code(), frame.instr)).collect();
+        (found, walk.end, walk.hash)
+    }
+
+    #[test]
+    fn frames_from_leaf_to_root_without_the_interpreters_own() {
+        let chain =
+            [frame(100, 11, 101, 0), frame(200, 12, 201, 1), frame(0, 13, 0, 3), frame(300, 0, 301, 0)];
+        let (frames, end, _) = walk(&mut thread(chain), &OFFSETS);
+        assert_eq!((frames, end), ([(100, 101), (200, 201), (300, 301)].into(), End::Complete as u32));
+    }
+
+    #[test]
+    fn short_instruction_indexes_have_no_neighbours() {
+        let offsets = PyOffsets { frame_instr_bytes: 4, frame_owner: ABSENT, ..OFFSETS };
+        let (frames, _, _) = walk(&mut thread([frame(100, 0, 0xdead_0000_0005, 9)]), &offsets);
+        assert_eq!(frames, [(100, 5)]);
+    }
+
+    #[test]
+    fn an_unreadable_frame_cuts_the_stack() {
+        let (frames, end, _) = walk(&mut thread([frame(100, 99, 101, 0)]), &OFFSETS);
+        assert_eq!((frames.len(), end), (1, End::Unreadable as u32));
+    }
+
+    #[test]
+    fn of_a_deep_stack_the_leaf_part_is_kept() {
+        let deep = (11..).map(|previous| frame(2 * previous, previous, 0, 0)).take(MAX_PY_FRAMES + 5);
+        let (frames, end, _) = walk(&mut thread(deep), &OFFSETS);
+        assert_eq!((frames.len(), frames[0].0, end), (MAX_PY_FRAMES, 22, End::Truncated as u32));
+    }
+
+    #[test]
+    fn a_frame_that_native_code_called_is_marked() {
+        // An entry frame stands below the frame for which the interpreter was entered.
+        let chain =
+            [frame(100, 11, 101, 0), frame(200, 12, 201, 0), frame(0, 13, 0, 3), frame(300, 0, 301, 0)];
+        let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
+        let mut walk: Walk = Zeroable::zeroed();
+        let memory = &mut thread(chain);
+        assert!(walk.enter(memory, &OFFSETS, 1));
+        while walk.step(memory, &OFFSETS, &mut frames) {}
+        let entries: Vec<_> = frames[..3].iter().map(|frame| (frame.code(), frame.is_entry())).collect();
+        assert_eq!(entries, [(100, false), (200, true), (300, false)]);
+    }
+
+    #[test]
+    fn every_word_of_every_frame_is_in_the_hash() {
+        let of = |code, instr| walk(&mut thread([frame(code, 11, instr, 0), frame(7, 0, 8, 0)]), &OFFSETS).2;
+        assert!(of(1, 2) != of(1, 3) && of(1, 2) != of(2, 2) && of(1, 2) != of(2, 1));
+    }
+}

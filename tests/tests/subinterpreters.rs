@@ -1,0 +1,45 @@
+//! A thread that calls into a subinterpreter: its stack goes through both, running and blocked.
+
+use std::collections::HashSet;
+
+use profiler_tests::{
+    interpreters::{Interpreter, supported},
+    record::Record,
+    recording::{Frame, total},
+};
+
+/// What the caller and the callee of the workload run, in different interpreters.
+const CALL: [&str; 4] = ["calls_into_another", "run", "<module>", "in_another"];
+
+/// The functions from where the workload's own begin.
+fn own(frames: &[Frame]) -> Vec<&str> {
+    let names = frames.iter().filter(|frame| frame.kind == "python").map(|frame| frame.name.as_str());
+    names.skip_while(|name| *name != CALL[0] && *name != CALL[2]).collect()
+}
+
+#[test]
+fn a_stack_goes_through_both_interpreters() {
+    let start =
+        |interpreter: &Interpreter| (interpreter.start("subinterpreters.py", &[]), interpreter.clone());
+    let targets: Vec<_> = supported().iter().map(start).collect();
+    let tgids: Vec<_> = targets.iter().map(|(workload, _)| workload.tgid()).collect();
+    let recorded = Record::start(&tgids, &["-r", "999", "--min-block", "0"]).end_after(&tgids, 1000);
+    let recording = &recorded.recording;
+    for (workload, interpreter) in &targets {
+        let expected = |leaf| [&CALL[..], &[leaf]].concat();
+        let samples = recording.samples_of(workload.tgid());
+        let spins: Vec<_> =
+            samples.iter().filter(|sample| sample.functions().last() == Some(&"spins")).cloned().collect();
+        assert!(total(&spins) > 20, "{} samples of {interpreter:?}", total(&spins));
+        for sample in &spins {
+            assert_eq!(own(&sample.frames), expected("spins"), "{interpreter:?}");
+        }
+        let names = recording.thread_names(workload.tgid());
+        let (&tid, name) = names.iter().find(|(tid, _)| **tid != workload.tgid()).expect("two threads");
+        assert_eq!(name, "calls", "{interpreter:?}");
+        let waits = recording.blocked_of(workload.tgid(), tid);
+        let asleep: HashSet<_> =
+            waits.iter().filter(|wait| wait.reason == "sleep").map(|wait| own(&wait.frames)).collect();
+        assert_eq!(asleep, [expected("sleeps")].into(), "{interpreter:?}");
+    }
+}
