@@ -158,7 +158,7 @@ fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32
         string::<MAX_NAME_BYTES>(&raw mut code.name, code_word(words, offsets.name), offsets)?;
     (code.file_width, code.file_bytes) =
         string::<MAX_FILE_BYTES>(&raw mut code.file, code_word(words, offsets.file), offsets)?;
-    code.lines_bytes = bytes(table, code_word(words, offsets.line_table))?;
+    code.lines_bytes = bytes(table, code_word(words, offsets.line_table).wrapping_add(offsets.object_shift))?;
     let widths = u64::from(code.name_width) << 32 | u64::from(code.file_width);
     let hash = fold(fold(u64::from(code.first_line), widths), u64::from(code.lines_bytes));
     // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.
@@ -219,7 +219,7 @@ fn string<const MAX: usize>(to: *mut impl Pod, address: u64, offsets: &CodeOffse
     /// Words of a header up to and with `state`, whose place no version has changed: the length in characters is the
     /// third.
     const HEADER: usize = 5;
-    let header = read::<HEADER>(address);
+    let header = read::<HEADER>(address.wrapping_add(offsets.object_shift));
     let state = header[4] as u32;
     let (width, is_compact, is_ascii) = (state >> 2 & 7, state & 1 << 5 != 0, state & 1 << 6 != 0);
     if !is_compact || !matches!(width, 1 | 2 | 4) || header[2] > MAX as u64 {
@@ -238,7 +238,7 @@ fn string<const MAX: usize>(to: *mut impl Pod, address: u64, offsets: &CodeOffse
     copied.then_some((width, bytes))
 }
 
-/// Copies a `bytes` object of at most `MAX_LINES_BYTES`, its last word filled up with zeros; how many bytes it has, or
+/// Copies a `bytes` object, from its place with the GIL, of at most `MAX_LINES_BYTES`, its last word filled up with zeros; how many bytes it has, or
 /// `u32::MAX` if they are more.
 #[inline(always)]
 fn bytes(to: &mut [u64; MAX_LINES_BYTES / 8], address: u64) -> Option<u32> {

@@ -32,6 +32,12 @@ pub const IN_ROOT: &str =
 const WORKLOADS: &str = "/workloads";
 
 impl Interpreter {
+    /// False for a build without the GIL.
+    #[must_use]
+    pub fn has_gil(&self) -> bool {
+        !self.path.to_string_lossy().ends_with('t')
+    }
+
     /// Starts a program of `workloads/`, and waits until it is ready.
     #[must_use]
     pub fn start(&self, script: &str, arguments: &[&str]) -> Workload {
@@ -69,11 +75,12 @@ impl Interpreter {
     }
 }
 
-/// Every interpreter of a supported version: this machine's, those that were unpacked, and Debian's own, which is static
-/// and stripped. A version that is not there is named, and fails in CI.
+/// Every interpreter of a supported version: this machine's, those that were unpacked, the one that was built, and Debian's
+/// own, which is static and stripped. A version that is not there is named, and fails in CI.
 #[must_use]
 pub fn supported() -> Vec<Interpreter> {
-    let mut found = Vec::new();
+    // First: it yields thousands of times while it starts, which takes its time once the others are busy.
+    let mut found: Vec<_> = without_gil().into_iter().collect();
     for minor in SUPPORTED {
         let (here, unpacked) = (of_minor(minor), unpacked(minor));
         if here.is_none() && unpacked.is_none() {
@@ -84,6 +91,17 @@ pub fn supported() -> Vec<Interpreter> {
     }
     found.extend(debian());
     found
+}
+
+/// The interpreter without the GIL; says so if there is none.
+#[must_use]
+pub fn without_gil() -> Option<Interpreter> {
+    let path = pythons().join("3.13t/bin/python3.13t");
+    if !path.exists() {
+        cannot_run("there is no Python 3.13t: cargo xtask pythons");
+        return None;
+    }
+    Some(Interpreter { minor: 13, path, root: None })
 }
 
 /// Those from a minor version on: for programs that need its library.

@@ -35,7 +35,7 @@ fn assert_all_waited(said: &Value, worker: &Value) {
 /// Two threads of pure Python share the GIL, and so about one core; a third one sleeps.
 #[test]
 fn threads_that_share_a_gil() {
-    for python in since(8) {
+    for python in since(8).into_iter().filter(Interpreter::has_gil) {
         let mut workload = fight(&python, "gil");
         let (document, said) = watch(&mut workload);
         let worker = worker(&document, workload.tgid());

@@ -306,6 +306,9 @@ fn told(said: &Value, tgid: u32) -> Told {
 
 /// As the table calls it.
 fn name(python: &Interpreter) -> String {
+    if !python.has_gil() {
+        return "3.13t static, built from source".to_owned();
+    }
     let how = match (&python.root, prefix_and_library(python)) {
         (None, Some(_)) => "shared, built from source",
         _ => "static, stripped, PGO and LTO (Debian)",

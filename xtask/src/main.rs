@@ -13,6 +13,7 @@ mod floors;
 mod imports;
 mod licenses;
 mod load;
+mod python_source;
 mod pythons;
 mod server;
 mod setup;

@@ -1,5 +1,5 @@
 //! `pythons`: the interpreters that the tests walk and this machine has not: from newer Debian suites, unpacked into
-//! `target/pythons`, one root folder each.
+//! `target/pythons`, one root folder each; and one that is built from a source that Debian has.
 //!
 //! By apt's own client, under a configuration of its own: the machine's packages and lists stay as they are. The mirror is
 //! the one that the machine's own sources name.
@@ -13,14 +13,18 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::exec::{exec, read};
+use crate::{
+    exec::{exec, read},
+    python_source,
+};
 
 /// Each can be had from the newest suite that has it.
 const SUITES: [&str; 3] = ["trixie", "forky", "sid"];
 
 /// Root folders, and the packages that they are made of.
-const ROOTS: [Root; 6] = [
+const ROOTS: [Root; 7] = [
     Root { name: "3.13", packages: &["python3.13", "libpython3.13"], way: Way::Runs },
+    Root { name: "3.13t", packages: &["python3.13/trixie"], way: Way::IsBuilt },
     Root { name: "3.14", packages: &["python3.14", "libpython3.14"], way: Way::Runs },
     Root { name: "3.15", packages: &["python3.15", "libpython3.15"], way: Way::Runs },
     Root { name: "pypy", packages: &["pypy3"], way: Way::Runs },
@@ -55,6 +59,8 @@ enum Way {
     Runs,
     /// Its files are only read.
     IsRead,
+    /// It is built without the GIL, from the source of the one package.
+    IsBuilt,
 }
 
 impl Root {
@@ -75,7 +81,7 @@ pub fn run() -> Result<PathBuf> {
         let apt = Apt::new(&folder.join("apt"))?;
         exec(apt.command("apt-get").args(["--quiet", "update"]))?;
         for root in missing {
-            apt.unpack(root, &folder)?;
+            apt.make(root, &folder)?;
         }
         fs::remove_dir_all(&apt.folder).context("failed to remove what was downloaded")?;
     }
@@ -99,7 +105,8 @@ impl Apt {
         let (mirror, keyring) = (mirror()?, "/usr/share/keyrings/debian-archive-keyring.gpg");
         let signed =
             if Path::new(keyring).exists() { format!("signed-by={keyring} ") } else { String::new() };
-        let sources = SUITES.map(|suite| format!("deb [{signed}arch=amd64,arm64] {mirror} {suite} main\n"));
+        let binary = SUITES.map(|suite| format!("deb [{signed}arch=amd64,arm64] {mirror} {suite} main\n"));
+        let source = format!("deb-src [{signed}arch=amd64] {mirror} {} main\n", SUITES[0]);
         let here = folder.display();
         // The machine's own settings hold besides, as for a proxy; but not what it does after an update, which is for its own
         // lists.
@@ -112,9 +119,11 @@ impl Apt {
              APT::Architectures {{ \"amd64\"; \"arm64\"; }};\nAPT::Sandbox::User \"root\";\n\
              Acquire::Languages \"none\";\nAcquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n"
         );
-        for (name, text) in
-            [("status", String::new()), ("sources.list", sources.concat()), ("apt.conf", configuration)]
-        {
+        for (name, text) in [
+            ("status", String::new()),
+            ("sources.list", binary.concat() + &source),
+            ("apt.conf", configuration),
+        ] {
             fs::write(folder.join(name), text).with_context(|| format!("failed to write {name}"))?;
         }
         Ok(Self { folder: folder.to_owned() })
@@ -127,8 +136,9 @@ impl Apt {
         command
     }
 
-    /// Downloads a root's packages and unpacks them. The root is made under another name, so that there is none by halves.
-    fn unpack(&self, root: &Root, folder: &Path) -> Result<()> {
+    /// Downloads a root's packages and unpacks or builds them. The root is made under another name, so that there is none by
+    /// halves.
+    fn make(&self, root: &Root, folder: &Path) -> Result<()> {
         let (archives, made) = (self.folder.join(root.name), self.folder.join("root"));
         if made.exists() {
             fs::remove_dir_all(&made).context("failed to remove what was left half made")?;
@@ -140,20 +150,15 @@ impl Apt {
             .arg(format!("Dir::Cache::archives={}", archives.display()));
         match root.way {
             Way::Runs => get.args(["--no-install-recommends", "--download-only", "install"]),
-            // `download` takes no dependencies, and writes into the current folder.
+            // These take no dependencies, and write into the current folder.
             Way::IsRead => get.arg("download").current_dir(&archives),
+            Way::IsBuilt => get.args(["--download-only", "source"]).current_dir(&archives),
         };
         exec(get.args(root.packages).stdout(Stdio::null()))?;
-        let entries = fs::read_dir(&archives).context("failed to list what was downloaded")?;
-        for entry in entries {
-            let archive = entry.context("failed to list what was downloaded")?.path();
-            if archive.extension().is_some_and(|extension| extension == "deb") {
-                exec(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&made))?;
-            }
-        }
-        for link in LINKS.iter().filter(|link| !made.join(link).exists()) {
-            symlink(Path::new("usr").join(link), made.join(link))
-                .with_context(|| format!("failed to link {link}"))?;
+        if root.way == Way::IsBuilt {
+            python_source::build(&archives, &made)?;
+        } else {
+            extract(&archives, &made)?;
         }
         fs::write(made.join(Root::LIST), root.packages.join("\n")).context("failed to name the packages")?;
         let place = folder.join(root.name);
@@ -162,6 +167,22 @@ impl Apt {
         }
         fs::rename(&made, &place).with_context(|| format!("failed to make {}", place.display()))
     }
+}
+
+/// Unpacks all packages of a folder.
+fn extract(archives: &Path, made: &Path) -> Result<()> {
+    let entries = fs::read_dir(archives).context("failed to list what was downloaded")?;
+    for entry in entries {
+        let archive = entry.context("failed to list what was downloaded")?.path();
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            exec(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(made))?;
+        }
+    }
+    for link in LINKS.iter().filter(|link| !made.join(link).exists()) {
+        symlink(Path::new("usr").join(link), made.join(link))
+            .with_context(|| format!("failed to link {link}"))?;
+    }
+    Ok(())
 }
 
 /// Where this machine gets Debian's packages from.

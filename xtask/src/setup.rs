@@ -41,6 +41,7 @@ pub fn run(&Options { lint, bench, test }: &Options) -> Result<()> {
     }
     if test {
         servers(&mut apt)?;
+        builds(&mut apt)?;
         let tools = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
         apt.install("a browser to look at reports with", &missing(&tools))?;
     }
@@ -141,6 +142,15 @@ fn servers(apt: &mut Apt) -> Result<()> {
     let servers = [(apache, "libapache2-mod-wsgi-py3"), (redis, "redis-tools")];
     let missing = servers.into_iter().filter(|(is_there, _)| !is_there);
     apt.install("servers to test with", &missing.map(|(_, package)| package).collect::<Vec<_>>())
+}
+
+/// What `cargo xtask pythons` builds with.
+fn builds(apt: &mut Apt) -> Result<()> {
+    let mut packages = missing(&[("gcc", "gcc"), ("make", "make"), ("xz", "xz-utils")]);
+    if !Path::new("/usr/include/zlib.h").exists() {
+        packages.push("zlib1g-dev");
+    }
+    apt.install("to build Python with", &packages)
 }
 
 fn clippy(apt: &mut Apt, compiler: &Compiler) -> Result<()> {

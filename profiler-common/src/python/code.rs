@@ -6,10 +6,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::python::{ABSENT, fold};
+use crate::python::{ABSENT, OBJECT_TYPE, fold};
 
 /// Words of a code object that are read at once: every field below lies within.
-pub const CODE_WORDS: usize = 18;
+pub const CODE_WORDS: usize = 20;
 
 /// A code object's words, and zeros behind them up to a power of two: a place in it is masked, not compared, since each
 /// comparison would double the ways that the verifier looks through.
@@ -19,6 +19,9 @@ pub type CodeWords = [u64; 32];
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct CodeOffsets {
+    /// How much further all fields of all objects stand than with the GIL, but those of code objects, which are told here: 0;
+    /// without it, 16 (`struct _object`).
+    pub object_shift: u64,
     /// `co_firstlineno`, an i32.
     pub first_line: u32,
     /// `co_filename`.
@@ -38,6 +41,14 @@ pub struct CodeOffsets {
     pub compact_header: u32,
 }
 
+impl CodeOffsets {
+    /// `PyObject.ob_type`.
+    #[must_use]
+    pub const fn object_type(&self) -> u32 {
+        OBJECT_TYPE as u32 + self.object_shift as u32
+    }
+}
+
 /// The word of a code object at a byte offset, as the walk reads them.
 #[inline(always)]
 #[must_use]
@@ -54,7 +65,7 @@ pub fn identity(words: &CodeWords, offsets: &CodeOffsets, mut read: impl FnMut(u
     /// `PyASCIIObject.hash`.
     const HASH: u64 = 24;
     let version = if offsets.version == ABSENT {
-        read(code_word(words, offsets.name).wrapping_add(HASH)).unwrap_or(0)
+        read(code_word(words, offsets.name).wrapping_add(HASH + offsets.object_shift)).unwrap_or(0)
     } else {
         code_word(words, offsets.version) << 32
     };
@@ -68,6 +79,7 @@ mod tests {
     use super::*;
 
     const OFFSETS: CodeOffsets = CodeOffsets {
+        object_shift: 0,
         first_line: 68,
         file: 112,
         name: 128,

@@ -69,7 +69,7 @@ pub struct PyOffsets {
     pub code: CodeOffsets,
 }
 
-/// `PyObject.ob_type`.
+/// `PyObject.ob_type`, with the GIL.
 pub const OBJECT_TYPE: u64 = 8;
 
 /// Bytes of `struct _gil_runtime_state`: 32 of its own words, then condition, mutex, condition, mutex of glibc's

@@ -272,6 +272,7 @@ mod tests {
         tstate_interpreter: 16,
         interpreter_threads: 72,
         code: CodeOffsets {
+            object_shift: 0,
             first_line: 68,
             file: 112,
             name: 128,

@@ -42,14 +42,14 @@ impl Code {
     ) -> Option<Self> {
         let mut words = CodeWords::default();
         memory.fill(address, bytemuck::cast_slice_mut(&mut words[..CODE_WORDS]))?;
-        if words[1] != code_type {
+        if code_word(&words, offsets.object_type()) != code_type {
             return None;
         }
         Some(Self {
             name: string(memory, offsets, code_word(&words, offsets.name))?,
             file: string(memory, offsets, code_word(&words, offsets.file))?,
             first_line: code_word(&words, offsets.first_line) as u32,
-            line_table: bytes(memory, code_word(&words, offsets.line_table))?,
+            line_table: bytes(memory, offsets, code_word(&words, offsets.line_table))?,
             instructions: offsets.instructions,
             format,
         })
@@ -70,7 +70,7 @@ impl Code {
             memory.fill(told.address, bytemuck::cast_slice_mut(&mut words[..CODE_WORDS]))?;
             let is_same = code_word(&words, offsets.first_line) as u32 == told.first_line
                 && identity(&words, offsets, |address| memory.u64(address)) == told.identity;
-            is_same.then(|| bytes(memory, code_word(&words, offsets.line_table)))?
+            is_same.then(|| bytes(memory, offsets, code_word(&words, offsets.line_table)))?
         });
         Some(Self {
             name: decode(told.name_width, told.name())?,
@@ -96,7 +96,8 @@ impl Code {
 }
 
 /// A `bytes` object: its length at 16, its data at 32.
-fn bytes(memory: Memory, address: u64) -> Option<Vec<u8>> {
+fn bytes(memory: Memory, offsets: &CodeOffsets, address: u64) -> Option<Vec<u8>> {
+    let address = address.wrapping_add(offsets.object_shift);
     let len = usize::try_from(memory.u64(address.wrapping_add(16))?).ok()?;
     (len <= MAX_LINE_TABLE).then(|| memory.bytes(address.wrapping_add(32), len))?
 }
@@ -104,7 +105,7 @@ fn bytes(memory: Memory, address: u64) -> Option<Vec<u8>> {
 /// A compact `str` object: its length in characters at 16, its state at 32, its data behind the header.
 pub(super) fn string(memory: Memory, offsets: &CodeOffsets, address: u64) -> Option<String> {
     let mut head = [0; 20];
-    memory.fill(address.wrapping_add(16), &mut head)?;
+    memory.fill(address.wrapping_add(16 + offsets.object_shift), &mut head)?;
     let len = usize::try_from(u64::from_ne_bytes(*head.first_chunk()?)).ok()?.min(MAX_STRING);
     let state = u32::from_ne_bytes(*head.last_chunk()?);
     let (width, compact, ascii) = (state >> 2 & 7, state >> 5 & 1, state >> 6 & 1);

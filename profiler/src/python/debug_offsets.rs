@@ -140,10 +140,16 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         let bytes = table.get(position..position + 8)?;
         Some(u64::from_ne_bytes(bytes.try_into().ok()?))
     };
-    if table.get(..8)? != COOKIE || at(8)? >> 24 != 3 || is_free_threaded(table) {
+    if table.get(..8)? != COOKIE || at(8)? >> 24 != 3 {
         return None;
     }
     let minor = at(8)? >> 16 & 0xff;
+    let is_free_threaded = is_free_threaded(table);
+    // From 3.14 on each thread has instructions of its own then, and reference counts are marked in other ways.
+    if is_free_threaded && minor != 13 {
+        return None;
+    }
+    let object_shift = if is_free_threaded { 16 } else { 0 };
     let positions = POSITIONS.iter().find(|positions| positions.minor == minor)?;
     let within = |position, limit| at(position).filter(|offset| *offset < limit && offset % 4 == 0);
     // The walk reads a frame's fields within one read.
@@ -182,19 +188,21 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             frame_is_entry: ABSENT,
             // `_PyStackRef`: borrowed or immortal references are marked from 3.14 on.
             code_tag: if minor >= 14 { 3 } else { 0 },
-            tstate_gil,
+            // Without the GIL it may be there, and be held, but is not used.
+            tstate_gil: if is_free_threaded { ABSENT } else { tstate_gil },
             gil_mask,
             tstate_thread_id: u32::try_from(within(positions.tstate_thread_id, SMALL)?).ok()?,
             tstate_next: u32::try_from(within(positions.tstate, SMALL)?).ok()?,
             tstate_interpreter: 16,
             interpreter_threads: u32::try_from(within(positions.threads_head, LARGE)?).ok()?,
             code: CodeOffsets {
+                object_shift,
                 file: in_code(positions.code)?,
                 name: in_code(positions.code + 16)?,
                 line_table: in_code(positions.code + 24)?,
                 first_line: in_code(positions.code + 32)?,
                 // Not in the table; the same in all three versions.
-                version: 92,
+                version: 92 + object_shift as u32,
                 instructions: u32::try_from(within(positions.instructions, SMALL)?).ok()?,
                 ascii_header,
                 compact_header: ascii_header + 16,
@@ -204,7 +212,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         interpreter_next: within(64, LARGE)?,
         kept: positions.kept,
         // `ceval` begins the struct's second word, `ceval.gil` its third.
-        gil: Gil::Behind(16),
+        gil: if is_free_threaded { Gil::None } else { Gil::Behind(16) },
         code_generation: match positions.code_generation {
             Some(position) => Some(within(position, LARGE)?),
             None => None,
@@ -272,7 +280,7 @@ mod tests {
         assert!(read(&good).is_some() && read(&good[..400]).is_none() && read(&[]).is_none());
         assert_eq!(with(0, 0), None, "no cookie");
         assert_eq!(with(8, 0x0310_00f0), None, "of a version that is not known");
-        assert_eq!(with(16, 1), None, "without the GIL");
+        assert_eq!(with(16, 1), None, "without the GIL, of a version that is not known so");
         // A frame's field outside a frame, a code object's outside what is read of it, a struct as large as memory.
         for (position, value) in [(264, 80), (336, 1 << 20), (40, !3), (640, 1 << 40)] {
             assert_eq!(with(position, value), None, "{value} at {position}");

@@ -2,8 +2,6 @@
 //!
 //! Read from outside while the process runs: whatever does not hold together is no attribute.
 
-use profiler_common::python::OBJECT_TYPE;
-
 use crate::{
     python::{interpreter::Interpreter, layout::Instances},
     sys::memory::Memory,
@@ -40,8 +38,8 @@ struct Entry {
 /// The attribute of an instance; `None` if it has none of this name that can be read.
 #[must_use]
 pub fn attribute(memory: Memory, interpreter: &Interpreter, instance: u64, name: &str) -> Option<u64> {
-    let layout = interpreter.instances();
-    let attributes = attributes(memory, layout, instance)?;
+    let attributes = attributes(memory, interpreter, instance)?;
+    let (layout, _) = interpreter.instances();
     let entries = entries(memory, layout, attributes.keys)?;
     let mut named = entries.into_iter().zip(0..);
     let (entry, index) =
@@ -53,11 +51,13 @@ pub fn attribute(memory: Memory, interpreter: &Interpreter, instance: u64, name:
     Some(value).filter(|value| *value != 0)
 }
 
-fn attributes(memory: Memory, layout: Instances, instance: u64) -> Option<Attributes> {
+fn attributes(memory: Memory, interpreter: &Interpreter, instance: u64) -> Option<Attributes> {
     let word = |address: u64| memory.u64(address);
-    let instance_type = word(instance.wrapping_add(OBJECT_TYPE))?;
+    let (layout, shift) = interpreter.instances();
+    let instance_type = interpreter.type_of(memory, instance)?.wrapping_add(shift);
     let cached_keys = |offset: u64| word(instance_type.wrapping_add(offset));
-    let before = word(instance.wrapping_sub(DICT_BEFORE));
+    // What makes objects larger without the GIL is all that the collector has of them, which stood before them.
+    let before = word(instance.wrapping_sub(DICT_BEFORE - shift));
     let dict = match layout {
         Instances::Dict => {
             let offset = word(instance_type.wrapping_add(DICT_OFFSET))?;
@@ -83,6 +83,7 @@ fn attributes(memory: Memory, layout: Instances, instance: u64) -> Option<Attrib
         },
     };
     let header = if matches!(layout, Instances::Behind(_)) { VALUES_HEADER } else { 0 };
+    let dict = dict.wrapping_add(shift);
     let values = word(dict.wrapping_add(VALUES))?;
     let values = (values != 0).then(|| values.wrapping_add(header));
     Some(Attributes { keys: word(dict.wrapping_add(KEYS))?, values })

@@ -4,7 +4,7 @@ use std::{iter, ops::Range, path::Path, sync::Arc};
 
 use profiler_common::{
     event,
-    python::{Greenlets, Interpreters, OBJECT_TYPE, PyTarget, Slot},
+    python::{Greenlets, Interpreters, PyTarget, Slot},
 };
 
 use crate::{
@@ -159,7 +159,8 @@ impl Interpreter {
                 greenlets: greenlets(tgid, mappings).unwrap_or_default(),
                 offsets: layout.walk,
             },
-            version: version.to_string(),
+            // As `python3.13t` calls itself.
+            version: format!("{version}{}", if layout.is_free_threaded() { "t" } else { "" }),
             layout,
             roots,
             code_type,
@@ -295,20 +296,26 @@ impl Interpreter {
         Some(object & !u64::from(self.layout.walk.code_tag))
     }
 
-    /// Where instances of classes keep their attributes.
-    pub(super) const fn instances(&self) -> Instances {
-        self.layout.instances
+    /// Where instances of classes keep their attributes, and how much further objects have their fields than with the GIL.
+    pub(super) const fn instances(&self) -> (Instances, u64) {
+        (self.layout.instances, self.layout.walk.code.object_shift)
+    }
+
+    /// An object's type.
+    pub(super) fn type_of(&self, memory: Memory, address: u64) -> Option<u64> {
+        memory.u64(address.wrapping_add(u64::from(self.layout.walk.code.object_type())))
     }
 
     /// A `str`; `None` if it is none.
     pub(super) fn text(&self, memory: Memory, address: u64) -> Option<String> {
-        let is_text = memory.u64(address.wrapping_add(OBJECT_TYPE))? == self.text_type;
+        let is_text = self.type_of(memory, address)? == self.text_type;
         is_text.then(|| string(memory, &self.layout.walk.code, address))?
     }
 
     /// An `int` of one digit, as it is written from 3.12 on; `None` if it is none.
     pub(super) fn small_number(&self, memory: Memory, address: u64) -> Option<u32> {
-        let is_number = memory.u64(address.wrapping_add(OBJECT_TYPE))? == self.number_type;
+        let is_number = self.type_of(memory, address)? == self.number_type;
+        let address = address.wrapping_add(self.layout.walk.code.object_shift);
         // lv_tag: how many digits, from the fourth bit on.
         let digits = memory.u64(address.wrapping_add(16))? >> 3;
         (is_number && digits <= 1).then(|| memory.u32(address.wrapping_add(24)))?
@@ -367,7 +374,8 @@ fn layout_of(
     mapping: &Mapping,
     runtime: Option<u64>,
 ) -> Result<Layout, String> {
-    let unsupported = |why: &str| format!("Python {version}{why} is not supported (3.6 to 3.15 are)");
+    let unsupported =
+        |why: &str| format!("Python {version}{why} is not supported (3.6 to 3.15 are, and 3.13t)");
     if let Some(layout) = layout::of_version(version.minor, version.patch) {
         // Up to 3.12 nothing but its name tells a debug build, whose objects have more fields.
         if version.is_debug(&file_name(&mapping.path)) {
@@ -382,11 +390,10 @@ fn layout_of(
     let table = memory
         .bytes(runtime, debug_offsets::TABLE_BYTES)
         .ok_or_else(|| "its `_PyRuntime` cannot be read".to_owned())?;
-    if debug_offsets::is_free_threaded(&table) {
-        return Err(unsupported(" without the GIL"));
-    }
     debug_offsets::read(&table).ok_or_else(|| {
-        if version.minor > 15 {
+        if debug_offsets::is_free_threaded(&table) {
+            unsupported(" without the GIL")
+        } else if version.minor > 15 {
             unsupported("")
         } else {
             "its `_Py_DebugOffsets` hold impossible values".to_owned()

@@ -33,6 +33,14 @@ pub struct Layout {
     pub lines: Format,
 }
 
+impl Layout {
+    /// True for a build without the GIL.
+    #[must_use]
+    pub const fn is_free_threaded(&self) -> bool {
+        self.walk.code.object_shift != 0
+    }
+}
+
 /// Where a coroutine or generator keeps its frame and what it awaits; and where a set keeps its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coroutines {
@@ -106,6 +114,7 @@ pub enum Gil {
 }
 
 const CODE_3_8: CodeOffsets = CodeOffsets {
+    object_shift: 0,
     first_line: 40,
     file: 104,
     name: 112,

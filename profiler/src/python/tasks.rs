@@ -3,7 +3,7 @@
 //! Read from outside while the loop may run: a chain that changes meanwhile ends early, and what is no coroutine any more is
 //! not followed.
 
-use profiler_common::python::{OBJECT_TYPE, PyFrame, ToldFrame};
+use profiler_common::python::{PyFrame, ToldFrame};
 
 use crate::{
     python::{asyncio::Asyncio, code::Code, interpreter::Interpreter, layout::Coroutines},
@@ -75,7 +75,7 @@ impl Reader<'_> {
 
     /// `gi_frame_state` of a coroutine or generator; `None` if it is none.
     fn state(&self, object: u64) -> Option<u8> {
-        let object_type = self.memory.u64(object.wrapping_add(OBJECT_TYPE))?;
+        let object_type = self.interpreter.type_of(self.memory, object)?;
         let mut state = [0];
         self.memory.fill(object.wrapping_add(self.layout.state), &mut state)?;
         self.interpreter.is_coroutine_type(object_type).then_some(state[0])

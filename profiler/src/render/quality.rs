@@ -32,6 +32,13 @@ pub fn sentences(quality: &Quality, duration_ns: u64) -> Vec<String> {
             let released = units::percent(samples.gil_released, known, 1);
             say(&format!("GIL: released in {released} % of the samples of Python threads"));
         }
+        let without = (samples.python_complete + samples.python_partial).saturating_sub(known);
+        if without != 0 {
+            let without = units::grouped(without);
+            say(&format!(
+                "GIL: none, or not known, in {without} samples of Python threads, which -g leaves out"
+            ));
+        }
     }
     if !quality.user_system_split.is_empty() {
         say(&format!("user/system split: {}", quality.user_system_split));
@@ -94,6 +101,8 @@ mod tests {
         let expected = "\
 quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 threads; punchclock used 0.3 % of one core
   samples: 8 by cpu-clock, 62.5 % with all Python frames, 12.5 % with some; 5 distinct stacks
+  GIL: released in 25.0 % of the samples of Python threads
+  GIL: none, or not known, in 2 samples of Python threads, which -g leaves out
   user/system split: by the kernel's ticks
 ";
         assert_eq!(text(&fixture::stat()), expected);
