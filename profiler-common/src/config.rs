@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{python::PyTarget, wait::Histogram};
+use crate::{
+    python::PyTarget,
+    wait::{Histogram, Open},
+};
 
 /// Byte offsets inside the kernel's structs, from `/sys/kernel/btf/vmlinux`.
 ///
@@ -130,6 +133,14 @@ pub struct StackKey {
     pub reason: u32,
     /// The system call in which it is blocked, or [`crate::wait::NO_CALL`].
     pub call: u32,
+}
+
+impl StackKey {
+    /// Of a thread's wait that is under way.
+    #[must_use]
+    pub const fn of_wait(tgid: u32, tid: u32, open: &Open) -> Self {
+        Self { hash: open.hash, tgid, tid, reason: open.reason, call: open.call }
+    }
 }
 
 /// In place of a reason: sampled on a CPU.

@@ -108,8 +108,7 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), C
     if open.hash == 0 || blocked < unsafe { read_volatile(&raw const MIN_BLOCK_NS) } {
         return Ok(());
     }
-    let (tgid, tid) = (task.tgid(), task.tid());
-    stack::add_wait(&StackKey { hash: open.hash, tgid, tid, reason: open.reason, call: open.call }, blocked)
+    stack::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), blocked)
 }
 
 /// Reads a thread for a snapshot: its words, and its waits as they were meanwhile. One that is met for the first time is

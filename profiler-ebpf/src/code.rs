@@ -21,7 +21,7 @@ use profiler_common::{
     counter::Counter,
     event::{Code, Kind, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES},
     python::{
-        BY_ADDRESS, CODE_WORDS, CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyOffsets, code_word,
+        CODE_WORDS, CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyOffsets, ToldFrame, code_word,
         fold, identity,
     },
 };
@@ -113,10 +113,8 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
     let frame = &mut frames[index as usize & (MAX_PY_FRAMES - 1)];
     let (address, entry) = (frame.code(), frame.tagged_code & ENTRY);
     let offsets = &process.python.offsets;
-    if offsets.frame_instr_bytes == 8 {
-        frame.instr = frame.instr.wrapping_sub(address);
-    }
-    frame.tagged_code = address | entry | BY_ADDRESS;
+    let told = ToldFrame::by_address(frame, offsets);
+    (frame.tagged_code, frame.instr) = (told.tagged_code, told.instr);
     read_code(address, &mut definition.words);
     let identity = identity(&definition.words, &offsets.code, word);
     *folded = fold(*folded, identity);
@@ -140,6 +138,7 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
         // If it is not kept it is told again.
         let _ = TOLD.insert(id, 0, 0);
     }
+    // If it is not kept its words are told again, and found to be known.
     let _ = SEEN.insert(place, Seen { identity, id }, 0);
     frame.tagged_code = id | entry;
     0

@@ -53,6 +53,14 @@ pub enum Unreadable {
     Newer(u32),
 }
 
+impl Failure {
+    /// None of the processes was there to be seen.
+    #[must_use]
+    pub fn all_ended() -> Self {
+        Self::Incomplete("every process had ended before anything could be seen".to_owned())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

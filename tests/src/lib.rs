@@ -2,6 +2,7 @@
 //! dropped, the interpreters of this machine, and the kernel's own books.
 #![expect(clippy::missing_panics_doc, reason = "here a panic is how a test fails")]
 
+pub mod apache;
 pub mod attached;
 pub mod books;
 pub mod budget;

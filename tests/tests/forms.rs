@@ -10,6 +10,7 @@ use std::{
 };
 
 use profiler_tests::{
+    apache,
     gunicorn::venv,
     interpreters::{IN_ROOT, Interpreter, debian, supported},
     record::Record,
@@ -105,7 +106,7 @@ fn late(python: &Interpreter, folder: &Path) -> Option<Command> {
 
 /// uWSGI, which runs what it serves when it loads it. It is in the virtual environment.
 fn in_uwsgi(python: &Interpreter, folder: &Path) -> Option<Command> {
-    titled(python, folder)?;
+    is_venvs(python).then_some(())?;
     let program = venv().join("bin/pyuwsgi").display().to_string();
     let options = "--socket 127.0.0.1:0 --enable-threads --disable-logging";
     Some(served(folder, &format!("{program} {options} --pythonpath $0 --wsgi-file $0/app.py")))
@@ -116,22 +117,18 @@ fn in_mod_wsgi(python: &Interpreter, folder: &Path) -> Option<Command> {
     if python.path != debian()?.path || python.root.is_some() {
         return None;
     }
-    // Apache serves as another user, who may not look into ours.
-    for folder in [folder, folder.parent()?] {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    }
     let path = folder.display();
-    let module = |name: &str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
-    let modules: String = ["mpm_event", "authz_core", "wsgi"].into_iter().map(module).collect();
-    let configuration = format!(
-        "ServerRoot {path}\nServerName localhost\nPidFile {path}/pid\nErrorLog {path}/log\nUser nobody\n\
-         Group nogroup\n{modules}WSGISocketPrefix {path}/wsgi\nListen 127.0.0.1:{}\n\
-         WSGIDaemonProcess told python-path={path}\n\
-         WSGIImportScript {path}/app.py process-group=told application-group=%{{GLOBAL}}\n",
-        free_port(),
+    apache::configure(
+        folder,
+        &format!(
+            "Listen 127.0.0.1:{}\nWSGIDaemonProcess told python-path={path}\n\
+             WSGIImportScript {path}/app.py process-group=told application-group=%{{GLOBAL}}\n",
+            free_port(),
+        ),
     );
-    fs::write(folder.join("apache.conf"), configuration).expect("there is room for a file");
-    Some(served(folder, "/usr/sbin/apache2 -DFOREGROUND -f $0/apache.conf"))
+    // That user comes by way of this one.
+    fs::set_permissions(folder.parent()?, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    Some(served(folder, &format!("{} -DFOREGROUND -f $0/apache.conf", apache::PROGRAM)))
 }
 
 /// A server that runs the script. Its output is a log: the script writes into a pipe of its own, which `cat` reads here.
@@ -197,8 +194,11 @@ fn replace(folder: &Path) {
 
 /// The interpreter of the virtual environment, which has what sets titles.
 fn titled(python: &Interpreter, _: &Path) -> Option<Command> {
-    let own = venv().join("bin/python");
-    (fs::canonicalize(&own).ok()? == python.path).then(|| Command::new(own))
+    is_venvs(python).then(|| Command::new(venv().join("bin/python")))
+}
+
+fn is_venvs(python: &Interpreter) -> bool {
+    fs::canonicalize(venv().join("bin/python")).is_ok_and(|path| path == python.path)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every form's")]

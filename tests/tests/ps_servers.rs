@@ -1,8 +1,9 @@
 //! Every server that `ps` knows, as it really runs: who is who by what the servers say themselves.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use profiler_tests::{
+    apache,
     fleets::{self, Expected, assert_becomes, children, command_line},
     gunicorn::venv,
     interpreters,
@@ -198,12 +199,8 @@ fn vassals_of_an_emperor_are_fleets() {
 fn daemon_groups_of_mod_wsgi() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let path = folder.path().display();
-    // Apache serves as another user, who may not look into ours.
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     fs::copy(workloads().join("who_app.py"), folder.path().join("who_app.py"))
         .expect("there is room for a file");
-    let module = |name: &str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
-    let modules: String = ["mpm_event", "authz_core", "wsgi"].into_iter().map(module).collect();
     let group = |name: &str, processes: u32, options: &str| {
         let processes = format!("WSGIDaemonProcess {name} processes={processes} threads=2 {options}\n");
         processes
@@ -212,24 +209,10 @@ fn daemon_groups_of_mod_wsgi() {
             )
     };
     let groups = group("shop", 2, "display-name=%{GROUP}") + &group("blog", 1, "");
-    let arguments = |folder: &Path| {
-        let configuration = folder.join("apache.conf").display().to_string();
-        [
-            "-DFOREGROUND".to_owned(),
-            "-f".to_owned(),
-            configuration,
-            "-C".to_owned(),
-            "Listen 127.0.0.1:{port}".to_owned(),
-        ]
-    };
-    let configuration = format!(
-        "ServerRoot {path}\nServerName localhost\nPidFile {path}/pid\nErrorLog /dev/stderr\nUser nobody\n\
-         Group nogroup\n{modules}WSGISocketPrefix {path}/wsgi\n{groups}<Directory />\nRequire all granted\n</Directory>\n"
-    );
-    fs::write(folder.path().join("apache.conf"), configuration).expect("there is room for a file");
-    let arguments = arguments(folder.path());
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let apache = Server::start("/usr/sbin/apache2", &arguments, ("resuming normal operations", 1));
+    apache::configure(folder.path(), &format!("{groups}<Directory />\nRequire all granted\n</Directory>\n"));
+    let configuration = folder.path().join("apache.conf").display().to_string();
+    let arguments = ["-DFOREGROUND", "-f", &configuration, "-C", "Listen 127.0.0.1:{port}"];
+    let apache = Server::start(apache::PROGRAM, &arguments, ("resuming normal operations", 1));
 
     let blog: u32 = apache.ask("/blog").parse().expect("a PID");
     let shop: u32 = apache.ask("/shop").parse().expect("a PID");

@@ -48,7 +48,7 @@ pub struct Search {
 
 impl Search {
     /// Most steps.
-    pub const STEPS: u32 = 1024;
+    pub const STEPS: u32 = 256;
 
     /// Begins one in an interpreter, by the thread's `pthread_self()`.
     #[inline(always)]

@@ -34,8 +34,7 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
         recorder.into_dump()
     })?;
     if dump.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
-        let gone = "every process had ended before anything could be seen";
-        return Err(Failure::Incomplete(gone.to_owned()).into());
+        return Err(Failure::all_ended().into());
     }
     let look = Look { native: args.native, colour: outputs::colour() };
     print(&if args.json { json(&dump)? } else { text(&dump, look) })?;

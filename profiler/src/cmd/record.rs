@@ -93,9 +93,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
         say(&format!("{} still runs, as process {}", args.command.join(" "), child.id()));
     }
     if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
-        return Err(
-            Failure::Incomplete("every process had ended before anything could be seen".to_owned()).into()
-        );
+        return Err(Failure::all_ended().into());
     }
     Ok(Recording { about, profile, stat, windows, requests })
 }

@@ -65,9 +65,7 @@ async fn watch(recorder: &mut Recorder, start: &Edge, args: &Stat) -> Result<Edg
 
 fn show(stat: &StatDelta, args: &Stat) -> Result<()> {
     if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
-        return Err(
-            Failure::Incomplete("every process had ended before anything could be seen".to_owned()).into()
-        );
+        return Err(Failure::all_ended().into());
     }
     if args.json {
         return print(&if args.interval.is_some() { json::line(stat)? } else { json::document(stat)? });

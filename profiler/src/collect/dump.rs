@@ -90,8 +90,7 @@ fn look(living: &Living, clock_offset_ns: u64, sampled: &HashMap<(u32, u32), Sta
     let (tgid, tid) = (words.tgid, words.tid);
     let now = words.read_ns.wrapping_sub(clock_offset_ns);
     if let Some(wait) = books::open_wait(living, clock_offset_ns).filter(|wait| !wait.is_over) {
-        let open = waits.open;
-        let key = StackKey { hash: open.hash, tgid, tid, reason: open.reason, call: open.call };
+        let key = StackKey::of_wait(tgid, tid, &waits.open);
         return Seen { state: State::Blocked, for_ns: Some(wait.ns), key: Some(key) };
     }
     let key = sampled.get(&(tgid, tid)).copied();

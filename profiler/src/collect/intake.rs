@@ -136,13 +136,7 @@ impl Intake {
             if open.hash != BEFORE_US {
                 continue;
             }
-            let key = StackKey {
-                hash: BEFORE_US,
-                tgid: words.tgid,
-                tid: words.tid,
-                reason: open.reason,
-                call: open.call,
-            };
+            let key = StackKey::of_wait(words.tgid, words.tid, &open);
             let interpreter = self.interpreters.get(&words.tgid);
             let frames = interpreter.and_then(|interpreter| {
                 python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer)

@@ -304,13 +304,7 @@ fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
     for thread in &snapshot.threads {
         let open = thread.waits.open;
         if let Some(wait) = books::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0) {
-            let key = StackKey {
-                hash: open.hash,
-                tgid: thread.words.tgid,
-                tid: thread.words.tid,
-                reason: open.reason,
-                call: open.call,
-            };
+            let key = StackKey::of_wait(thread.words.tgid, thread.words.tid, &open);
             let sum = counts.entry(key).or_default();
             sum.ns += wait.ns;
             sum.count += u64::from(wait.is_over);

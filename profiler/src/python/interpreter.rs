@@ -1,24 +1,17 @@
-//! The interpreter in a process: found, versioned, and checked to be walkable, or the reason why it is not.
+//! An interpreter that can be walked: its threads, its objects, its code.
 
-use std::{iter, ops::Range, path::Path, sync::Arc};
+use std::{iter, ops::Range};
 
-use profiler_common::{
-    event,
-    python::{Greenlets, Interpreters, PyTarget, Slot},
-};
+use profiler_common::{event, python::PyTarget};
 
 use crate::{
     python::{
         asyncio::Asyncio,
         code::{Code, string},
-        debug_offsets,
-        image::Image,
-        layout::{self, Coroutines, Gil, Instances, Kept, Layout},
+        layout::{Coroutines, Gil, Instances, Layout},
         roots::Roots,
-        slot, thread_local,
-        version::Version,
     },
-    sys::memory::{Mapping, Memory},
+    sys::memory::Memory,
 };
 
 /// Threads of one process that are looked at from outside.
@@ -27,9 +20,6 @@ const MAX_THREADS: usize = 4096;
 /// Interpreters of one process that are looked at.
 const MAX_INTERPRETERS: usize = 256;
 
-/// One of these is exported by whatever holds an interpreter: CPython from 3.7 on, before, and `PyPy`.
-const SYMBOLS: [&str; 3] = ["_PyRuntime", "_PyThreadState_Current", "pypy_main_startup"];
-
 /// An interpreter that can be walked.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
@@ -37,20 +27,20 @@ pub struct Interpreter {
     pub version: String,
     /// What the kernel side needs.
     pub target: PyTarget,
-    layout: Layout,
-    roots: Roots,
+    pub(super) layout: Layout,
+    pub(super) roots: Roots,
     /// `PyCode_Type` in memory.
-    code_type: u64,
+    pub(super) code_type: u64,
     /// `PyUnicode_Type` in memory.
-    text_type: u64,
+    pub(super) text_type: u64,
     /// `PyLong_Type` in memory.
-    number_type: u64,
+    pub(super) number_type: u64,
     /// `PyCoro_Type` and `PyGen_Type` in memory.
-    coroutine_types: [u64; 2],
+    pub(super) coroutine_types: [u64; 2],
     /// Where asyncio's tasks are, if it is loaded.
-    asyncio: Option<Asyncio>,
+    pub(super) asyncio: Option<Asyncio>,
     /// Its loop in memory.
-    eval: Vec<Range<u64>>,
+    pub(super) eval: Vec<Range<u64>>,
 }
 
 /// What some native code is to Python.
@@ -62,33 +52,6 @@ pub enum Part {
     Interpreter,
     /// None of it.
     Other,
-}
-
-/// Where asyncio's tasks are, if a file that a process maps tells.
-fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
-    let may_tell = |mapping: &&Mapping| {
-        let name = file_name(&mapping.path);
-        name.starts_with("_asyncio") || name.contains("python")
-    };
-    mappings.iter().filter(may_tell).find_map(|mapping| Image::of(mapping.open(tgid)?)?.asyncio())
-}
-
-/// Where greenlet keeps which one runs, if a process has it loaded.
-fn greenlets(tgid: u32, mappings: &[Mapping]) -> Option<Greenlets> {
-    let mapping = mappings.iter().find(|mapping| file_name(&mapping.path).starts_with("_greenlet"))?;
-    let image = Image::of(mapping.open(tgid)?)?;
-    image.greenlets()?.in_process(Memory::of(tgid), image.bias(mapping)?)
-}
-
-/// Why a process cannot be walked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unwalkable {
-    /// The version, if it is Python at all and tells.
-    pub version: Option<String>,
-    /// The reason, as a clause.
-    pub reason: String,
-    /// True if it may become walkable: it is starting.
-    pub transient: bool,
 }
 
 /// One of an interpreter's threads.
@@ -103,96 +66,8 @@ pub struct ThreadState {
 }
 
 impl Interpreter {
-    /// The interpreter of a process. Of several that are mapped it is the one that runs.
-    pub fn of(tgid: u32) -> Result<Self, Unwalkable> {
-        let mappings =
-            Mapping::executable(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
-        let exe = std::fs::read_link(format!("/proc/{tgid}/exe")).ok();
-        let mut result = Err(Unwalkable::not_python("it is not Python"));
-        for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
-            result = Self::in_mapping(tgid, &mappings, &mapping, &image);
-            if result.is_ok() {
-                break;
-            }
-        }
-        result
-    }
-
-    fn in_mapping(
-        tgid: u32,
-        mappings: &[Mapping],
-        mapping: &Mapping,
-        image: &Image,
-    ) -> Result<Self, Unwalkable> {
-        let memory = Memory::of(tgid);
-        if image.symbol("pypy_main_startup").is_some() {
-            return Err(Unwalkable::foreign("it is PyPy, whose stacks are not CPython's"));
-        }
-        let bias = image
-            .bias(mapping)
-            .ok_or_else(|| Unwalkable::not_python("its interpreter is mapped in an unknown way"))?;
-        let version = Version::of(memory, mapping, image, bias)
-            .ok_or_else(|| Unwalkable::not_python("its Python version cannot be told"))?;
-        let unwalkable =
-            |reason: String, transient| Unwalkable { version: Some(version.to_string()), reason, transient };
-        let address = |name| image.symbol(name).map(|symbol| symbol.wrapping_add(bias));
-        let code_type = address("PyCode_Type")
-            .ok_or_else(|| unwalkable("its interpreter exports no `PyCode_Type`".to_owned(), false))?;
-        let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))
-            .map_err(|reason| unwalkable(reason, false))?;
-        let roots = Roots::find(memory, &layout, image, bias, slot::descriptor_bytes(tgid, mappings))
-            .ok_or_else(|| unwalkable("its interpreter is not started yet".to_owned(), true))?;
-        let asyncio = if version.minor >= 14 { asyncio(tgid, mappings) } else { None };
-        let text_end =
-            mappings.iter().filter(|other| other.file == mapping.file).map(|other| other.end).max();
-        let mut interpreter = Self {
-            target: PyTarget {
-                slot: Slot::default(),
-                text_start: mapping.start,
-                text_end: text_end.unwrap_or(mapping.end),
-                gil: 0,
-                gil_holder: roots.gil_holder,
-                interpreters: Interpreters::default(),
-                keeps_frame_pointers: u64::from(image.eval().keeps_frame_pointers),
-                running_task: asyncio.map_or(0, |asyncio| asyncio.running_task),
-                code_generation: layout.code_generation.unwrap_or(0),
-                greenlets: greenlets(tgid, mappings).unwrap_or_default(),
-                offsets: layout.walk,
-            },
-            // As `python3.13t` calls itself.
-            version: format!("{version}{}", if layout.is_free_threaded() { "t" } else { "" }),
-            layout,
-            roots,
-            code_type,
-            text_type: address("PyUnicode_Type").unwrap_or(0),
-            number_type: address("PyLong_Type").unwrap_or(0),
-            coroutine_types: ["PyCoro_Type", "PyGen_Type"].map(|name| address(name).unwrap_or(0)),
-            asyncio,
-            eval: image.eval().parts.iter().map(|part| part.start + bias..part.end + bias).collect(),
-        };
-        interpreter.target.interpreters = Interpreters {
-            main: interpreter.interpreters(memory).last().copied().unwrap_or(0),
-            newest: if interpreter.roots.gil_holder == 0 { 0 } else { interpreter.roots.interpreters },
-            descriptor_bytes: interpreter.roots.descriptor_bytes,
-        };
-        let states = interpreter.thread_states(memory);
-        if states.is_empty() {
-            return Err(unwalkable("it has no threads yet".to_owned(), true));
-        }
-        let slot = match interpreter.layout.kept {
-            Kept::ThreadLocal => {
-                thread_local::find(memory, image, &states, address("PyGILState_GetThisThreadState"))
-            }
-            Kept::Key(_) => slot::find(memory, tgid, mappings, interpreter.roots.key(memory), &states),
-        };
-        // While it starts, a thread state is listed before the thread keeps it.
-        interpreter.target.slot = slot.map_err(|reason| unwalkable(reason, states.len() == 1))?;
-        interpreter.target.gil = interpreter.gil(memory).unwrap_or(0);
-        Ok(interpreter)
-    }
-
     /// The interpreters of the process, the one that was made last first; that is the only one, mostly.
-    fn interpreters(&self, memory: Memory) -> Vec<u64> {
+    pub(super) fn interpreters(&self, memory: Memory) -> Vec<u64> {
         let next = |address| memory.u64(address).filter(|address| *address != 0);
         let first = next(self.roots.interpreters);
         let after = |address: &u64| next(address.wrapping_add(self.layout.interpreter_next));
@@ -231,7 +106,7 @@ impl Interpreter {
     }
 
     /// The address of the GIL's structure.
-    fn gil(&self, memory: Memory) -> Option<u64> {
+    pub(super) fn gil(&self, memory: Memory) -> Option<u64> {
         match self.layout.gil {
             Gil::None => None,
             Gil::InRuntime(offset) => Some(self.roots.runtime?.wrapping_add(offset)),
@@ -332,71 +207,4 @@ impl Interpreter {
     pub fn told_code(&self, memory: Memory, told: &event::Code, lines: Option<&[u8]>) -> Option<Code> {
         Code::told(memory, told, lines, &self.layout.walk.code, self.layout.lines)
     }
-}
-
-impl Unwalkable {
-    fn not_python(reason: &str) -> Self {
-        // A process that has just called exec may become Python once its loader has run.
-        Self { version: None, reason: reason.to_owned(), transient: true }
-    }
-
-    fn foreign(reason: &str) -> Self {
-        Self { transient: false, ..Self::not_python(reason) }
-    }
-}
-
-/// What may hold the interpreter: the libpythons, the executable itself, and, if none of these does, any other file: an
-/// interpreter may be a part of a program's own library.
-fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mapping, Arc<Image>)> {
-    let is_named = |mapping: &&Mapping| file_name(&mapping.path).starts_with("libpython");
-    let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
-    let holding = |mapping: &Mapping| {
-        let image = Image::of(mapping.open(tgid)?)?;
-        SYMBOLS.iter().any(|name| image.symbol(name).is_some()).then(|| (mapping.clone(), image))
-    };
-    let named = mappings.iter().filter(is_named);
-    let executable = mappings.iter().filter(|mapping| is_exe(mapping) && !is_named(mapping));
-    let likely: Vec<_> = named.chain(executable).filter_map(holding).collect();
-    if !likely.is_empty() {
-        return likely;
-    }
-    mappings.iter().filter(|mapping| !is_named(mapping) && !is_exe(mapping)).filter_map(holding).collect()
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The layout of a version; the error says why there is none, as a clause.
-fn layout_of(
-    memory: Memory,
-    version: &Version,
-    mapping: &Mapping,
-    runtime: Option<u64>,
-) -> Result<Layout, String> {
-    let unsupported =
-        |why: &str| format!("Python {version}{why} is not supported (3.6 to 3.15 are, and 3.13t)");
-    if let Some(layout) = layout::of_version(version.minor, version.patch) {
-        // Up to 3.12 nothing but its name tells a debug build, whose objects have more fields.
-        if version.is_debug(&file_name(&mapping.path)) {
-            return Err(unsupported(" as a debug build"));
-        }
-        return Ok(layout);
-    }
-    if version.minor < 13 {
-        return Err(unsupported(""));
-    }
-    let runtime = runtime.ok_or_else(|| "its interpreter exports no `_PyRuntime`".to_owned())?;
-    let table = memory
-        .bytes(runtime, debug_offsets::TABLE_BYTES)
-        .ok_or_else(|| "its `_PyRuntime` cannot be read".to_owned())?;
-    debug_offsets::read(&table).ok_or_else(|| {
-        if debug_offsets::is_free_threaded(&table) {
-            unsupported(" without the GIL")
-        } else if version.minor > 15 {
-            unsupported("")
-        } else {
-            "its `_Py_DebugOffsets` hold impossible values".to_owned()
-        }
-    })
 }

@@ -6,6 +6,7 @@ pub mod asyncio;
 pub mod code;
 pub mod debug_offsets;
 pub mod eval;
+mod find;
 mod greenlets;
 pub mod image;
 mod instances;
@@ -22,7 +23,8 @@ mod version;
 use profiler_common::python::{End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, Search, Walk};
 
 use crate::sys::memory::Memory;
-pub use interpreter::{Interpreter, Part, Unwalkable};
+pub use find::Unwalkable;
+pub use interpreter::{Interpreter, Part};
 
 /// The version of the interpreter in a process, such as `3.11.7`; `None` if it runs none that is known.
 #[must_use]
