@@ -114,7 +114,7 @@ pub fn meet(
 /// [`SELDOM`]th; what was counted in between is dropped if another code object is found then.
 #[inline(always)]
 fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) -> Option<u64> {
-    const SELDOM: u64 = 16;
+    const SELDOM: u64 = 64;
     let generation = pystack::code_generation(process, &scratch.walk);
     sum.met += 1;
     let is_due = match generation {
