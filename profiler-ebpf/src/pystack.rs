@@ -6,7 +6,9 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use profiler_common::{
     config::Process,
     counter::Counter,
-    python::{ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, ReadMemory, Search, Walk, Window},
+    python::{
+        ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, PyOffsets, PyTarget, ReadMemory, Search, Walk, Window,
+    },
 };
 
 use crate::{stack::Scratch, task::Task};
@@ -89,33 +91,14 @@ fn read_word(address: u64) -> Option<u64> {
 struct Loop {
     scratch: *mut Scratch,
     process: *const Process,
-    search: Search,
 }
 
 /// Walks the current thread's Python frames into the scratch; the error is why there are none.
 #[inline(always)]
 pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
     let python = &process.python;
-    let read = read_word;
     let thread_pointer = task.thread_pointer();
-    let thread_id = thread_pointer.wrapping_sub(python.interpreters.descriptor_bytes);
-    let mut tstate = python.slot.load(thread_pointer, read).ok_or(Counter::ThreadSlotRead)?;
-    if tstate == 0 {
-        return Err(Counter::NoThreadState);
-    }
-    let mut gil = Gil::Unknown;
-    if python.gil_holder != 0
-        && let Some(holder) = read(python.gil_holder)
-    {
-        gil = if holder == tstate { Gil::Held } else { Gil::Released };
-        // A thread of several interpreters keeps the thread state of one. It runs another if that one holds the GIL.
-        if holder != 0
-            && holder != tstate
-            && read(holder + u64::from(python.offsets.tstate_thread_id)) == Some(thread_id)
-        {
-            (tstate, gil) = (holder, Gil::Held);
-        }
-    }
+    let (tstate, gil) = thread_state(python, thread_pointer)?;
     let Scratch { walk, block, .. } = &mut *scratch;
     (block.chunk, block.top, block.start, block.end) = (0, 0, 0, 0);
     if python.offsets.tstate_datastack != ABSENT {
@@ -129,31 +112,65 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
         walk.gil = gil as u32;
     }
     if python.running_task != 0 {
-        walk.task = read(tstate.wrapping_add(python.running_task)).unwrap_or(0);
+        walk.task = read_word(tstate.wrapping_add(python.running_task)).unwrap_or(0);
     }
-    walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read));
-    let other = python.interpreters.other_than(walk.interpreter, read);
-    let mut state = Loop { scratch, process, search: Search::default() };
-    if other != 0 {
-        state.search = Search::begin(&python.offsets, other, thread_id, read);
-        // SAFETY: as below.
-        unsafe { bpf_loop(Search::STEPS, search_one as *mut c_void, (&raw mut state).cast(), 0) };
-        let tstate = state.search.result();
-        if tstate != 0 {
-            let are_callers = other == python.interpreters.main;
-            let Scratch { walk, block, .. } = unsafe { &mut *state.scratch };
-            walk.join(&mut CurrentMemory { block }, &python.offsets, tstate, are_callers);
-        }
-    }
+    walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read_word));
+    join(python, thread_pointer, walk, block);
+    let mut state = Loop { scratch, process };
     // SAFETY: `step` takes what `state` holds, which outlives the call.
     unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut state).cast(), 0) };
     Ok(())
 }
 
+/// The thread state that runs, and whether it holds the GIL where one word tells of all that do (≤ 3.11).
+#[inline(always)]
+fn thread_state(python: &PyTarget, thread_pointer: u64) -> Result<(u64, Gil), Counter> {
+    let tstate = python.slot.load(thread_pointer, read_word).ok_or(Counter::ThreadSlotRead)?;
+    if tstate == 0 {
+        return Err(Counter::NoThreadState);
+    }
+    if python.gil_holder == 0 {
+        return Ok((tstate, Gil::Unknown));
+    }
+    let Some(holder) = read_word(python.gil_holder) else { return Ok((tstate, Gil::Unknown)) };
+    if holder == tstate {
+        return Ok((tstate, Gil::Held));
+    }
+    // A thread of several interpreters keeps the thread state of one. It runs another if that one holds the GIL.
+    let thread_id = python.interpreters.thread_id(thread_pointer);
+    let is_ours =
+        holder != 0 && read_word(holder + u64::from(python.offsets.tstate_thread_id)) == Some(thread_id);
+    Ok(if is_ours { (holder, Gil::Held) } else { (tstate, Gil::Released) })
+}
+
+/// What `bpf_loop` hands to each step of a search.
+struct Searching {
+    search: Search,
+    offsets: *const PyOffsets,
+}
+
+/// Joins the frames that the thread has in another interpreter, if there are any.
+#[inline(always)]
+fn join(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Block) {
+    let PyTarget { interpreters, offsets, .. } = python;
+    let other = interpreters.other_than(walk.interpreter, read_word);
+    if other == 0 {
+        return;
+    }
+    let search = Search::begin(offsets, other, interpreters.thread_id(thread_pointer), read_word);
+    let mut state = Searching { search, offsets };
+    // SAFETY: `search_one` takes what `state` holds, which outlives the call.
+    unsafe { bpf_loop(Search::STEPS, search_one as *mut c_void, (&raw mut state).cast(), 0) };
+    let tstate = state.search.result();
+    if tstate != 0 {
+        walk.join(&mut CurrentMemory { block }, offsets, tstate, other == interpreters.main);
+    }
+}
+
 unsafe extern "C" fn search_one(_index: u64, state: *mut c_void) -> i64 {
-    // SAFETY: `walk` passes a `Loop` whose pointers are live map values.
-    let Loop { process, search, .. } = unsafe { &mut *state.cast::<Loop>() };
-    i64::from(!search.step(unsafe { &(**process).python.offsets }, read_word))
+    // SAFETY: `join` passes a `Searching` whose pointer is to a live map value.
+    let Searching { search, offsets } = unsafe { &mut *state.cast::<Searching>() };
+    i64::from(!search.step(unsafe { &**offsets }, read_word))
 }
 
 /// How many code objects of the interpreter that was walked have died; `None` if it does not tell.

@@ -22,6 +22,13 @@ pub struct Interpreters {
 }
 
 impl Interpreters {
+    /// `pthread_self()` of the thread with this thread pointer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn thread_id(&self, thread_pointer: u64) -> u64 {
+        thread_pointer.wrapping_sub(self.descriptor_bytes)
+    }
+
     /// The interpreter in which a thread may have frames besides those in `interpreter`; 0 if there is none. Of several it
     /// is the main one, or the newest.
     #[inline(always)]
