@@ -26,7 +26,7 @@ use profiler_common::{
     },
 };
 
-use crate::{maps::RING, stack::Scratch};
+use crate::{maps::RING, pystack::read_word, stack::Scratch};
 
 /// A code object of a process → what it was when it was defined, and the definition's number. This file's alone.
 #[map]
@@ -90,7 +90,7 @@ unsafe extern "C" fn identify_one(index: u64, state: *mut c_void) -> i64 {
     let code = scratch.frames[index as usize & (MAX_PY_FRAMES - 1)].code();
     let words = &mut scratch.definition.words;
     read_code(code, words);
-    *folded = fold(*folded, identity(words, &process.python.offsets.code, word));
+    *folded = fold(*folded, identity(words, &process.python.offsets.code, read_word));
     0
 }
 
@@ -116,7 +116,7 @@ unsafe extern "C" fn define_one(index: u64, state: *mut c_void) -> i64 {
     let told = ToldFrame::by_address(frame, offsets);
     (frame.tagged_code, frame.instr) = (told.tagged_code, told.instr);
     read_code(address, &mut definition.words);
-    let identity = identity(&definition.words, &offsets.code, word);
+    let identity = identity(&definition.words, &offsets.code, read_word);
     *folded = fold(*folded, identity);
     let place = Place { address, tgid: u64::from(*tgid) };
     // SAFETY: copied at once.
@@ -151,13 +151,13 @@ fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32
     let offsets = &python.code;
     let Definition { words, code, lines: table } = definition;
     (code.kind, code.tgid, code.address) = (Kind::Code as u32, tgid, address);
-    code.identity = identity(words, offsets, word);
+    code.identity = identity(words, offsets, read_word);
     code.first_line = code_word(words, offsets.first_line) as u32;
     (code.name_width, code.name_bytes) =
         string::<MAX_NAME_BYTES>(&raw mut code.name, code_word(words, offsets.name), offsets)?;
     (code.file_width, code.file_bytes) =
         string::<MAX_FILE_BYTES>(&raw mut code.file, code_word(words, offsets.file), offsets)?;
-    code.lines_bytes = bytes(table, code_word(words, offsets.line_table).wrapping_add(offsets.object_shift))?;
+    code.lines_bytes = bytes(table, code_word(words, offsets.line_table), offsets)?;
     let widths = u64::from(code.name_width) << 32 | u64::from(code.file_width);
     let hash = fold(fold(u64::from(code.first_line), widths), u64::from(code.lines_bytes));
     // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.
@@ -237,12 +237,13 @@ fn string<const MAX: usize>(to: *mut impl Pod, address: u64, offsets: &CodeOffse
     copied.then_some((width, bytes))
 }
 
-/// Copies a `bytes` object, from its place with the GIL, of at most `MAX_LINES_BYTES`, its last word filled up with zeros; how many bytes it has, or
+/// Copies a `bytes` object of at most `MAX_LINES_BYTES`, its last word filled up with zeros; how many bytes it has, or
 /// `u32::MAX` if they are more.
 #[inline(always)]
-fn bytes(to: &mut [u64; MAX_LINES_BYTES / 8], address: u64) -> Option<u32> {
+fn bytes(to: &mut [u64; MAX_LINES_BYTES / 8], address: u64, offsets: &CodeOffsets) -> Option<u32> {
     /// Header up to and with `ob_size`; the data begins behind one more word.
     const HEADER: usize = 3;
+    let address = address.wrapping_add(offsets.object_shift);
     let header = read::<HEADER>(address);
     if header[2] > MAX_LINES_BYTES as u64 {
         return Some(u32::MAX);
@@ -254,13 +255,6 @@ fn bytes(to: &mut [u64; MAX_LINES_BYTES / 8], address: u64) -> Option<u32> {
         bpf_probe_read_user(to.as_mut_ptr().cast(), len, (address + 32) as *const c_void) == 0
     };
     copied.then_some(len)
-}
-
-/// A word of the current task's memory.
-#[inline(always)]
-fn word(address: u64) -> Option<u64> {
-    let [word] = read(address);
-    Some(word)
 }
 
 /// Words of the current task's memory; zeros if they cannot be read.

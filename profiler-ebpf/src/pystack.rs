@@ -81,8 +81,9 @@ fn read_user(to: *mut c_void, bytes: u32, address: u64) -> bool {
     unsafe { bpf_probe_read_user(to, bytes, address as *const c_void) == 0 }
 }
 
+/// A word of the current task's memory; `None` if it cannot be read.
 #[inline(always)]
-fn read_word(address: u64) -> Option<u64> {
+pub fn read_word(address: u64) -> Option<u64> {
     let mut word = 0u64;
     read_user((&raw mut word).cast(), 8, address).then_some(word)
 }

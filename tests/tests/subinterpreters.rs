@@ -38,8 +38,11 @@ fn a_stack_goes_through_both_interpreters() {
         let (&tid, name) = names.iter().find(|(tid, _)| **tid != workload.tgid()).expect("two threads");
         assert_eq!(name, "calls", "{interpreter:?}");
         let waits = recording.blocked_of(workload.tgid(), tid);
-        let asleep: HashSet<_> =
-            waits.iter().filter(|wait| wait.reason == "sleep").map(|wait| own(&wait.frames)).collect();
+        // The one that was under way when it began may have ended before it was looked at: it has no stack, and says so.
+        let (told, lost): (Vec<_>, Vec<_>) =
+            waits.iter().filter(|wait| wait.reason == "sleep").partition(|wait| !wait.frames.is_empty());
+        assert!(lost.len() <= 1, "{lost:#?} of {interpreter:?}");
+        let asleep: HashSet<_> = told.iter().map(|wait| own(&wait.frames)).collect();
         assert_eq!(asleep, [expected("sleeps")].into(), "{interpreter:?}");
     }
 }

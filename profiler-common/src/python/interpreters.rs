@@ -29,6 +29,12 @@ impl Interpreters {
         thread_pointer.wrapping_sub(self.descriptor_bytes)
     }
 
+    /// The thread pointer of the thread with this `pthread_self()`.
+    #[must_use]
+    pub const fn thread_pointer(&self, thread_id: u64) -> u64 {
+        thread_id.wrapping_add(self.descriptor_bytes)
+    }
+
     /// The interpreter in which a thread may have frames besides those in `interpreter`; 0 if there is none. Of several it
     /// is the main one, or the newest.
     #[inline(always)]

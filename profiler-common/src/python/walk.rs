@@ -121,10 +121,8 @@ impl Walk {
             let holds = word(&self.window, offsets.tstate_gil) as u32 & offsets.gil_mask != 0;
             self.gil = if holds { Gil::Held } else { Gil::Released } as u32;
         }
-        match self.current_frame(memory, offsets) {
-            Some(frame) => self.next = frame,
-            None => return false,
-        }
+        let Some(frame) = self.current_frame(memory, offsets) else { return false };
+        self.next = frame;
         true
     }
 
@@ -240,7 +238,7 @@ mod tests {
     use std::{boxed::Box, collections::HashMap, vec::Vec};
 
     use super::*;
-    use crate::python::{CodeOffsets, PACKED_FRAME_BYTES};
+    use crate::python::{PACKED_FRAME_BYTES, code};
 
     /// Objects by address; what is not there cannot be read.
     struct Objects(HashMap<u64, Window>);
@@ -271,17 +269,7 @@ mod tests {
         tstate_next: 8,
         tstate_interpreter: 16,
         interpreter_threads: 72,
-        code: CodeOffsets {
-            object_shift: 0,
-            first_line: 68,
-            file: 112,
-            name: 128,
-            line_table: 136,
-            version: 92,
-            instructions: 192,
-            ascii_header: 40,
-            compact_header: 56,
-        },
+        code: code::tests::OFFSETS,
     };
 
     fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> Window {

@@ -81,7 +81,7 @@ impl Interpreter {
             .ok_or_else(|| unwalkable("its interpreter exports no `PyCode_Type`".to_owned(), false))?;
         let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))
             .map_err(|reason| unwalkable(reason, false))?;
-        let roots = Roots::find(memory, &layout, image, bias, slot::descriptor_bytes(tgid, mappings))
+        let roots = Roots::find(memory, &layout, image, bias)
             .ok_or_else(|| unwalkable("its interpreter is not started yet".to_owned(), true))?;
         let asyncio = if version.minor >= 14 { asyncio(tgid, mappings) } else { None };
         let text_end =
@@ -114,7 +114,7 @@ impl Interpreter {
         interpreter.target.interpreters = Interpreters {
             main: interpreter.interpreters(memory).last().copied().unwrap_or(0),
             newest: if interpreter.roots.gil_holder == 0 { 0 } else { interpreter.roots.interpreters },
-            descriptor_bytes: interpreter.roots.descriptor_bytes,
+            descriptor_bytes: slot::descriptor_bytes(tgid, mappings),
         };
         let states = interpreter.thread_states(memory);
         if states.is_empty() {

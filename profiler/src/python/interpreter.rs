@@ -79,18 +79,17 @@ impl Interpreter {
     pub fn thread_states(&self, memory: Memory) -> Vec<ThreadState> {
         let offsets = &self.layout.walk;
         let mut states = Vec::new();
-        let interpreters = self.interpreters(memory);
-        for interpreter in &interpreters {
+        for interpreter in self.interpreters(memory) {
             let mut next = memory.u64(interpreter.wrapping_add(u64::from(offsets.interpreter_threads)));
             while let Some(address) = next.filter(|address| *address != 0 && states.len() < MAX_THREADS) {
                 let thread_id = address.wrapping_add(u64::from(offsets.tstate_thread_id));
                 let Some(thread_id) = memory.u64(thread_id) else { break };
                 next = memory.u64(address.wrapping_add(u64::from(offsets.tstate_next)));
                 // New ones are put in front: the last of the last interpreter is the first there was.
-                let is_main = next == Some(0) && Some(interpreter) == interpreters.last();
+                let is_main = next == Some(0) && interpreter == self.target.interpreters.main;
                 states.push(ThreadState {
                     address,
-                    thread_pointer: thread_id.wrapping_add(self.roots.descriptor_bytes),
+                    thread_pointer: self.target.interpreters.thread_pointer(thread_id),
                     is_main,
                 });
             }

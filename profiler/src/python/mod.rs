@@ -102,12 +102,16 @@ fn join(mut memory: Memory, interpreter: &Interpreter, walk: &mut Walk, tstate: 
     let PyTarget { interpreters, offsets, .. } = &interpreter.target;
     let read = |address| memory.u64(address);
     let other = interpreters.other_than(walk.interpreter, read);
-    let Some(thread_id) = read(tstate.wrapping_add(u64::from(offsets.tstate_thread_id))) else { return };
     if other == 0 {
         return;
     }
+    let Some(thread_id) = read(tstate.wrapping_add(u64::from(offsets.tstate_thread_id))) else { return };
     let mut search = Search::begin(offsets, other, thread_id, read);
-    let _ = (0..Search::STEPS).find(|_| !search.step(offsets, read));
+    for _ in 0..Search::STEPS {
+        if !search.step(offsets, read) {
+            break;
+        }
+    }
     if search.result() != 0 {
         walk.join(&mut memory, offsets, search.result(), other == interpreters.main);
     }

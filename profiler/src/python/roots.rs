@@ -22,26 +22,17 @@ pub struct Roots {
     pub gil_holder: u64,
     /// `Py_tss_t { int is_initialized; pthread_key_t key; }`, if it stands where it is known.
     key: Option<u64>,
-    /// What is added to `pthread_self()` for the thread pointer.
-    pub descriptor_bytes: u64,
 }
 
 impl Roots {
     /// Finds them; `None` if the interpreter has not started.
     #[must_use]
-    pub fn find(
-        memory: Memory,
-        layout: &Layout,
-        image: &Image,
-        bias: u64,
-        descriptor_bytes: u64,
-    ) -> Option<Self> {
+    pub fn find(memory: Memory, layout: &Layout, image: &Image, bias: u64) -> Option<Self> {
         let address = |name| image.symbol(name).map(|symbol| symbol.wrapping_add(bias));
         match layout.globals {
             Globals::Variables => Some(Self {
                 interpreters: search(memory, layout, image, bias)?,
                 gil_holder: address("_PyThreadState_Current")?,
-                descriptor_bytes,
                 ..Self::default()
             }),
             Globals::Runtime { interpreters_head, gil_holder } => {
@@ -54,7 +45,6 @@ impl Roots {
                         Kept::Key(offset) => offset.map(|offset| runtime.wrapping_add(offset)),
                         Kept::ThreadLocal => None,
                     },
-                    descriptor_bytes,
                 })
             }
         }
