@@ -22,8 +22,10 @@ pub struct KernelOffsets {
     pub task_comm: u32,
     /// `task_struct.__state`, u32 (kernel ≥ 5.14).
     pub task_state: u32,
-    /// `task_struct.on_cpu`, i32.
+    /// `task_struct.on_cpu`, 1 while it runs.
     pub task_on_cpu: u32,
+    /// Bytes that it takes: 4, or 1 from kernel 7.2 on.
+    pub task_on_cpu_bytes: u32,
     /// `task_struct.exit_code`, i32.
     pub task_exit_code: u32,
     /// `task_struct.start_boottime`, ns.
@@ -106,11 +108,11 @@ pub struct Process {
     pub reserved: u32,
 }
 
-/// What is interned at a switch: the value of the rodata global `BLOCKED_STACKS`.
+/// What is interned at a switch: which program is on it, and the value of the rodata global `BLOCKED_STACKS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum BlockedStacks {
-    /// Nothing: where the kernel has no `bpf_loop`.
+    /// Nothing: `sched_switch`. The others: `sched_switch_stacks`.
     None = 0,
     /// Python frames: what it takes to tell waiting for work from other waits.
     Python = 1,
@@ -162,7 +164,7 @@ pub struct StackCount {
     pub lengths: Histogram,
     /// [`crate::python::identity`] folded over the code objects of the stack that was described; 0 if not known.
     pub identity: u64,
-    /// How many code objects had died when they were last looked at (3.14+).
+    /// One more than how many code objects had died when they were last looked at (3.14+).
     pub generation: u64,
     /// `count` and `ns` when they were last found to be the same …
     pub sure_count: u64,

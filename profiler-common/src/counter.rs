@@ -42,6 +42,8 @@ pub enum Counter {
     Undescribed = 17,
     /// A ring record of an unknown kind or a wrong length.
     Undecodable = 18,
+    /// The kernel skipped a run of a program, which would have interrupted itself: an event was not seen.
+    RunSkipped = 19,
 }
 
 impl Counter {
@@ -49,7 +51,7 @@ impl Counter {
     pub const KERNEL: u32 = 14;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -69,6 +71,7 @@ impl Counter {
         Self::NativeApart,
         Self::Undescribed,
         Self::Undecodable,
+        Self::RunSkipped,
     ];
 
     /// The name in JSON.
@@ -94,6 +97,7 @@ impl Counter {
             Self::NativeApart => "native_apart",
             Self::Undescribed => "undescribed",
             Self::Undecodable => "undecodable",
+            Self::RunSkipped => "run_skipped",
         }
     }
 
@@ -120,6 +124,7 @@ impl Counter {
             Self::NativeApart => "native stacks kept to their leaf (they did not fit the Python frames)",
             Self::Undescribed => "samples or waits whose stack was never described",
             Self::Undecodable => "ring records not understood",
+            Self::RunSkipped => "events not seen (the kernel skips a program that would interrupt itself)",
         }
     }
 }

@@ -154,7 +154,7 @@ pub struct Open {
     pub run_delay: u64,
     /// The hash of its stack; 0 without.
     pub hash: u64,
-    /// [`Reason`], or [`PREEMPTED`].
+    /// [`Reason`], [`PREEMPTED`] or [`UNQUEUED`].
     pub reason: u32,
     /// The system call, or [`NO_CALL`].
     pub call: u32,
@@ -162,6 +162,9 @@ pub struct Open {
 
 /// In place of a [`Reason`]: it did not want to leave the CPU.
 pub const PREEMPTED: u32 = u32::MAX;
+/// In place of a [`Reason`]: it was preempted on its way to sleep. It waits for a CPU, but the kernel counts as run-queue
+/// wait only that of a thread whose state says that it runs (`sched_info_depart`, `kernel/sched/stats.h`).
+pub const UNQUEUED: u32 = u32::MAX - 1;
 /// In place of a system call: it is in none.
 pub const NO_CALL: u32 = u32::MAX;
 /// In place of a stack's hash: the wait began before we came, so no program saw its stack.
@@ -187,6 +190,8 @@ pub struct Waits {
     pub voluntary: u64,
     /// The wait under way.
     pub open: Open,
+    /// Waits for a CPU that are in no `run_delay`, ns: [`UNQUEUED`].
+    pub unqueued_ns: u64,
     /// By [`Reason`].
     pub blocked: [Tally; REASONS],
     /// Ends of waits by [`Waker`].

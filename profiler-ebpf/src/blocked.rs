@@ -13,7 +13,7 @@ use profiler_common::{
     counter::Counter,
     event::Living,
     python::fold,
-    wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Reason, Waits, bucket},
+    wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Reason, UNQUEUED, Waits, bucket},
 };
 
 use crate::{
@@ -33,9 +33,9 @@ static BLOCKED_STACKS: u32 = 0;
 #[unsafe(no_mangle)]
 static MIN_BLOCK_NS: u64 = 0;
 
-/// A thread leaves the CPU: opens what follows.
+/// A thread leaves the CPU: opens what follows, with its stack if `STACKS`.
 #[inline(always)]
-pub fn leave(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
+pub fn leave<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
     let Some(waits) = thread::waits(task) else { return Ok(()) };
     let now = task.left_at();
     let mut result = Ok(());
@@ -44,24 +44,27 @@ pub fn leave(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
         result = close(task, waits, now, 0);
     }
     let voluntary = task.voluntary();
-    let mut open = open_at(task, now);
     // Of a thread that is being enlisted at this moment the last count is not known.
     let is_voluntary = match waits.is_met {
         0 => ctx.arg::<u64>(0) == 0 && task.state() != 0,
         _ => voluntary != waits.voluntary,
     };
+    let (mut hash, mut reason, mut call) = (0, PREEMPTED, NO_CALL);
     if is_voluntary {
         // SAFETY: the verifier checked the pointer; the loader replaces whole values.
         let process = PROCESSES.get_ptr_mut(task.tgid()).map(|process| unsafe { &mut *process });
         let why = why(task, process.as_ref().map(|process| &process.python));
-        (open.reason, open.call) = (why.reason as u32, why.call);
-        if let Some(process) = process {
+        (reason, call) = (why.reason as u32, why.call);
+        if STACKS && let Some(process) = process {
             match capture(ctx, task, process, why, waits.received) {
-                Ok(hash) => open.hash = hash,
+                Ok(found) => hash = found,
                 Err(cause) => result = Err(cause),
             }
         }
+    } else if task.state() != 0 {
+        reason = UNQUEUED;
     }
+    let open = Open { hash, reason, call, ..open_at(task, now) };
     change(waits, |waits| (waits.is_met, waits.voluntary, waits.open) = (1, voluntary, open));
     result
 }
@@ -92,10 +95,13 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), C
     let ran = task.on_cpu().saturating_sub(open.on_cpu);
     let blocked = now.saturating_sub(open.since).saturating_sub(waited + ran);
     let reason = open.reason as usize;
+    let is_unqueued = open.reason == UNQUEUED;
     change(waits, |waits| {
         waits.open.since = 0;
-        waits.run_queue[bucket(waited)] += 1;
-        if reason < REASONS {
+        waits.run_queue[bucket(if is_unqueued { waited + blocked } else { waited })] += 1;
+        if is_unqueued {
+            waits.unqueued_ns += blocked;
+        } else if reason < REASONS {
             waits.blocked[reason].ns += blocked;
             waits.blocked[reason].count += 1;
             waits.lengths[reason][bucket(blocked)] += 1;
@@ -180,7 +186,7 @@ fn capture(
     // SAFETY: a static.
     let wanted = unsafe { read_volatile(&raw const BLOCKED_STACKS) };
     let all = wanted == BlockedStacks::All as u32;
-    if wanted == BlockedStacks::None as u32 || (!all && process.python.is_none()) {
+    if !all && process.python.is_none() {
         return Ok(0);
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(SWITCH) else { return Ok(0) };
@@ -195,7 +201,7 @@ fn capture(
         why.read_volatile()
     };
     let (reason, call) = (reason as u32, call as u32);
-    let has_python = stack::walk(task, process, scratch);
+    let has_python = stack::walk(task.thread_pointer(), process, scratch) != 0;
     let Scratch { walk, stack, .. } = &mut *scratch;
     (stack.user_len, stack.kernel_len) = (0, 0);
     let mut hash = fold(walk.hash, u64::from(reason));
@@ -212,15 +218,15 @@ fn capture(
         stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         hash = native::hash(native::hash(hash, &stack.user, stack.user_len), &stack.kernel, stack.kernel_len);
     }
-    let key = StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason, call };
-    let met = stack::meet(key, process, scratch, |stack| {
+    stack.key = StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason, call };
+    let is_new = stack::meet(process, scratch, |stack| {
         if at_first_sight {
             stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         }
         stack.on_cpu = task.on_cpu();
     })?;
     if reason == Reason::Socket as u32 || reason == Reason::Idle as u32 {
-        stack::begin_wait(&met.key, received, met.is_new);
+        stack::begin_wait(&scratch.stack.key, received, is_new);
     }
-    Ok(met.key.hash)
+    Ok(scratch.stack.key.hash)
 }

@@ -1,7 +1,5 @@
 //! What a thread waits for that leaves the CPU: from its state, its system call and the latter's arguments.
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs};
 use profiler_common::{
     call::{CALLS, Call},
@@ -9,7 +7,10 @@ use profiler_common::{
     wait::{NO_CALL, Reason},
 };
 
-use crate::task::{Task, offset};
+use crate::{
+    table,
+    task::{Task, offset},
+};
 
 /// `__TASK_STOPPED | __TASK_TRACED` (include/linux/sched.h).
 const STOPPED: u32 = 0x4 | 0x8;
@@ -54,12 +55,7 @@ pub fn why(task: Task, python: Option<&PyTarget>) -> Why {
 
 #[inline(always)]
 fn in_call(task: Task, call: u32, first: u64, second: u64, python: Option<&PyTarget>) -> Reason {
-    let index = call as usize;
-    if index >= CALLS {
-        return Reason::Other;
-    }
-    // SAFETY: checked above; read where the compiler cannot fold the zeros that it sees.
-    let kind = unsafe { read_volatile((&raw const SYSTEM_CALLS).cast::<u8>().add(index)) };
+    let kind = table::entry(&raw const SYSTEM_CALLS, call).unwrap_or(Call::Other as u8);
     let is = |call: Call| kind == call as u8;
     if is(Call::Futex) {
         let is_gil = python.is_some_and(|python| first.wrapping_sub(python.gil) < GIL_BYTES);

@@ -16,6 +16,7 @@ mod receive;
 mod sample;
 mod sched;
 mod stack;
+mod table;
 mod task;
 mod thread;
 mod wake;

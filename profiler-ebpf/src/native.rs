@@ -2,10 +2,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{
-    helpers::generated::{bpf_get_stack, bpf_loop},
-    programs::PerfEventContext,
-};
+use aya_ebpf::{helpers::generated::bpf_get_stack, programs::PerfEventContext};
 use profiler_common::{
     event::MAX_NATIVE_FRAMES,
     python::{PyTarget, fold},
@@ -60,30 +57,23 @@ pub fn cut(column: &Column, len: &mut u32, python: &PyTarget) -> bool {
     false
 }
 
-/// What `bpf_loop` hands to each step over a column.
-struct Folding {
-    column: *const Column,
-    hash: u64,
-}
-
-/// Folds a column into a stack's hash. A loop that the verifier looks through once, however its callers came here.
+/// Folds a column into a stack's hash.
 #[inline(always)]
 pub fn hash(hash: u64, column: &Column, len: u32) -> u64 {
-    let mut state = Folding { column, hash: fold(hash, u64::from(len)) };
-    if len != 0 {
-        // SAFETY: `fold_one` takes what `state` holds, which outlives the call.
-        unsafe { bpf_loop(len, fold_one as *mut c_void, (&raw mut state).cast(), 0) };
-    }
-    state.hash
+    let hash = fold(hash, u64::from(len));
+    if len == 0 { hash } else { fold_column(column, len, hash) }
 }
 
-unsafe extern "C" fn fold_one(index: u64, state: *mut c_void) -> i64 {
-    // SAFETY: `hash` passes a `Folding` whose pointer is to a live map value.
-    let Folding { column, hash } = unsafe { &mut *state.cast::<Folding>() };
-    if index >= MAX_NATIVE_FRAMES as u64 {
-        return 1;
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fold_column(column: *const Column, len: u32, mut hash: u64) -> u64 {
+    // SAFETY: the caller's; the verifier wants it compared.
+    let Some(column) = (unsafe { column.as_ref() }) else { return hash };
+    for (index, address) in column.iter().enumerate() {
+        if index as u32 >= len {
+            break;
+        }
+        hash = fold(hash, *address);
     }
-    // SAFETY: as above, and compared.
-    *hash = fold(*hash, unsafe { (**column)[index as usize] });
-    0
+    hash
 }

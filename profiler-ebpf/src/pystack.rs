@@ -1,17 +1,18 @@
 //! The Python column: from the running thread to its frames.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, num::NonZeroU64};
 
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use profiler_common::{
     config::Process,
     counter::Counter,
     python::{
-        ABSENT, Gil, MAX_STEPS, PACKED_FRAME_BYTES, PyOffsets, PyTarget, ReadMemory, Search, Walk, Window,
+        ABSENT, Gil, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget, ReadMemory,
+        Search, Walk, Window,
     },
 };
 
-use crate::{stack::Scratch, task::Task};
+use crate::stack::Scratch;
 
 /// Bytes of the frame stack that are read at once: a read costs by the call, not by the byte up to here.
 const BLOCK_BYTES: usize = 4096;
@@ -88,17 +89,9 @@ pub fn read_word(address: u64) -> Option<u64> {
     read_user((&raw mut word).cast(), 8, address).then_some(word)
 }
 
-/// What `bpf_loop` hands to each step: pointers to map values, which only the stack may hold.
-struct Loop {
-    scratch: *mut Scratch,
-    process: *const Process,
-}
-
-/// Walks the current thread's Python frames into the scratch; the error is why there are none.
+/// Walks the frames of the thread that runs into the scratch; the error is why there are none.
 #[inline(always)]
-pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
-    let python = &process.python;
-    let thread_pointer = task.thread_pointer();
+pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Result<(), Counter> {
     let (tstate, gil) = thread_state(python, thread_pointer)?;
     let Scratch { walk, block, .. } = &mut *scratch;
     (block.chunk, block.top, block.start, block.end) = (0, 0, 0, 0);
@@ -117,10 +110,43 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> Result<(), 
     }
     walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read_word));
     join(python, thread_pointer, walk, block);
-    let mut state = Loop { scratch, process };
-    // SAFETY: `step` takes what `state` holds, which outlives the call.
-    unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, (&raw mut state).cast(), 0) };
+    let Scratch { walk, block, frames, .. } = scratch;
+    walk_frames(walk, block, &raw const python.offsets, frames);
     Ok(())
+}
+
+/// Takes the steps of a walk that was entered.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk_frames(
+    walk: *mut Walk,
+    block: *mut Block,
+    offsets: *const PyOffsets,
+    frames: *mut [PyFrame; MAX_PY_FRAMES],
+) -> u32 {
+    for _ in 0..MAX_STEPS {
+        if walk_step(walk, block, offsets, frames) == 0 {
+            return 1;
+        }
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk_step(
+    walk: *mut Walk,
+    block: *mut Block,
+    offsets: *const PyOffsets,
+    frames: *mut [PyFrame; MAX_PY_FRAMES],
+) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(walk), Some(block), Some(offsets), Some(frames)) =
+        (unsafe { (walk.as_mut(), block.as_mut(), offsets.as_ref(), frames.as_mut()) })
+    else {
+        return 0;
+    };
+    u32::from(walk.step(&mut CurrentMemory { block }, offsets, frames))
 }
 
 /// The thread state that runs, and whether it holds the GIL where one word tells of all that do (≤ 3.11).
@@ -144,12 +170,6 @@ fn thread_state(python: &PyTarget, thread_pointer: u64) -> Result<(u64, Gil), Co
     Ok(if is_ours { (holder, Gil::Held) } else { (tstate, Gil::Released) })
 }
 
-/// What `bpf_loop` hands to each step of a search.
-struct Searching {
-    search: Search,
-    offsets: *const PyOffsets,
-}
-
 /// Joins the frames that the thread has in another interpreter, if there are any.
 #[inline(always)]
 fn join(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Block) {
@@ -158,39 +178,38 @@ fn join(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Blo
     if other == 0 {
         return;
     }
-    let search = Search::begin(offsets, other, interpreters.thread_id(thread_pointer), read_word);
-    let mut state = Searching { search, offsets };
-    // SAFETY: `search_one` takes what `state` holds, which outlives the call.
-    unsafe { bpf_loop(Search::STEPS, search_one as *mut c_void, (&raw mut state).cast(), 0) };
-    let tstate = state.search.result();
+    let tstate = find_thread(offsets, other, interpreters.thread_id(thread_pointer));
     if tstate != 0 {
         walk.join(&mut CurrentMemory { block }, offsets, tstate, other == interpreters.main);
     }
 }
 
-unsafe extern "C" fn search_one(_index: u64, state: *mut c_void) -> i64 {
-    // SAFETY: `join` passes a `Searching` whose pointer is to a live map value.
-    let Searching { search, offsets } = unsafe { &mut *state.cast::<Searching>() };
-    i64::from(!search.step(unsafe { &**offsets }, read_word))
+/// A thread's state among those of an interpreter: [`Search::result`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_thread(offsets: *const PyOffsets, interpreter: u64, thread_id: u64) -> u64 {
+    // SAFETY: the caller's; the verifier wants it compared.
+    let Some(offsets) = (unsafe { offsets.as_ref() }) else { return 0 };
+    let mut search = Search::begin(offsets, interpreter, thread_id, read_word);
+    for _ in 0..Search::STEPS {
+        if !search.step(offsets, read_word) {
+            break;
+        }
+    }
+    search.result()
 }
 
-/// How many code objects of the interpreter that was walked have died; `None` if it does not tell.
+/// One more than how many code objects of the interpreter that was walked have died; `None` if it does not tell.
+///
+/// A `None` that is no word of its own would leave the word undefined, and verifiers before 6.3 refuse a program that keeps
+/// such a one on its stack.
 #[inline(always)]
-pub fn code_generation(process: &Process, walk: &Walk) -> Option<u64> {
+pub fn code_generation(process: &Process, walk: &Walk) -> Option<NonZeroU64> {
     let offset = process.python.code_generation;
-    let mut generation = 0u64;
-    let is_told = offset != 0
-        && walk.interpreter != 0
-        && read_user((&raw mut generation).cast(), 8, walk.interpreter.wrapping_add(offset));
-    is_told.then_some(generation)
-}
-
-unsafe extern "C" fn step(_index: u64, state: *mut c_void) -> i64 {
-    // SAFETY: `walk` passes a `Loop` whose pointers are live map values.
-    let (scratch, process) = unsafe {
-        let state = &*state.cast::<Loop>();
-        (&mut *state.scratch, &*state.process)
-    };
-    let Scratch { walk, block, frames, .. } = scratch;
-    i64::from(!walk.step(&mut CurrentMemory { block }, &process.python.offsets, frames))
+    if offset == 0 || walk.interpreter == 0 {
+        return None;
+    }
+    let mut died = 0u64;
+    let is_read = read_user((&raw mut died).cast(), 8, walk.interpreter.wrapping_add(offset));
+    NonZeroU64::new(if is_read { died.wrapping_add(1) } else { 0 })
 }

@@ -29,7 +29,7 @@ static NATIVE_FRAMES: u32 = 0;
 
 /// Samples the thread that a tick hits, if its process is followed.
 ///
-/// Kernel: ≥ 5.17 (`bpf_loop`).
+/// Kernel: ≥ 5.15 (pointers to memory as arguments of functions that are verified by themselves).
 #[perf_event]
 pub fn sample(ctx: PerfEventContext) -> u32 {
     if let Err(cause) = try_sample(&ctx) {
@@ -49,9 +49,9 @@ fn try_sample(ctx: &PerfEventContext) -> Result<(), Counter> {
     // SAFETY: this CPU's own slot; a tick does not interrupt a tick.
     let scratch = unsafe { &mut *scratch };
     let hash = capture(ctx, process, scratch);
-    let key = StackKey { hash, tgid, tid, reason: ON_CPU, call: NO_CALL };
-    let met = stack::meet(key, process, scratch, |_| {})?;
-    stack::add_tick(&met.key)
+    scratch.stack.key = StackKey { hash, tgid, tid, reason: ON_CPU, call: NO_CALL };
+    stack::meet(process, scratch, |_| {})?;
+    stack::add_tick(&scratch.stack.key)
 }
 
 /// Builds the three columns and returns their hash.
@@ -59,7 +59,7 @@ fn try_sample(ctx: &PerfEventContext) -> Result<(), Counter> {
 fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> u64 {
     // SAFETY: no arguments.
     let task = Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-    let has_python = stack::walk(task, process, scratch);
+    let has_python = stack::walk(task.thread_pointer(), process, scratch) != 0;
     let Scratch { walk, stack, .. } = scratch;
     // A stack that is known to be empty is not asked for: that would cost as much as the walk.
     let address = native::instruction(ctx);

@@ -50,26 +50,41 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Opens and closes the waits of followed threads; at a thread's last switch-out its words are final: sends them.
+/// Opens and closes the waits of followed threads, without their stacks; at a thread's last switch-out its words are
+/// final: sends them.
 ///
-/// Kernel: ≥ 5.15 (`bpf_task_pt_regs`); ≥ 5.17 (`bpf_loop`) with stacks.
+/// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
+    switch::<false>(&ctx)
+}
+
+/// Does what `sched_switch` does, and interns the stacks on which threads wait. A program of its own, so that a kernel that
+/// refuses to walk stacks still counts.
+///
+/// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
+#[btf_tracepoint(function = "sched_switch")]
+pub fn sched_switch_stacks(ctx: BtfTracePointContext) -> i32 {
+    switch::<true>(&ctx)
+}
+
+#[inline(always)]
+fn switch<const STACKS: bool>(ctx: &BtfTracePointContext) -> i32 {
     let (prev, next) = (Task(ctx.arg(1)), Task(ctx.arg(2)));
     // SAFETY: a static.
     let waits = unsafe { core::ptr::read_volatile(&raw const WAITS) } != 0;
     let is_last = prev.state() & TASK_DEAD != 0;
     if (is_last || waits) && thread::may_be_followed(prev.tgid()) {
-        let result = if is_last { try_exit(prev, 1) } else { blocked::leave(&ctx, prev) };
+        let result = if is_last { try_exit(prev, 1) } else { blocked::leave::<STACKS>(ctx, prev) };
         if let Err(cause) = result {
-            lose(&ctx, cause);
+            lose(ctx, cause);
         }
     }
     if waits
         && thread::may_be_followed(next.tgid())
         && let Err(cause) = blocked::enter(next)
     {
-        lose(&ctx, cause);
+        lose(ctx, cause);
     }
     0
 }

@@ -1,5 +1,7 @@
 //! Stacks, interned: described to user space when they are new, counted in a table from then on.
 
+use core::num::NonZeroU64;
+
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP},
     helpers::bpf_get_current_comm,
@@ -16,7 +18,6 @@ use crate::{
     code::{self, Definition},
     maps::{RING, STACKS, count, count_many},
     pystack::{self, Block},
-    task::Task,
 };
 
 /// What a stack begins with.
@@ -33,7 +34,8 @@ static EMPTY: StackCount = StackCount {
     met: 0,
 };
 
-/// Where a stack is built. `stack` and `frames` are one ring record.
+/// Where a stack is built: what is kept here needs no room on the programs' own stack. `stack` and `frames` are one ring
+/// record.
 #[repr(C)]
 pub struct Scratch {
     /// Of a wait: its reason, its system call, and the user's instruction.
@@ -45,17 +47,21 @@ pub struct Scratch {
     pub frames: [PyFrame; MAX_PY_FRAMES],
 }
 
-/// Walks the Python frames of the task that runs; true if there are any. Why there are none is counted.
-#[inline(always)]
-pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> bool {
+/// Walks the Python frames of the thread that runs, by its thread pointer; how many there are. Why there are none is
+/// counted.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk(thread_pointer: u64, process: *const Process, scratch: *mut Scratch) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
     scratch.walk.start(0);
     if process.python.is_none() {
         count(Counter::NotWalkable);
-        return false;
+        return 0;
     }
-    if let Err(cause) = pystack::walk(task, process, scratch) {
+    if let Err(cause) = pystack::walk(thread_pointer, &process.python, scratch) {
         count(cause);
-        return false;
+        return 0;
     }
     let walk = &mut scratch.walk;
     if walk.end == End::Truncated as u32 || (walk.len != 0 && walk.end == End::None as u32) {
@@ -65,45 +71,38 @@ pub fn walk(task: Task, process: &Process, scratch: &mut Scratch) -> bool {
         count(Counter::FrameRead);
     }
     walk.mix_in();
-    walk.len != 0
+    walk.len
 }
 
-/// A stack that was met.
-pub struct Met {
-    /// Its key.
-    pub key: StackKey,
-    /// True if it is new, and was described.
-    pub is_new: bool,
-}
-
-/// Meets the stack in the scratch: described if it is new, or if its code objects are others than when it was. `finish`
-/// adds to it what is only wanted of a new one.
+/// Meets the stack in the scratch, under the key that stands there: described if it is new, or if its code objects are
+/// others than when it was, which changes the key. `finish` adds to it what is only wanted of a new one. True if it was
+/// described.
 #[inline(always)]
 pub fn meet(
-    mut key: StackKey,
     process: &mut Process,
     scratch: &mut Scratch,
     finish: impl FnOnce(&mut Stack),
-) -> Result<Met, Counter> {
+) -> Result<bool, Counter> {
     if process.code_changes != 0 {
-        key.hash = fold(key.hash, code::identify(process, scratch));
-    } else if let Some(sum) = STACKS.get_ptr_mut(key) {
+        let identity = code::identify(scratch, process);
+        scratch.stack.key.hash = fold(scratch.stack.key.hash, identity);
+    } else if let Some(sum) = STACKS.get_ptr_mut(&scratch.stack.key) {
         // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
         let sum = unsafe { &mut *sum };
         match look_again(sum, process, scratch) {
-            None => return Ok(Met { key, is_new: false }),
+            None => return Ok(false),
             Some(identity) => {
                 process.code_changes = 1;
-                key.hash = fold(key.hash, identity);
+                scratch.stack.key.hash = fold(scratch.stack.key.hash, identity);
             }
         }
     }
-    if STACKS.get_ptr(key).is_some() {
-        return Ok(Met { key, is_new: false });
+    if STACKS.get_ptr(&scratch.stack.key).is_some() {
+        return Ok(false);
     }
     finish(&mut scratch.stack);
-    describe(&key, process, scratch)?;
-    Ok(Met { key, is_new: true })
+    describe(process, scratch)?;
+    Ok(true)
 }
 
 /// Looks whether the code objects of a known stack are still those that it was described with; what they are, if they are
@@ -118,19 +117,19 @@ fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) ->
     let generation = pystack::code_generation(process, &scratch.walk);
     sum.met += 1;
     let is_due = match generation {
-        Some(generation) => generation != sum.generation,
+        Some(generation) => generation.get() != sum.generation,
         None => sum.met.is_multiple_of(SELDOM) || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0),
     };
     if scratch.walk.len == 0 || (!is_due && sum.identity != 0) {
         return None;
     }
-    let identity = code::identify(process, scratch);
+    let identity = code::identify(scratch, process);
     if sum.identity == 0 {
         sum.identity = identity;
     }
     if sum.identity == identity {
         (sum.sure_count, sum.sure_ns) = (sum.count, sum.ns);
-        sum.generation = generation.unwrap_or(0);
+        sum.generation = generation.map_or(0, NonZeroU64::get);
         return None;
     }
     if generation.is_none() {
@@ -180,12 +179,14 @@ pub fn add_wait(key: &StackKey, ns: u64) -> Result<(), Counter> {
 /// Describes a new stack, which the scratch holds, and interns it. One that cannot be described is not interned, and
 /// gets its description when seen again.
 #[inline(always)]
-fn describe(key: &StackKey, process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
-    let identity = code::define(process, key.tgid, scratch)?;
-    let generation = pystack::code_generation(process, &scratch.walk).unwrap_or(0);
+fn describe(process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
+    let identity = code::define(scratch, process, scratch.stack.key.tgid);
+    if identity == 0 {
+        return Err(Counter::RingFull);
+    }
+    let generation = pystack::code_generation(process, &scratch.walk).map_or(0, NonZeroU64::get);
     let Scratch { walk, stack, .. } = scratch;
     stack.kind = Kind::Stack as u32;
-    stack.key = *key;
     stack.end = walk.end;
     stack.python_len = walk.len;
     (stack.gil, stack.task, stack.in_greenlet) = (walk.gil, walk.task, walk.in_greenlet);
@@ -195,8 +196,8 @@ fn describe(key: &StackKey, process: &Process, scratch: &mut Scratch) -> Result<
     // SAFETY: `stack` and `frames` are adjacent, and `bytes` ends within them.
     let record = unsafe { core::slice::from_raw_parts((&raw const *stack).cast::<u8>(), bytes) };
     RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| Counter::RingFull)?;
-    intern(key)?;
-    if let Some(sum) = STACKS.get_ptr_mut(key) {
+    intern(&stack.key)?;
+    if let Some(sum) = STACKS.get_ptr_mut(&stack.key) {
         // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
         unsafe { ((*sum).identity, (*sum).generation) = (identity, generation) };
     }

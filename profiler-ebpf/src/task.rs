@@ -12,6 +12,7 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     task_comm: 0,
     task_state: 0,
     task_on_cpu: 0,
+    task_on_cpu_bytes: 0,
     task_exit_code: 0,
     task_start_boottime: 0,
     task_nvcsw: 0,
@@ -81,7 +82,16 @@ impl Task {
 
     /// True if it waits for something other than a CPU.
     pub fn is_asleep(self) -> bool {
-        self.state() != 0 && self.read::<u32>(offset!(task_on_cpu)) == 0
+        self.state() != 0 && self.runs() == 0
+    }
+
+    /// 1 while it runs on some CPU.
+    fn runs(self) -> u32 {
+        let offset = offset!(task_on_cpu);
+        match offset!(task_on_cpu_bytes) {
+            1 => u32::from(self.read::<u8>(offset)),
+            _ => self.read(offset),
+        }
     }
 
     /// How often it went to sleep, this time included.
@@ -147,7 +157,7 @@ impl Task {
         words.thread_pointer = self.thread_pointer();
         words.start_boottime = self.read(offset!(task_start_boottime));
         words.state = self.state();
-        words.on_cpu = self.read(offset!(task_on_cpu));
+        words.on_cpu = self.runs();
         words.tid = self.tid();
         words.tgid = self.tgid();
         words.comm = self.read(offset!(task_comm));

@@ -18,6 +18,17 @@ pub enum Failure {
         /// The one command that helps.
         fix: String,
     },
+    /// This kernel's verifier refuses a program.
+    Refused {
+        /// Which.
+        program: String,
+        /// The kernel's release.
+        kernel: String,
+        /// The verifier's reason, as a clause.
+        why: String,
+        /// The file with all that it says.
+        log: PathBuf,
+    },
     /// A file cannot be written.
     Output {
         /// Which.
@@ -68,6 +79,9 @@ impl fmt::Display for Failure {
             Self::NoFleets => write!(f, "no fleet of Python workers runs on this host"),
             Self::NoSuchProcess(pid) => write!(f, "no process has the PID {pid}"),
             Self::Unable { what, .. } => write!(f, "{what}"),
+            Self::Refused { program, kernel, why, .. } => {
+                write!(f, "kernel {kernel} refuses the program {program}: {why}")
+            }
             Self::Output { path, why } => write!(f, "cannot write `{}`: {why}", path.display()),
             Self::Recording { path, why } => write!(f, "cannot read `{}`: {why}", path.display()),
             Self::Usage(why) | Self::Incomplete(why) => write!(f, "{why}"),

@@ -60,7 +60,8 @@ pub fn adding_up<T>(mut window: impl FnMut() -> (Value, T)) -> (Value, T) {
 
 /// The part of a row's wall time that is in none of the three states.
 fn missing(row: &Value) -> i64 {
-    let states = ["on_cpu_ns", "run_queue_ns", "blocked_ns"].map(|state| counter(row, state).cast_signed());
+    let states = ["on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns"]
+        .map(|state| counter(row, state).cast_signed());
     counter(row, "wall_ns").cast_signed() - states.iter().sum::<i64>()
 }
 
@@ -95,7 +96,9 @@ pub fn assert_adds_up(document: &Value) {
         }
         assert_row_adds_up(worker, threads.len() as u64);
         let sum = |name: &str| threads.iter().map(|thread| counter(thread, name)).sum::<u64>();
-        for name in ["wall_ns", "on_cpu_ns", "run_queue_ns", "blocked_ns", "wakeups"] {
+        for name in
+            ["wall_ns", "on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns", "wakeups"]
+        {
             assert_eq!(counter(worker, name), sum(name), "{name} of {worker:#}");
         }
         for reason in reasons(worker) {

@@ -26,7 +26,7 @@ pub fn punchclock(arguments: &[&str]) -> Command {
 }
 
 /// Where the command under test is.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/punchclock");
     env::var_os("PUNCHCLOCK").map_or_else(built, PathBuf::from)
 }

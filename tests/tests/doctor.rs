@@ -62,9 +62,10 @@ fn as_root_on_this_host_nothing_is_missing() {
     let counter = fs::exists("/sys/bus/event_source/devices/cpu").expect("/sys");
     let clock = check(&checks, "perf event");
     assert_eq!(clock["status"] == "ok", counter, "{clock:#}");
-    // The text tells the same.
+    // The text tells the same, and ends with what works.
     let text = run(&["doctor"]);
     let text = String::from_utf8_lossy(&text.stdout);
+    assert_eq!(text.lines().last(), Some("ps ✓  stat ✓  record ✓  dump ✓  audit ✓"));
     assert!(checks.iter().all(|check| text.contains(check["name"].as_str().expect("a name"))), "{text}");
 }
 

@@ -1,6 +1,6 @@
 //! The walk of a Python thread's frames, one bounded step at a time.
 //!
-//! The same steps run in eBPF (under `bpf_loop`, on the thread that is running) and in user space (on another
+//! The same steps run in eBPF (on the thread that is running) and in user space (on another
 //! process's memory). What differs between versions is data: [`PyOffsets`].
 #![expect(
     clippy::inline_always,

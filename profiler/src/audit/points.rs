@@ -135,7 +135,7 @@ fn budget(windows: &[&Loaded]) -> (BTreeMap<String, f64>, f64) {
     let wall_ns = counters.wall_ns.max(1) as f64;
     let mut budget = BTreeMap::from([
         ("on_cpu".to_owned(), counters.on_cpu_ns as f64 / wall_ns),
-        ("run_queue".to_owned(), counters.run_queue_ns as f64 / wall_ns),
+        ("run_queue".to_owned(), (counters.run_queue_ns + waits.uncounted_ns) as f64 / wall_ns),
     ]);
     for reason in Reason::ALL {
         let ns = waits.blocked[reason as usize].ns;

@@ -66,14 +66,13 @@ impl Kernel {
     /// What the kernel side lost so far, by cause.
     pub fn losses(&mut self) -> Result<Vec<(Counter, u64)>> {
         let counters = PerCpuArray::<_, u64>::try_from(self.map_mut("COUNTERS")?)?;
-        Counter::ALL
-            .into_iter()
-            .filter(|cause| (*cause as u32) < Counter::KERNEL)
-            .map(|cause| {
-                let counts = counters.get(&(cause as u32), 0).context("failed to read a counter")?;
-                Ok((cause, counts.iter().sum()))
-            })
-            .collect()
+        let mut losses = Vec::new();
+        for cause in Counter::ALL.into_iter().filter(|cause| (*cause as u32) < Counter::KERNEL) {
+            let counts = counters.get(&(cause as u32), 0).context("failed to read a counter")?;
+            losses.push((cause, counts.iter().sum()));
+        }
+        losses.push((Counter::RunSkipped, self.skipped_runs()?));
+        Ok(losses)
     }
 
     fn map_mut(&mut self, name: &str) -> Result<&mut Map> {

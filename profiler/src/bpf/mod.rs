@@ -7,10 +7,12 @@ mod calls;
 #[cfg(feature = "ebpf-log")]
 mod log;
 mod maps;
+mod misses;
 mod object;
 mod offsets;
+mod refusal;
 mod snapshot;
 
 pub use object::{Kernel, Plan, SamplingClock, Sizes};
-pub use offsets::{can_walk, missing_kernel_features};
+pub use offsets::missing_kernel_features;
 pub use snapshot::Snapshot;

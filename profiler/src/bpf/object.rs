@@ -1,28 +1,35 @@
 //! The loaded programs.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
     maps::{MapData, RingBuf},
     programs::{
         BtfTracePoint, Iter, PerfEvent,
-        perf_event::{HardwareEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+        perf_event::{
+            HardwareEvent, PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
+        },
     },
     util::online_cpus,
 };
-use profiler_common::config::BlockedStacks;
+use profiler_common::config::{BlockedStacks, KernelOffsets};
 use tokio::io::unix::AsyncFd;
 
 use crate::{
     bpf::{
         calls,
-        offsets::{RECEIPTS, TRACEPOINTS, WAKERS, can_walk, kernel_offsets},
+        offsets::{RECEIPTS, SWITCH, TRACEPOINTS, WAKERS, kernel_offsets},
+        refusal,
     },
+    failure::Failure,
     sys::{btf, clock, limits, memory},
 };
 
 /// The eBPF object, built by `build.rs` and carried in this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/punchclock-ebpf"));
+
+/// The program on [`SWITCH`] that interns the stacks of waits too; without them it is the one of the tracepoint's name.
+const SWITCH_STACKS: &str = "sched_switch_stacks";
 
 /// How large the kernel's tables are; all of it is kernel memory, allocated when loaded.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +49,33 @@ pub struct Plan {
     pub sizes: Sizes,
     /// True if it is looked at what threads wait for; else only the kernel's own books are read.
     pub waits: bool,
-    /// What is interned when a thread leaves the CPU; nothing where the kernel cannot walk stacks.
+    /// What is interned when a thread leaves the CPU.
     pub blocked: BlockedStacks,
     /// Waits that are shorter, in ns, have no stack.
     pub min_block_ns: u64,
     /// True if samples of Python threads have all native frames that can be had.
     pub native: bool,
+    /// True if it is of no use without stacks, and samples them; else what waits have none on a kernel that refuses them.
+    pub is_for_stacks: bool,
+}
+
+/// What is read of the kernel's types before anything is loaded.
+struct Types {
+    offsets: KernelOffsets,
+    /// Reduced to what is looked up in it.
+    btf: Btf,
+    receipts: bool,
+}
+
+impl Types {
+    fn of(types: btf::Btf, waits: bool) -> Result<Self> {
+        let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
+        let receipts = waits && types.has_tracepoint(RECEIPTS);
+        let reduced = types.reduced_to(&[&TRACEPOINTS[..], &[RECEIPTS]].concat(), &["bpf_iter_task"]);
+        drop(types);
+        let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
+        Ok(Self { offsets, btf, receipts })
+    }
 }
 
 /// What ticks.
@@ -76,6 +104,9 @@ pub struct Kernel {
     pub(super) ebpf: Ebpf,
     /// True if it is looked at what threads receive from sockets.
     pub receipts: bool,
+    /// Why no stacks are interned though the plan has some, as a sentence: this kernel refuses to.
+    pub without_stacks: Option<String>,
+    sampling: Vec<PerfEventLinkId>,
     ring: AsyncFd<RingBuf<MapData>>,
     #[cfg(feature = "ebpf-log")]
     log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
@@ -84,81 +115,113 @@ pub struct Kernel {
 impl Kernel {
     /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
     /// one that must take snapshots, and the only one so far.
+    ///
+    /// A kernel that refuses the stacks of waits is used without, unless they are what the plan is for.
     pub fn open(types: btf::Btf, plan: Plan) -> Result<Self> {
-        let Plan { sizes, waits, blocked, min_block_ns, native } = plan;
+        let types = Types::of(types, plan.waits)?;
+        let opened = Self::load_what_can_be(&types, plan);
+        drop(types);
+        memory::give_back();
+        opened
+    }
+
+    fn load_what_can_be(types: &Types, plan: Plan) -> Result<Self> {
+        let stacks_refused = |error: &Error| match error.downcast_ref::<Failure>() {
+            Some(Failure::Refused { program, log, .. }) if program == SWITCH_STACKS => {
+                Some(format!("{error}; all of it is in {}", log.display()))
+            }
+            _ => None,
+        };
+        let loaded = Self::load(types, plan);
+        let Some(why) = loaded.as_ref().err().filter(|_| !plan.is_for_stacks).and_then(stacks_refused) else {
+            return loaded;
+        };
+        let counting = Self::load(types, Plan { blocked: BlockedStacks::None, ..plan })?;
+        Ok(Self { without_stacks: Some(why), ..counting })
+    }
+
+    fn load(types: &Types, plan: Plan) -> Result<Self> {
+        let Types { offsets, btf, receipts } = types;
+        let Plan { sizes, waits, blocked, min_block_ns, native, is_for_stacks } = plan;
         // It would read all of the kernel's types, 25 MB and a tenth of the start, and the object has nothing to relocate.
         // That it shall not can only be said afterwards; where it cannot read them it goes on without.
         let mut loader = limits::without_files(EbpfLoader::new).context("failed to change RLIMIT_NOFILE")?;
         // It knows no task storage, and need not.
         loader.btf(None).allow_unsupported_maps();
-        let blocked = if can_walk(&types) { blocked } else { BlockedStacks::None };
-        let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
-        let receipts = waits && types.has_tracepoint(RECEIPTS);
-        let reduced = types.reduced_to(&[&TRACEPOINTS[..], &[RECEIPTS]].concat(), &["bpf_iter_task"]);
-        drop(types);
-        let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
-        drop(reduced);
-        let (tid, system_calls, blocked) = (clock::tid(), calls::table(), blocked as u32);
-        let native = u32::from(native);
         let mut ebpf = loader
-            .override_global("KERNEL", bytemuck::bytes_of(&offsets), true)
-            .override_global("SNAPSHOT_TID", &tid, true)
-            .override_global("SYSTEM_CALLS", &system_calls, true)
+            .override_global("KERNEL", bytemuck::bytes_of(offsets), true)
+            .override_global("SNAPSHOT_TID", &clock::tid(), true)
+            .override_global("SYSTEM_CALLS", &calls::table(), true)
             .override_global("WAITS", &u32::from(waits), true)
-            .override_global("BLOCKED_STACKS", &blocked, true)
+            .override_global("BLOCKED_STACKS", &(blocked as u32), true)
             .override_global("MIN_BLOCK_NS", &min_block_ns, true)
-            .override_global("NATIVE_FRAMES", &native, true)
+            .override_global("NATIVE_FRAMES", &u32::from(native), true)
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("STACKS", sizes.stacks)
             .map_max_entries("RING", sizes.ring_bytes)
             .load(OBJECT)
             .context("failed to load the eBPF object")?;
-        for name in TRACEPOINTS.into_iter().filter(|name| waits || *name != WAKERS) {
-            attach_tracepoint(&mut ebpf, name, name, &btf)?;
-        }
-        if receipts {
-            attach_tracepoint(&mut ebpf, RECEIPTS, RECEIPTS, &btf)?;
+        let switch = if waits && blocked != BlockedStacks::None { SWITCH_STACKS } else { SWITCH };
+        let wanted = TRACEPOINTS.into_iter().filter(|name| waits || *name != WAKERS);
+        let programs: Vec<_> = wanted
+            .chain(receipts.then_some(RECEIPTS))
+            .map(|tracepoint| (if tracepoint == SWITCH { switch } else { tracepoint }, tracepoint))
+            .collect();
+        // All are loaded before one is attached: what this kernel refuses leaves no trace.
+        for &(name, tracepoint) in &programs {
+            let tracing: &mut BtfTracePoint = program(&mut ebpf, name)?;
+            tracing.load(tracepoint, btf).map_err(|error| refusal::explain(name, error))?;
         }
         let snapshot: &mut Iter = program(&mut ebpf, "snapshot")?;
-        snapshot.load("task", &btf).context("failed to load snapshot")?;
-        drop(btf);
-        memory::give_back();
+        snapshot.load("task", btf).map_err(|error| refusal::explain("snapshot", error))?;
+        if is_for_stacks {
+            let sample: &mut PerfEvent = program(&mut ebpf, "sample")?;
+            sample.load().map_err(|error| refusal::explain("sample", error))?;
+        }
+        for (name, _) in programs {
+            let tracing: &mut BtfTracePoint = program(&mut ebpf, name)?;
+            tracing.attach().with_context(|| format!("failed to attach {name}"))?;
+        }
         let ring = ebpf.take_map("RING").context("the object has no map RING")?;
         let ring = RingBuf::try_from(ring).context("failed to map the ring buffer")?;
         Ok(Self {
             #[cfg(feature = "ebpf-log")]
             log: crate::bpf::log::start(&mut ebpf)?,
             ebpf,
-            receipts,
+            receipts: *receipts,
+            without_stacks: None,
+            sampling: Vec::new(),
             ring: watch(ring)?,
         })
     }
 
-    /// Starts sampling every CPU that is online, so many times a second.
+    /// Starts sampling every CPU that is online, so many times a second. Wants a plan that is for stacks.
     pub fn sample(&mut self, rate_hz: u64) -> Result<SamplingClock> {
         let cpus = online_cpus().map_err(|(_, error)| error).context("failed to list the CPUs")?;
         let sample: &mut PerfEvent = program(&mut self.ebpf, "sample")?;
-        sample.load().context("failed to load sample")?;
         let cycles = PerfEventConfig::Hardware(HardwareEvent::CpuCycles);
         let by_cycles = SamplePolicy::Frequency(rate_hz);
         let (&first, others) = cpus.split_first().context("no CPU is online")?;
         let scope = |cpu| PerfEventScope::AllProcessesOneCpu { cpu };
-        let by_cycles_there = sample.attach(cycles, scope(first), by_cycles, false).is_ok();
-        let (clock, config, policy) = if by_cycles_there {
+        let (clock, config, policy) = if let Ok(link) = sample.attach(cycles, scope(first), by_cycles, false)
+        {
+            self.sampling.push(link);
             (SamplingClock::CpuCycles, cycles, by_cycles)
         } else {
             // No hardware counter here, which `record` and `doctor` say.
             let timer = PerfEventConfig::Software(SoftwareEvent::CpuClock);
             let period = SamplePolicy::Period(1_000_000_000 / rate_hz.max(1));
-            sample
+            let link = sample
                 .attach(timer, scope(first), period, false)
                 .with_context(|| format!("failed to attach sample to CPU {first}"))?;
+            self.sampling.push(link);
             (SamplingClock::CpuClock, timer, period)
         };
         for &cpu in others {
-            sample
+            let link = sample
                 .attach(config, scope(cpu), policy, false)
                 .with_context(|| format!("failed to attach sample to CPU {cpu}"))?;
+            self.sampling.push(link);
         }
         Ok(clock)
     }
@@ -166,13 +229,16 @@ impl Kernel {
     /// Stops sampling; what was counted stays to be drained.
     pub fn stop_sampling(&mut self) -> Result<()> {
         let sample: &mut PerfEvent = program(&mut self.ebpf, "sample")?;
-        sample.unload().context("failed to detach sample")
+        // It stays loaded: what it lost is still to be asked.
+        self.sampling.drain(..).try_for_each(|link| sample.detach(link)).context("failed to detach sample")
     }
 
     /// Attaches the program that does nothing to `sched_switch`, for measurements.
     pub fn attach_empty(&mut self) -> Result<()> {
         let btf = Btf::from_sys_fs().context("failed to read the kernel's BTF")?;
-        attach_tracepoint(&mut self.ebpf, "empty", "sched_switch", &btf)
+        let empty: &mut BtfTracePoint = program(&mut self.ebpf, "empty")?;
+        empty.load(SWITCH, &btf).context("failed to load empty")?;
+        empty.attach().map(drop).context("failed to attach empty")
     }
 
     /// Waits until the kernel side sends something that cannot wait: a fork or an exec.
@@ -195,13 +261,6 @@ impl Kernel {
 fn watch(ring: RingBuf<MapData>) -> Result<AsyncFd<RingBuf<MapData>>> {
     // SAFETY: the ring owns its map, whose descriptor stays open, and the same, until it is dropped.
     unsafe { AsyncFd::register(ring) }.context("failed to watch the ring buffer")
-}
-
-fn attach_tracepoint(ebpf: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Result<()> {
-    let tracing: &mut BtfTracePoint = program(ebpf, name)?;
-    tracing.load(tracepoint, btf).with_context(|| format!("failed to load {name}"))?;
-    tracing.attach().with_context(|| format!("failed to attach {name}"))?;
-    Ok(())
 }
 
 /// One of the object's programs.

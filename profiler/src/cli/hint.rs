@@ -8,7 +8,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => 2,
         Some(Failure::NoSuchFleet(_) | Failure::NoFleets | Failure::NoSuchProcess(_)) => 3,
-        Some(Failure::Unable { .. }) => 4,
+        Some(Failure::Unable { .. } | Failure::Refused { .. }) => 4,
         Some(Failure::Incomplete(_)) => 5,
         Some(Failure::Interrupted) => 130,
         Some(Failure::Output { .. } | Failure::Recording { .. }) | None => 1,
@@ -25,6 +25,10 @@ pub fn advice(error: &anyhow::Error) -> Option<String> {
         }
         Failure::NoSuchProcess(_) => "`punchclock ps` lists the fleets and their PIDs".to_owned(),
         Failure::Unable { fix, .. } => fix.clone(),
+        Failure::Refused { log, .. } => format!(
+            "`punchclock doctor` tells what works on this kernel; all that its verifier says is in {}",
+            log.display()
+        ),
         Failure::Output { .. } => "name another file with `-o`".to_owned(),
         Failure::Recording { why: Unreadable::Newer(_), .. } => "read it with that punchclock".to_owned(),
         Failure::Recording { .. } => {

@@ -11,28 +11,24 @@ use crate::{
     fleet::{self, Eyes, Tree},
 };
 
-/// Runs every check and tells what was found; exit code 4 if something is missing.
+/// Runs every check and tells what was found, and which verbs work; exit code 4 if one does not.
 pub fn run(args: &Doctor) -> Result<ExitCode> {
     let fleets = fleet::discover(&Tree::scan()?, &Eyes::real());
     let checks = block_on(async {
         let mut checks = preflight::conditions();
-        if !checks.iter().any(is_missing) {
-            checks.extend(preflight::smoke());
-        }
+        let verbs = if checks.iter().any(Check::is_missing) { Vec::new() } else { preflight::verbs() };
+        checks.extend(verbs);
         checks.extend(preflight::interpreters(&fleets));
         Ok(checks)
     })?;
     let text = if args.json {
         serde_json::to_string_pretty(&checks).context("failed to write JSON")? + "\n"
     } else {
-        checks.iter().map(sentence).collect()
+        let sentences: String = checks.iter().map(sentence).collect();
+        sentences + &preflight::summary(&checks) + "\n"
     };
     print(&text)?;
-    Ok(if checks.iter().any(is_missing) { ExitCode::from(4) } else { ExitCode::SUCCESS })
-}
-
-fn is_missing(check: &Check) -> bool {
-    matches!(check.status, Status::Missing { .. })
+    Ok(if checks.iter().any(Check::is_missing) { ExitCode::from(4) } else { ExitCode::SUCCESS })
 }
 
 fn sentence(check: &Check) -> String {

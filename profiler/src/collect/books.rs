@@ -3,7 +3,7 @@
 use profiler_common::{
     event::Living,
     sched::TaskWords,
-    wait::{REASONS, Waits},
+    wait::{REASONS, UNQUEUED, Waits},
 };
 
 use crate::model::accounting::Books;
@@ -12,7 +12,7 @@ use crate::model::accounting::Books;
 ///
 /// `clock_offset_ns` is `CLOCK_MONOTONIC` less the scheduler's clock.
 #[must_use]
-pub fn of_living(words: &TaskWords, clock_offset_ns: u64) -> Books {
+pub fn of_living(Living { words, waits }: &Living, clock_offset_ns: u64) -> Books {
     let now = words.read_ns.wrapping_sub(clock_offset_ns);
     let running = words.on_cpu != 0;
     // The run queue's clocks were last read at a tick or a switch; up to there the task clock (which leaves out
@@ -23,7 +23,9 @@ pub fn of_living(words: &TaskWords, clock_offset_ns: u64) -> Books {
         0
     };
     let waiting = if words.last_queued != 0 && !running { now.saturating_sub(words.last_queued) } else { 0 };
-    let blocked = words.state != 0 && !running;
+    // One that was preempted on its way to sleep is in the run queue.
+    let is_unqueued = waits.open.since != 0 && waits.open.reason == UNQUEUED;
+    let blocked = words.state != 0 && !running && !is_unqueued;
     build(words, words.sum_exec_runtime + open, words.run_delay + waiting, blocked)
 }
 
@@ -40,18 +42,24 @@ pub struct OpenWait {
 
 /// The wait under way, if it is one for something other than a CPU.
 #[must_use]
-pub fn open_wait(Living { words, waits }: &Living, clock_offset_ns: u64) -> Option<OpenWait> {
-    let open = waits.open;
+pub fn open_wait(living: &Living, clock_offset_ns: u64) -> Option<OpenWait> {
+    let open = living.waits.open;
     let reason = open.reason as usize;
     if open.since == 0 || reason >= REASONS {
         return None;
     }
-    let books = of_living(words, clock_offset_ns);
-    let now = words.read_ns.wrapping_sub(clock_offset_ns);
-    // As the kernel side closes a wait: blocked it was for all that the kernel's own books do not claim.
+    let is_over = !of_living(living, clock_offset_ns).blocked;
+    Some(OpenWait { reason, ns: unclaimed_ns(living, clock_offset_ns), is_over })
+}
+
+/// As the kernel side closes a wait: the time since it began that the kernel's own books do not claim.
+fn unclaimed_ns(living: &Living, clock_offset_ns: u64) -> u64 {
+    let open = living.waits.open;
+    let books = of_living(living, clock_offset_ns);
+    let now = living.words.read_ns.wrapping_sub(clock_offset_ns);
     let waited = books.run_queue_ns.saturating_sub(open.run_delay);
     let ran = books.on_cpu_ns.saturating_sub(open.on_cpu);
-    Some(OpenWait { reason, ns: now.saturating_sub(open.since + waited + ran), is_over: !books.blocked })
+    now.saturating_sub(open.since + waited + ran)
 }
 
 /// The waits of a thread that lives, the one under way counted up to the instant of reading.
@@ -66,6 +74,8 @@ pub fn waits_of_living(living: &Living, clock_offset_ns: u64) -> Waits {
                 *count += 1;
             }
         }
+    } else if waits.open.since != 0 && waits.open.reason == UNQUEUED {
+        waits.unqueued_ns += unclaimed_ns(living, clock_offset_ns);
     }
     waits
 }
@@ -131,23 +141,27 @@ mod tests {
         comm: [0; 16],
     };
 
+    fn living(words: TaskWords) -> Living {
+        Living { words, waits: Waits::default() }
+    }
+
     #[test]
     fn a_running_thread_counts_up_to_now() {
         // 890 - 880 since the last update, then 950 - 900 since the queue's clock was read.
-        let books = of_living(&WORDS, 100);
+        let books = of_living(&living(WORDS), 100);
         assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (460, 70, false));
         assert_eq!((books.user_ns, books.system_ns), (345, 115));
     }
 
     #[test]
     fn a_waiting_thread_waits_up_to_now() {
-        let books = of_living(&TaskWords { on_cpu: 0, last_queued: 910, ..WORDS }, 100);
+        let books = of_living(&living(TaskWords { on_cpu: 0, last_queued: 910, ..WORDS }), 100);
         assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (400, 110, false));
     }
 
     #[test]
     fn a_sleeping_thread_stands_still() {
-        let books = of_living(&TaskWords { on_cpu: 0, state: 1, ..WORDS }, 100);
+        let books = of_living(&living(TaskWords { on_cpu: 0, state: 1, ..WORDS }), 100);
         assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (400, 70, true));
     }
 
@@ -170,5 +184,14 @@ mod tests {
         assert_eq!(open_wait(&running, 100), Some(OpenWait { reason: 3, ns: 270, is_over: true }));
         waits.open.since = 0;
         assert_eq!(open_wait(&Living { words: WORDS, waits }, 100), None, "it runs");
+    }
+
+    #[test]
+    fn one_preempted_on_its_way_to_sleep_waits_for_a_cpu() {
+        let mut preempted = living(TaskWords { on_cpu: 0, state: 1, ..WORDS });
+        let open = &mut preempted.waits.open;
+        (open.since, open.run_delay, open.on_cpu, open.reason) = (600, 70, 400, UNQUEUED);
+        assert!(!of_living(&preempted, 100).blocked);
+        assert_eq!((open_wait(&preempted, 100), waits_of_living(&preempted, 100).unqueued_ns), (None, 350));
     }
 }

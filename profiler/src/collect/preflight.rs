@@ -12,13 +12,14 @@ use profiler_common::config::BlockedStacks;
 use serde::Serialize;
 
 use crate::{
-    bpf::{Kernel, Plan, SamplingClock, Sizes, can_walk, missing_kernel_features},
+    bpf::{Kernel, Plan, SamplingClock, Sizes, missing_kernel_features},
     failure::Failure,
     fleet::Fleet,
     python::Interpreter,
     sys::{
         btf::Btf,
         caps::{self, Effective},
+        kernel,
     },
 };
 
@@ -40,7 +41,7 @@ pub enum Status {
         /// The one command that helps.
         fix: String,
     },
-    /// Nothing works without it.
+    /// What it is needed for does not work without it.
     Missing {
         /// What for.
         needed_for: String,
@@ -75,6 +76,12 @@ impl Check {
         let status = Status::Missing { needed_for: needed_for.to_owned(), fix: fix.to_owned() };
         Self { name: name.to_owned(), found: found.into(), status }
     }
+
+    /// True if something does not work without it.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        matches!(self.status, Status::Missing { .. })
+    }
 }
 
 /// The conditions that can be read off without loading anything.
@@ -84,7 +91,7 @@ pub fn conditions() -> Vec<Check> {
 }
 
 fn conditions_with(types: &io::Result<Btf>) -> Vec<Check> {
-    let mut checks = vec![kernel(), btf(types)];
+    let mut checks = vec![release(), btf(types)];
     checks.extend(capabilities());
     checks.extend([memlock(), lockdown(), pid_namespace(), kallsyms()]);
     checks
@@ -102,35 +109,93 @@ pub fn require() -> anyhow::Result<Btf> {
     types.context("failed to read the kernel's BTF")
 }
 
-/// Loads and attaches everything for a moment and looks for an event of our own. Wants a tokio runtime.
+/// Loads and attaches, for a moment, every program that a verb loads: a check a verb, and one of the sampling clock. Wants
+/// a tokio runtime.
 #[must_use]
-pub fn smoke() -> Vec<Check> {
-    let needed_for = "every command but ps and report";
-    let failed = |name: &str, error: &anyhow::Error| {
-        Check::missing(name, format!("{error:#}"), needed_for, "dmesg | tail")
-    };
+pub fn verbs() -> Vec<Check> {
     let sizes = Sizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
-    let plan = Plan { sizes, waits: true, blocked: BlockedStacks::All, min_block_ns: 0, native: true };
-    let mut kernel = match require().and_then(|types| Kernel::open(types, plan)) {
-        Ok(kernel) => kernel,
-        Err(error) => return vec![failed("eBPF programs", &error)],
+    let count = Plan {
+        sizes,
+        waits: false,
+        blocked: BlockedStacks::None,
+        min_block_ns: 0,
+        native: false,
+        is_for_stacks: false,
     };
-    let mut checks = vec![Check::ok("eBPF programs", "load and attach")];
-    checks.push(match kernel.snapshot() {
-        Ok(_) => Check::ok("task iterator", "reads the scheduler's books"),
-        Err(error) => failed("task iterator", &error),
-    });
-    checks.push(match kernel.sample(99) {
-        Ok(SamplingClock::CpuCycles) => Check::ok("perf event", "cpu-cycles (hardware)"),
-        Ok(SamplingClock::CpuClock) => Check::degraded(
+    let stat = Plan { waits: true, blocked: BlockedStacks::Python, ..count };
+    let record = Plan { blocked: BlockedStacks::All, native: true, is_for_stacks: true, ..stat };
+    let open = |plan| require().and_then(|types| Kernel::open(types, plan));
+    let snapshot = |plan| {
+        let mut kernel = open(plan)?;
+        kernel.snapshot().map(|_| kernel)
+    };
+    let mut checks = vec![match snapshot(stat) {
+        Ok(Kernel { without_stacks: None, .. }) => Check::ok(STAT, "its programs load and attach"),
+        Ok(Kernel { without_stacks: Some(why), .. }) => {
+            Check::degraded(STAT, why, "telling waits for work from other waits", UPGRADE)
+        }
+        Err(error) => refused(STAT, &error, "stat, but for `stat --books`"),
+    }];
+    // It loads nothing but a part of the same, so it is only asked where that does not do.
+    if checks.iter().any(Check::is_missing) {
+        checks.push(match snapshot(count) {
+            Ok(_) => Check::ok(STAT_BOOKS, "its programs load and attach"),
+            Err(error) => refused(STAT_BOOKS, &error, "every verb but ps, report and compare"),
+        });
+    }
+    match open(record).and_then(|mut kernel| kernel.sample(99)) {
+        Ok(clock) => checks.extend([Check::ok(STACKS, "their programs load and attach"), sampling(clock)]),
+        Err(error) => checks.push(refused(STACKS, &error, "record, dump and audit")),
+    }
+    checks
+}
+
+/// What works of each verb that looks at processes, by the checks of [`verbs`]; without these, none that loads programs.
+#[must_use]
+pub fn summary(checks: &[Check]) -> String {
+    let works = |name: &str| checks.iter().any(|check| check.name == name && !check.is_missing());
+    let mut words = vec!["ps ✓".to_owned()];
+    for (verb, name) in [
+        ("stat", STAT),
+        ("stat --books", STAT_BOOKS),
+        ("record", STACKS),
+        ("dump", STACKS),
+        ("audit", STACKS),
+    ] {
+        // Only asked about where `stat` does not work.
+        if verb != "stat --books" || !works(STAT) {
+            words.push(format!("{verb} {}", if works(name) { '✓' } else { '✗' }));
+        }
+    }
+    words.join("  ")
+}
+
+const STAT: &str = "stat";
+const STAT_BOOKS: &str = "stat --books";
+/// The verbs that are of no use without stacks.
+const STACKS: &str = "record, dump, audit";
+const UPGRADE: &str = "upgrade the kernel, or send this log to punchclock's authors";
+
+fn refused(name: &str, error: &anyhow::Error, needed_for: &str) -> Check {
+    match error.downcast_ref::<Failure>() {
+        Some(Failure::Refused { log, .. }) => {
+            Check::missing(name, format!("{error}; all of it is in {}", log.display()), needed_for, UPGRADE)
+        }
+        Some(Failure::Unable { fix, .. }) => Check::missing(name, error.to_string(), needed_for, fix),
+        _ => Check::missing(name, format!("{error:#}"), needed_for, "run it as root: sudo punchclock doctor"),
+    }
+}
+
+fn sampling(clock: SamplingClock) -> Check {
+    match clock {
+        SamplingClock::CpuCycles => Check::ok("perf event", "cpu-cycles (hardware)"),
+        SamplingClock::CpuClock => Check::degraded(
             "perf event",
             "cpu-clock (timer)",
             "samples of kernel code that runs with interrupts off; a virtual machine without a hardware counter has only this",
             "nothing to be done on this host",
         ),
-        Err(error) => failed("perf event", &error),
-    });
-    checks
+    }
 }
 
 /// Whether each fleet's interpreters can be walked.
@@ -157,8 +222,8 @@ pub fn interpreters(fleets: &[Fleet]) -> Vec<Check> {
     checks.collect()
 }
 
-fn kernel() -> Check {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+fn release() -> Check {
+    let release = kernel::release();
     let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= KERNEL_FLOOR {
@@ -174,14 +239,8 @@ fn btf(types: &io::Result<Btf>) -> Check {
         Err(error) => Check::missing("BTF", format!("/sys/kernel/btf/vmlinux: {error}"), "all programs", fix),
         Ok(btf) => match missing_kernel_features(btf).into_iter().next() {
             Some(feature) => {
-                Check::missing("BTF", feature, "all programs", "use a distribution's kernel ≥ 5.17")
+                Check::missing("BTF", feature, "all programs", "use a distribution's kernel ≥ 5.15")
             }
-            None if !can_walk(btf) => Check::degraded(
-                "BTF",
-                "the kernel has no `bpf_loop`",
-                "stacks (`record`, `dump`), and telling waits for work from other waits",
-                "use a kernel ≥ 5.17",
-            ),
             None => Check::ok("BTF", "has every tracepoint, function and field that is needed"),
         },
     }

@@ -77,7 +77,14 @@ pub struct Edge {
 #[must_use]
 pub fn plan_of_stat(cpus: u32, waits: bool) -> Plan {
     let sizes = Sizes { processes: 16_384, stacks: stacks_for(cpus), ring_bytes: 1 << 22 };
-    Plan { sizes, waits, blocked: BlockedStacks::Python, min_block_ns: 0, native: false }
+    Plan {
+        sizes,
+        waits,
+        blocked: BlockedStacks::Python,
+        min_block_ns: 0,
+        native: false,
+        is_for_stacks: false,
+    }
 }
 
 /// Kernel memory is taken for all of them at once, some 260 bytes each.
@@ -93,7 +100,7 @@ pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option
     let bytes = rate_hz.saturating_mul(u64::from(cpus)) / 5 * 3000;
     let ring_bytes = u32::try_from(bytes.clamp(1 << 20, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
     let sizes = Sizes { processes: 4096, stacks: stacks.unwrap_or_else(|| stacks_for(cpus)), ring_bytes };
-    Plan { sizes, waits: true, blocked: BlockedStacks::All, min_block_ns, native: false }
+    Plan { sizes, waits: true, blocked: BlockedStacks::All, min_block_ns, native: false, is_for_stacks: true }
 }
 
 impl Recorder {

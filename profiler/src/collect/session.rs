@@ -279,6 +279,11 @@ impl Session {
             quality.threads_compared = quality.threads_compared.max(edge.threads_compared);
             quality.notes.extend(edge.notes.iter().cloned());
         }
+        if let Some(why) = &self.kernel.without_stacks {
+            quality
+                .notes
+                .push(format!("waits have no stacks, so those for work are not told from others: {why}"));
+        }
         for (cause, count) in self.kernel.losses()? {
             quality.lose(cause, count);
         }

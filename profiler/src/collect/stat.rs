@@ -70,7 +70,7 @@ impl StatSnapshot {
         has_waits: bool,
     ) -> Self {
         let living = snapshot.threads.iter().map(|living| {
-            let books = books::of_living(&living.words, snapshot.clock_offset_ns);
+            let books = books::of_living(living, snapshot.clock_offset_ns);
             let waits = books::waits_of_living(living, snapshot.clock_offset_ns);
             (ThreadKey::of(&living.words), Thread::new(&living.words, books, &waits, false))
         });

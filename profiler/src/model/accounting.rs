@@ -44,7 +44,8 @@ pub struct Counters {
     pub user_ns: u64,
     /// The part of `on_cpu_ns` in the kernel: the rest.
     pub system_ns: u64,
-    /// Time runnable but waiting for a CPU.
+    /// Time runnable but waiting for a CPU, as the kernel counts it (`run_delay`); what it leaves out is
+    /// [`Waits::uncounted_ns`].
     pub run_queue_ns: u64,
     /// Time asleep: measured from switch to wake-up or, where waits are not looked at, `wall_ns` less the two above.
     pub blocked_ns: u64,
@@ -89,8 +90,8 @@ impl Counters {
     /// The part of wall time that is in none of the others: interrupts and what a hypervisor stole, which the kernel
     /// keeps out of its books, less what was counted twice.
     #[must_use]
-    pub fn residual_ns(&self) -> i64 {
-        let accounted = self.on_cpu_ns + self.run_queue_ns + self.blocked_ns;
+    pub fn residual_ns(&self, waits: &Waits) -> i64 {
+        let accounted = self.on_cpu_ns + self.run_queue_ns + waits.uncounted_ns + self.blocked_ns;
         self.wall_ns.cast_signed() - accounted.cast_signed()
     }
 

@@ -19,6 +19,10 @@ pub struct Waits {
     pub wakeups: [u64; WAKERS],
     /// Times from being runnable to running.
     pub run_queue: Histogram,
+    /// Time runnable but waiting for a CPU that is not in the kernel's own count
+    /// ([`Counters::run_queue_ns`](crate::model::accounting::Counters::run_queue_ns)): of threads that were preempted on their
+    /// way to sleep, between setting their state and leaving the CPU.
+    pub uncounted_ns: u64,
 }
 
 /// Waits for one reason.
@@ -54,6 +58,7 @@ impl Waits {
             has_gil,
             wakeups: std::array::from_fn(|waker| end.wakers[waker].saturating_sub(start.wakers[waker])),
             run_queue: Histogram::between(&start.run_queue, &end.run_queue),
+            uncounted_ns: end.unqueued_ns.saturating_sub(start.unqueued_ns),
         }
     }
 
@@ -68,6 +73,7 @@ impl Waits {
             *mine += theirs;
         }
         self.run_queue.add(&other.run_queue);
+        self.uncounted_ns += other.uncounted_ns;
         self.are_measured |= other.are_measured;
         self.has_gil |= other.has_gil;
     }
@@ -95,13 +101,17 @@ impl Waits {
 
     /// All its sums, in an order of their own.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.blocked.iter().flat_map(|blocked| [blocked.ns, blocked.count]).chain(self.wakeups)
+        self.blocked
+            .iter()
+            .flat_map(|blocked| [blocked.ns, blocked.count])
+            .chain(self.wakeups)
+            .chain([self.uncounted_ns])
     }
 
     /// The same, to be changed.
     pub fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         let blocked = self.blocked.iter_mut().flat_map(|blocked| [&mut blocked.ns, &mut blocked.count]);
-        blocked.chain(&mut self.wakeups)
+        blocked.chain(&mut self.wakeups).chain([&mut self.uncounted_ns])
     }
 
     /// Time blocked, for any reason.
@@ -178,11 +188,13 @@ struct Named {
     wakeups_by: Option<BTreeMap<String, u64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run_queue_histogram: Option<Histogram>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_queue_uncounted_ns: Option<u64>,
 }
 
 impl From<Waits> for Named {
     fn from(waits: Waits) -> Self {
-        let Waits { are_measured, blocked, has_gil, wakeups, run_queue } = waits;
+        let Waits { are_measured, blocked, has_gil, wakeups, run_queue, uncounted_ns } = waits;
         let told = |reason: &Reason| has_gil || *reason != Reason::Gil;
         let blocked = Reason::ALL.into_iter().zip(blocked).filter(|(reason, _)| told(reason));
         let blocked_by = blocked.map(|(reason, blocked)| (reason.name().to_owned(), blocked)).collect();
@@ -191,13 +203,14 @@ impl From<Waits> for Named {
             blocked_by: Some(blocked_by).filter(|_| are_measured),
             wakeups_by: Some(wakeups_by).filter(|_| are_measured),
             run_queue_histogram: Some(run_queue).filter(|_| are_measured),
+            run_queue_uncounted_ns: Some(uncounted_ns).filter(|_| are_measured),
         }
     }
 }
 
 impl From<Named> for Waits {
     fn from(named: Named) -> Self {
-        let Named { blocked_by, wakeups_by, run_queue_histogram } = named;
+        let Named { blocked_by, wakeups_by, run_queue_histogram, run_queue_uncounted_ns } = named;
         let are_measured = blocked_by.is_some();
         let (mut blocked_by, wakeups_by) = (blocked_by.unwrap_or_default(), wakeups_by.unwrap_or_default());
         Self {
@@ -206,6 +219,7 @@ impl From<Named> for Waits {
             blocked: Reason::ALL.map(|reason| blocked_by.remove(reason.name()).unwrap_or_default()),
             wakeups: Waker::ALL.map(|waker| wakeups_by.get(waker.name()).copied().unwrap_or(0)),
             run_queue: run_queue_histogram.unwrap_or_default(),
+            uncounted_ns: run_queue_uncounted_ns.unwrap_or(0),
         }
     }
 }
@@ -257,6 +271,7 @@ mod tests {
         assert_eq!(json["blocked_by"]["disk"]["ns"], 0);
         assert_eq!(json["blocked_by"].get("gil"), None);
         assert_eq!(json["wakeups_by"]["master"], 3);
+        assert_eq!(json["run_queue_uncounted_ns"], 0);
         assert_eq!(serde_json::from_value::<Waits>(json).unwrap(), waits);
         waits.has_gil = true;
         assert_eq!(serde_json::to_value(&waits).unwrap()["blocked_by"]["gil"]["count"], 0);

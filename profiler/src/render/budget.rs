@@ -47,15 +47,29 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
         rows.push(Row { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
     }
     // A column that would be empty in all rows is left out.
-    let shown: Vec<Reason> =
+    let reasons: Vec<Reason> =
         Reason::ALL.into_iter().filter(|reason| rows.iter().any(|row| row.occurs(*reason))).collect();
-    let throttled = rows.iter().any(|row| row.throttled_ns.is_some());
-    let columns = columns(&shown, throttled);
-    let texts = rows.iter().map(|row| (row.kind, row.texts(&shown, throttled)));
-    grid::text(&columns, texts, look)
+    let shown = Shown {
+        throttled: rows.iter().any(|row| row.throttled_ns.is_some()),
+        uncounted: rows.iter().any(|row| row.waits.uncounted_ns != 0),
+        reasons: &reasons,
+    };
+    let texts = rows.iter().map(|row| (row.kind, row.texts(&shown)));
+    let mut text = grid::text(&columns(&shown), texts, look);
+    if shown.uncounted {
+        text += "\nuncounted: waits for a CPU that are not in the kernel's run-queue count: they began on the way to sleep";
+    }
+    text
 }
 
-fn columns(shown: &[Reason], throttled: bool) -> Vec<Column> {
+/// The columns that not every table has.
+struct Shown<'a> {
+    throttled: bool,
+    uncounted: bool,
+    reasons: &'a [Reason],
+}
+
+fn columns(&Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<Column> {
     let number = |head: String| Column { head, gap: 1, is_text: false };
     let mut columns = vec![
         Column { head: "budget\nprocess".to_owned(), gap: 1, is_text: true },
@@ -65,7 +79,10 @@ fn columns(shown: &[Reason], throttled: bool) -> Vec<Column> {
     if throttled {
         columns.push(number("throttled\n≤ %".to_owned()));
     }
-    columns.extend(shown.iter().map(|reason| number(format!("{}\n%", reason.name().replace('_', " ")))));
+    if uncounted {
+        columns.push(number("uncounted\n%".to_owned()));
+    }
+    columns.extend(reasons.iter().map(|reason| number(format!("{}\n%", reason.name().replace('_', " ")))));
     columns.push(number("residual\n%".to_owned()));
     columns
 }
@@ -85,7 +102,7 @@ impl<'a> Row<'a> {
         self.waits.blocked[reason as usize].ns != 0
     }
 
-    fn texts(&self, shown: &[Reason], throttled: bool) -> Vec<String> {
+    fn texts(&self, &Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<String> {
         let Counters { wall_ns, on_cpu_ns, run_queue_ns, .. } = *self.counters;
         let share = |ns: u64| units::percent(ns, wall_ns, 2);
         let throttled_ns = self.throttled_ns.map(|ns| ns.min(run_queue_ns));
@@ -98,12 +115,15 @@ impl<'a> Row<'a> {
         if throttled {
             texts.push(throttled_ns.map_or_else(|| "-".to_owned(), share));
         }
-        for &reason in shown {
+        if uncounted {
+            texts.push(share(self.waits.uncounted_ns));
+        }
+        for &reason in reasons {
             let known = self.waits.has_gil || reason != Reason::Gil;
             let ns = self.waits.blocked[reason as usize].ns;
             texts.push(if known { share(ns) } else { "-".to_owned() });
         }
-        let residual = self.counters.residual_ns();
+        let residual = self.counters.residual_ns(self.waits);
         let sign = if residual < 0 { "-" } else { "" };
         texts.push(format!("{sign}{}", share(residual.unsigned_abs())));
         texts
@@ -121,8 +141,11 @@ mod tests {
     fn each_row_adds_up_to_a_hundred() {
         let mut fleet = fixture::stat().fleets.remove(0);
         fleet.workers[2].throttled_ns = Some(2_000_000);
+        let ran = &mut fleet.workers[1];
+        (ran.counters.run_queue_ns, ran.waits.uncounted_ns) =
+            (ran.counters.run_queue_ns - 3_000_000, 3_000_000);
         let text = text(&fleet, Look { threads: true, colour: false });
-        let rows: Vec<_> = text.lines().skip(3).collect();
+        let rows: Vec<_> = text.lines().skip(3).filter(|row| !row.starts_with("uncounted: ")).collect();
         assert!(rows.len() > 5, "{text}");
         for row in rows {
             let numbers = row.split_whitespace().rev().map_while(|word| match word {
@@ -133,7 +156,7 @@ mod tests {
             let sum: f64 = numbers.sum();
             assert!((sum - 100.0).abs() < 0.1, "{sum}: {row}\n{text}");
         }
-        assert!(text.contains("throttled") && !text.contains("disk"), "{text}");
+        assert!(text.contains("throttled") && text.contains("uncounted") && !text.contains("disk"), "{text}");
     }
 
     #[test]

@@ -39,7 +39,8 @@ impl Folding<'_> {
     pub(super) fn run_queue(&mut self) {
         let waits: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in waits {
-            self.add_mark(worker.tgid, &["[run queue]"], worker.counters.run_queue_ns);
+            let ns = worker.counters.run_queue_ns + worker.waits.uncounted_ns;
+            self.add_mark(worker.tgid, &["[run queue]"], ns);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The kernel's own description of its types, `/sys/kernel/btf/vmlinux`: where a field stands in a struct.
+//! The kernel's own description of its types, `/sys/kernel/btf/vmlinux`: where a field stands in a struct, and how large
+//! it is.
 //!
 //! Format: <https://docs.kernel.org/bpf/btf.html>. Every access is checked: a kernel with another layout gives an
 //! absence, never a panic.
@@ -12,6 +13,7 @@ const MAGIC: u16 = 0xeb9f;
 const MAX_CHAIN: usize = 16;
 
 const INT: u32 = 1;
+const POINTER: u32 = 2;
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
@@ -25,15 +27,27 @@ const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
+const FLOAT: u32 = 16;
 const DECL_TAG: u32 = 17;
 const TYPE_TAG: u32 = 18;
 const ENUM64: u32 = 19;
+
+/// A field of a struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Where it begins, bytes from the struct's beginning.
+    pub offset: u32,
+    /// Bytes that it takes; `None` of a bit-field.
+    pub bytes: Option<u32>,
+}
 
 /// Parsed types.
 #[derive(Debug)]
 pub struct Btf {
     data: Vec<u8>,
     strings: usize,
+    /// Where the layout section begins, and how long it is.
+    layout: (usize, usize),
     /// Byte offset of each type's record; type ids start at 1.
     records: Vec<u32>,
 }
@@ -51,28 +65,47 @@ impl Btf {
             return None;
         }
         let (header_len, types, types_len, strings) = (header(0)?, header(1)?, header(2)?, header(3)?);
-        let mut btf = Self { strings: header_len + strings, records: vec![0], data };
+        // Since 7.1 or so a longer header tells of a layout section too.
+        let layout = if header_len >= 32 { (header_len + header(5)?, header(6)?) } else { (0, 0) };
+        let mut btf = Self { strings: header_len + strings, layout, records: vec![0], data };
         let (mut at, end) = (header_len + types, header_len + types + types_len);
         while at < end {
             let id = btf.records.len() as u32;
             btf.records.push(at as u32);
-            at += 12 + tail_bytes(btf.kind(id)?, btf.members(id)?)?;
+            at += 12 + btf.tail_bytes(btf.kind(id)?, btf.members(id)?)?;
         }
         Some(btf)
     }
 
-    /// Byte offset of a field, given as a path: `("task_struct", "se.sum_exec_runtime")`. Anonymous structs and
-    /// unions on the way need no mention.
+    /// A field, given as a path: `("task_struct", "se.sum_exec_runtime")`. Anonymous structs and unions on the way need
+    /// no mention.
     #[must_use]
-    pub fn offset(&self, of: &str, path: &str) -> Option<u32> {
+    pub fn field(&self, of: &str, path: &str) -> Option<Field> {
         let mut id = self.find(STRUCT, of)?;
-        let mut bits = 0;
-        for field in path.split('.') {
-            let (offset, type_id) = self.field(id, field, 0)?;
-            bits += offset;
-            id = type_id;
+        let (mut bits, mut is_bit_field) = (0, false);
+        for name in path.split('.') {
+            let member = self.member(id, name, 0)?;
+            bits += member.bits;
+            (id, is_bit_field) = (member.type_id, member.is_bit_field);
         }
-        Some(bits / 8)
+        let bytes = if is_bit_field { None } else { self.bytes(id, 0) };
+        Some(Field { offset: bits / 8, bytes })
+    }
+
+    /// Bytes that a type takes.
+    fn bytes(&self, id: u32, depth: usize) -> Option<u32> {
+        let id = self.strip(id)?;
+        let record = self.record(id)?;
+        match self.kind(id)? {
+            INT | STRUCT | UNION | ENUM | ENUM64 | FLOAT => read_u32(&self.data, record + 8),
+            // The kernel is of this machine, and so are its pointers.
+            POINTER => Some(size_of::<usize>() as u32),
+            ARRAY if depth < MAX_CHAIN => {
+                let (element, len) = (read_u32(&self.data, record + 12)?, read_u32(&self.data, record + 20)?);
+                self.bytes(element, depth + 1)?.checked_mul(len)
+            }
+            _ => None,
+        }
     }
 
     /// Bytes by which one per-CPU variable stands behind another; `None` unless the kernel has both.
@@ -148,25 +181,28 @@ impl Btf {
         Some(*self.records.get(id as usize)? as usize)
     }
 
-    /// A field's offset in bits and its type.
-    fn field(&self, id: u32, name: &str, depth: usize) -> Option<(u32, u32)> {
+    /// A struct's or union's member of a name, also inside of anonymous ones.
+    fn member(&self, id: u32, name: &str, depth: usize) -> Option<Member> {
         let id = self.strip(id)?;
         if !matches!(self.kind(id)?, STRUCT | UNION) || depth > MAX_CHAIN {
             return None;
         }
         let record = self.record(id)?;
-        // With the kind flag the upper byte of an offset is a bit-field's width.
-        let mask = if read_u32(&self.data, record + 4)? >> 31 == 1 { 0x00ff_ffff } else { u32::MAX };
+        // With the kind flag the upper byte of an offset is a bit-field's width, 0 for what is none.
+        let has_widths = read_u32(&self.data, record + 4)? >> 31 == 1;
         for member in 0..self.members(id)? {
             let at = record + 12 + 12 * member;
             let type_id = read_u32(&self.data, at + 4)?;
-            let bits = read_u32(&self.data, at + 8)? & mask;
+            let word = read_u32(&self.data, at + 8)?;
+            let (bits, width) = if has_widths { (word & 0x00ff_ffff, word >> 24) } else { (word, 0) };
             match self.name(read_u32(&self.data, at)?) {
-                Some(found) if found == name.as_bytes() => return Some((bits, type_id)),
+                Some(found) if found == name.as_bytes() => {
+                    return Some(Member { bits, type_id, is_bit_field: width != 0 });
+                }
                 Some(_) => {}
                 None => {
-                    if let Some((inner, type_id)) = self.field(type_id, name, depth + 1) {
-                        return Some((bits + inner, type_id));
+                    if let Some(inner) = self.member(type_id, name, depth + 1) {
+                        return Some(Member { bits: bits + inner.bits, ..inner });
                     }
                 }
             }
@@ -186,11 +222,29 @@ impl Btf {
     }
 
     fn kind(&self, id: u32) -> Option<u32> {
-        Some(read_u32(&self.data, self.record(id)? + 4)? >> 24 & 31)
+        Some(read_u32(&self.data, self.record(id)? + 4)? >> 24 & 0x7f)
     }
 
     fn members(&self, id: u32) -> Option<usize> {
-        Some(read_u32(&self.data, self.record(id)? + 4)? as usize & 0xffff)
+        Some(read_u32(&self.data, self.record(id)? + 4)? as usize & 0x00ff_ffff)
+    }
+
+    /// Bytes that follow a type's first three words. Of a kind that is not known the layout section tells.
+    fn tail_bytes(&self, kind: u32, members: usize) -> Option<usize> {
+        Some(match kind {
+            INT | VAR | DECL_TAG => 4,
+            ARRAY => 12,
+            STRUCT | UNION | DATASEC | ENUM64 => 12 * members,
+            ENUM | FUNC_PROTO => 8 * members,
+            0..=ENUM64 => 0,
+            _ => {
+                let (at, len) = self.layout;
+                let entry = 4 * kind as usize;
+                let sizes = if entry < len { read_u32(&self.data, at + entry)? } else { return None };
+                let [once, each, ..] = sizes.to_ne_bytes();
+                usize::from(once) + usize::from(each) * members
+            }
+        })
     }
 
     /// The string at an offset; `None` for the empty one.
@@ -201,16 +255,12 @@ impl Btf {
     }
 }
 
-/// Bytes that follow a type's first three words.
-fn tail_bytes(kind: u32, members: usize) -> Option<usize> {
-    Some(match kind {
-        INT | VAR | DECL_TAG => 4,
-        ARRAY => 12,
-        STRUCT | UNION | DATASEC | ENUM64 => 12 * members,
-        ENUM | FUNC_PROTO => 8 * members,
-        0..=19 => 0,
-        _ => return None,
-    })
+/// A member of a struct or a union.
+struct Member {
+    /// Where it begins.
+    bits: u32,
+    type_id: u32,
+    is_bit_field: bool,
 }
 
 fn read_u32(data: &[u8], at: usize) -> Option<u32> {
@@ -226,8 +276,54 @@ mod tests {
         let btf = Btf::of_kernel().expect("this kernel has BTF");
         assert!(btf.has_tracepoint("sched_switch") && !btf.has_tracepoint("sched_lunch"));
         assert!(btf.has_function("bpf_iter_task"));
-        assert_eq!(btf.offset("list_head", "prev"), Some(8));
-        assert_eq!(btf.offset("task_struct", "no_such_field"), None);
+        assert_eq!(btf.field("list_head", "prev"), Some(Field { offset: 8, bytes: Some(8) }));
+        assert_eq!(btf.field("task_struct", "no_such_field"), None);
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_kernels_types() {
+        let btf = Btf::of_kernel().expect("this kernel has BTF");
+        let bytes = |of, path| btf.field(of, path).map(|field| field.bytes);
+        assert_eq!(bytes("task_struct", "comm"), Some(Some(16)), "TASK_COMM_LEN");
+        assert_eq!(bytes("inode", "i_mode"), Some(Some(2)), "umode_t");
+        assert_eq!(bytes("task_struct", "sched_reset_on_fork"), Some(None), "a bit-field");
+    }
+
+    /// A struct `s` of one field `f`, an `int` called `i`, behind `before`.
+    fn types(before: &[u32], layout: &[u8]) -> Vec<u8> {
+        let after = if before.is_empty() { 1 } else { 2 };
+        let structure = [[1, STRUCT << 24 | 1, 4], [3, after, 0]];
+        let integer = [5, INT << 24, 4, 32];
+        let types = [before, &integer, structure.as_flattened()].concat();
+        let strings = b"\0s\0f\0i\0";
+        let types_len = 4 * types.len() as u32;
+        let strings_end = types_len + strings.len() as u32;
+        let header = [
+            u32::from(MAGIC) | 1 << 16,
+            32,
+            0,
+            types_len,
+            types_len,
+            strings.len() as u32,
+            strings_end,
+            layout.len() as u32,
+        ];
+        let words = header.iter().chain(&types);
+        words.flat_map(|word| word.to_ne_bytes()).chain(*strings).chain(layout.iter().copied()).collect()
+    }
+
+    #[test]
+    fn unknown_kinds_are_skipped_by_the_layout() {
+        let found = Some(Field { offset: 0, bytes: Some(4) });
+        let known = Btf::parse(types(&[], &[])).expect("all of its kinds are known");
+        assert_eq!(known.field("s", "f"), found);
+        // Of kind 20, with one word of its own and two members of one word each.
+        let unknown = [0, 20 << 24 | 2, 0, 1, 2, 3];
+        assert!(Btf::parse(types(&unknown, &[])).is_none(), "nothing tells its size");
+        let mut layout = [0; 4 * 21];
+        [layout[80], layout[81]] = [4, 4];
+        let skipped = Btf::parse(types(&unknown, &layout)).expect("the layout tells its size");
+        assert_eq!(skipped.field("s", "f"), found);
     }
 
     #[test]

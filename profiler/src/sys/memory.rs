@@ -68,11 +68,13 @@ impl ReadMemory for Memory {
 }
 
 /// Gives back to the kernel what the allocator keeps of freed memory. Worth it before and after the kernel's types,
-/// some 20 MiB of small pieces, are read and dropped.
-#[cfg(target_env = "gnu")]
+/// some 20 MiB of small pieces, are read and dropped. musl's keeps none of large pieces and has no such call.
 pub fn give_back() {
+    #[cfg(target_env = "gnu")]
     // SAFETY: touches only memory that is free.
-    unsafe { libc::malloc_trim(0) };
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 /// True while the process exists; a zombie does.

@@ -1,0 +1,19 @@
+//! Tables that the loader fills in and freezes: the one way to look into them.
+
+use core::ptr::read_volatile;
+
+use bytemuck::Pod;
+
+/// The entry at an index; `None` behind the table's end.
+///
+/// The entry is read before the index is compared. Verifiers before 6.9 lose the bound of a register that goes by way of the
+/// stack, and the compiler may keep two copies of an index: one that is compared, one that is used. A mask on the one that
+/// is used holds on all; behind a comparison the compiler would see that it does nothing.
+#[inline(always)]
+pub fn entry<T: Pod, const LEN: usize>(table: *const [T; LEN], index: u32) -> Option<T> {
+    const { assert!(LEN.is_power_of_two(), "a mask is its bound") };
+    let index = index as usize;
+    // SAFETY: the mask keeps it inside. Volatile, since the compiler sees a table of zeros.
+    let value = unsafe { read_volatile(table.cast::<T>().add(index & (LEN - 1))) };
+    (index < LEN).then_some(value)
+}
