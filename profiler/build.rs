@@ -26,9 +26,11 @@ fn build() -> Result<(), String> {
         "found no rustc with a BPF target together with a bpf-linker of its LLVM's version: run `cargo xtask setup`",
     )?;
     let out = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: cargo runs this")?;
+    let machine =
+        env::var("CARGO_CFG_TARGET_ARCH").map_err(|_| "CARGO_CFG_TARGET_ARCH is not set: cargo runs this")?;
     // A folder of its own: the cargo around us holds the lock on the usual one.
     let target = Path::new(&out).join("ebpf");
-    let mut cargo = compiler.cargo("build", &linker);
+    let mut cargo = compiler.cargo("build", &linker, &machine);
     if env::var_os("CARGO_FEATURE_EBPF_LOG").is_some() {
         cargo.args(["--features", "log"]);
     }

@@ -30,3 +30,7 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// The machine whose registers the programs read, by ELF's number of it (`e_machine`), as tests find it in the object.
+#[unsafe(no_mangle)]
+static MACHINE: u16 = if cfg!(bpf_target_arch = "aarch64") { 183 } else { 62 };

@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -81,8 +82,9 @@ impl Compiler {
         self.rustc.with_file_name(tool)
     }
 
-    /// `cargo build` or `cargo clippy` for the eBPF crate, free of what the cargo around us has set.
-    pub fn cargo(&self, verb: &str, linker: &Path) -> Command {
+    /// `cargo build` or `cargo clippy` for the eBPF crate, whose programs read the registers of this machine (as
+    /// `CARGO_CFG_TARGET_ARCH` names it), free of what the cargo around us has set.
+    pub fn cargo(&self, verb: &str, linker: &Path, machine: &str) -> Command {
         // `build-std` wants the nightly's own cargo; a distribution's rustc works with any.
         let around = env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from);
         let cargo = if self.build_std { self.beside("cargo") } else { around };
@@ -93,9 +95,7 @@ impl Compiler {
         if self.build_std {
             command.args(["-Z", "build-std=core"]);
         }
-        // Wrappers (clippy's among them) and flags are meant for the host's compiler; RUSTFLAGS would be unused
-        // beside the encoded ones, but cargo reads it for its fingerprints.
-        for name in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        for (name, _) in env::vars_os().filter(|(name, _)| !is_for_any_build(name)) {
             command.env_remove(name);
         }
         // BTF, made from the debug information, is what maps and `tp_btf` programs are checked by when loaded;
@@ -112,12 +112,23 @@ impl Compiler {
         ];
         command
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env("AYA_BPF_TARGET_ARCH", machine)
             .env("CARGO", cargo)
             .env("RUSTC", &self.rustc);
         // The eBPF crates need unstable features; a distribution's rustc is a stable one.
         command.env("RUSTC_BOOTSTRAP", "1");
         command
     }
+}
+
+/// Whether a variable of our environment is as true for the eBPF object as for what is built around it. Of cargo's and
+/// rustc's own only where they keep and fetch things, and how many jobs there may be: all others choose profiles,
+/// flags, targets and wrappers, the host's, or describe the crate whose build script we are.
+fn is_for_any_build(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let kept = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_MAKEFLAGS", "CARGO_NET_", "CARGO_REGISTR", "RUSTUP_"];
+    starts(&kept) || !starts(&["AYA_", "CARGO", "RUST"])
 }
 
 /// What `command` prints, if it succeeds.

@@ -1,6 +1,6 @@
 //! `ci`: what must hold before a change is taken, from the quickest check to the slowest.
 
-use std::process::Command;
+use std::{env, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -31,5 +31,5 @@ fn clippy() -> Result<()> {
     let user = ["clippy", "--workspace", "--exclude", "profiler-ebpf", "--all-targets"];
     exec(cargo().args(user).args(["--", "-D", "warnings"]))?;
     let (compiler, linker) = bpf_toolchain::find().context("failed to find the BPF toolchain")?;
-    exec(compiler.cargo("clippy", &linker).args(["--", "--no-deps", "-D", "warnings"]))
+    exec(compiler.cargo("clippy", &linker, env::consts::ARCH).args(["--", "--no-deps", "-D", "warnings"]))
 }
