@@ -75,24 +75,20 @@ pub extern "C" fn identify(scratch: *mut Scratch, process: *const Process) -> u6
         if index as u32 >= walk.len {
             break;
         }
-        identities =
-            identify_code(&mut definition.words, &process.python.offsets.code, frame.code(), identities);
+        let offsets = &process.python.offsets.code;
+        identities = fold(identities, identify_code(&mut definition.words, offsets, frame.code()));
     }
     identities.max(1)
 }
 
+/// Reads a code object's words, and tells what it is by them.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn identify_code(
-    words: *mut CodeWords,
-    offsets: *const CodeOffsets,
-    code: u64,
-    identities: u64,
-) -> u64 {
+extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, code: u64) -> u64 {
     // SAFETY: as above.
     let (Some(words), Some(offsets)) = (unsafe { (words.as_mut(), offsets.as_ref()) }) else { return 0 };
     read(words, code);
-    fold(identities, identity(words, offsets, read_word))
+    identity(words, offsets, read_word)
 }
 
 /// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, telling
@@ -134,8 +130,7 @@ extern "C" fn define_code(
     let (address, entry) = (frame.code(), frame.tagged_code & ENTRY);
     let told = ToldFrame::by_address(frame, offsets);
     (frame.tagged_code, frame.instr) = (told.tagged_code, told.instr);
-    read(&mut definition.words, address);
-    let identity = identity(&definition.words, &offsets.code, read_word);
+    let identity = identify_code(&mut definition.words, &offsets.code, address);
     definition.identities = fold(definition.identities, identity);
     let place = Place { address, tgid: u64::from(tgid) };
     // SAFETY: copied at once.
@@ -147,6 +142,7 @@ extern "C" fn define_code(
             return 1;
         }
     }
+    definition.code.identity = identity;
     let Some(id) = fill(definition, offsets, address, tgid) else { return 1 };
     // SAFETY: not kept.
     if unsafe { TOLD.get(id) }.is_none() {
@@ -169,7 +165,6 @@ fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32
     let offsets = &python.code;
     let Definition { words, header, code, lines: table, .. } = &mut *definition;
     (code.kind, code.tgid, code.address) = (Kind::Code as u32, tgid, address);
-    code.identity = identity(words, offsets, read_word);
     code.first_line = code_word(words, offsets.first_line) as u32;
     (code.name_width, code.name_bytes) =
         string::<MAX_NAME_BYTES>(&raw mut code.name, header, code_word(words, offsets.name), offsets)?;
