@@ -19,7 +19,7 @@ pub struct Gunicorn {
 /// The virtual environment.
 #[must_use]
 pub fn venv() -> PathBuf {
-    let here = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/venv");
+    let here = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/venv/tests");
     env::var_os("PUNCHCLOCK_VENV").map_or_else(here, PathBuf::from)
 }
 

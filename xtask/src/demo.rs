@@ -28,7 +28,7 @@ const AUDIT: &str = "--classes sync,gthread,gevent --workers 4 --concurrency 1,4
 pub fn run() -> Result<()> {
     setup::run(&setup::Options::default())?;
     let punchclock = cargo::punchclock()?;
-    let venv = venv::with(&["gunicorn", "gevent"])?;
+    let venv = venv::with("demo")?;
     let out = env::current_dir().context("failed to find the current folder")?.join("target/demo");
     fs::create_dir_all(&out).with_context(|| format!("failed to create {}", out.display()))?;
     let [flamegraph, recording] = record(&punchclock, &venv, &out)?;

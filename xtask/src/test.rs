@@ -16,24 +16,6 @@ use crate::{
     pythons, setup, venv,
 };
 
-/// What the tests run, besides the standard library.
-const PACKAGES: [&str; 14] = [
-    "gunicorn[gevent,setproctitle]",
-    "tornado",
-    "uvicorn",
-    "uvicorn-worker",
-    "uvloop",
-    "hypercorn",
-    "granian",
-    "waitress",
-    "pyuwsgi",
-    "celery",
-    "rq",
-    "numpy",
-    "requests",
-    "selenium",
-];
-
 #[derive(clap::Args, Default)]
 pub struct Options {
     /// For the test programs: a part of the wanted tests' names, --nocapture, …
@@ -48,7 +30,7 @@ pub fn run(Options { args }: &Options) -> Result<()> {
     exec(cargo().arg("test").args(packages).arg("--").args(args))?;
 
     let punchclock = cargo::punchclock()?;
-    let venv = venv::with(&PACKAGES)?;
+    let venv = venv::with("tests")?;
     let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;
     let mut unsteady = Vec::new();
     for test in tests {

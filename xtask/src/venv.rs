@@ -1,8 +1,9 @@
-//! The virtual environment under `target/` in which the demo's and the tests' Python programs run.
+//! The virtual environments in which Python programs of the demo, the tests and the bench run: under `target/venv`, one
+//! for each file of `requirements/` and from that file alone, so that no other's packages stand in for one it lacks.
 
 use std::{
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -10,24 +11,31 @@ use anyhow::{Context as _, Result};
 
 use crate::exec::exec;
 
-/// A virtual environment that has `packages`; its folder. Nothing is asked of the network when they are there.
-pub fn with(packages: &[&str]) -> Result<PathBuf> {
-    let venv = env::current_dir().context("failed to find the current folder")?.join("target/venv");
+/// The virtual environment of `requirements/NAME.txt`; its folder. Nothing is asked of the network when it is there.
+pub fn with(name: &str) -> Result<PathBuf> {
+    let requirements = Path::new("requirements").join(name).with_extension("txt");
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("failed to read {}", requirements.display()))?;
+    let root = env::current_dir().context("failed to find the current folder")?;
+    let venv = root.join("target/venv").join(name);
     let python = venv.join("bin/python");
-    let runs = Command::new(&python).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !runs.is_ok_and(|status| status.success()) {
-        // Also one whose interpreter was removed: what is there is cleared.
-        exec(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    // What was installed with success: an environment that was left half-made has none.
+    let installed = venv.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) && runs(&python) {
+        return Ok(venv);
     }
-    // Names what pip has installed with success, so an environment left half-made is completed.
-    let list = venv.join("installed");
-    let mut installed = fs::read_to_string(&list).unwrap_or_default();
-    let missing = |package: &&&str| !installed.lines().any(|line| line == **package);
-    let missing = packages.iter().filter(missing).copied().collect::<Vec<_>>();
-    if !missing.is_empty() {
-        exec(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(&missing))?;
-        installed.extend(missing.iter().flat_map(|package| [package, "\n"]));
-        fs::write(&list, installed).with_context(|| format!("failed to write {}", list.display()))?;
-    }
+    exec(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    let pip = ["-m", "pip", "--disable-pip-version-check"];
+    // The file names all that is needed: nothing is resolved here, so two machines get the same.
+    let install = ["install", "--quiet", "--no-deps", "--requirement"];
+    exec(Command::new(&python).args(pip).args(install).arg(&requirements))?;
+    exec(Command::new(&python).args(pip).arg("check"))?;
+    fs::write(&installed, wanted).with_context(|| format!("failed to write {}", installed.display()))?;
     Ok(venv)
+}
+
+/// Whether there is an interpreter that starts: the one that it links to may have been removed.
+fn runs(python: &Path) -> bool {
+    let version = Command::new(python).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
 }

@@ -101,7 +101,7 @@ pub fn run(&Options { quick }: &Options) -> Result<()> {
         empty: cargo::executables(cargo().args(example))?
             .pop()
             .context("failed to find the empty program")?,
-        venv: venv::with(&["gunicorn", "gevent", "py-spy"])?,
+        venv: venv::with("bench")?,
         out,
     };
     let machine = report::machine(quick);
