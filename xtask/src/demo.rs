@@ -3,11 +3,13 @@
 //! and everything that was started is stopped again.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::{
     backend::Backend,
@@ -32,13 +34,32 @@ pub fn run() -> Result<()> {
     let out = env::current_dir().context("failed to find the current folder")?.join("target/demo");
     fs::create_dir_all(&out).with_context(|| format!("failed to create {}", out.display()))?;
     let [flamegraph, recording] = record(&punchclock, &venv, &out)?;
-    let report = audit(&punchclock, &venv, &out)?;
+    let [report, numbers] = audit(&punchclock, &venv, &out)?;
 
     println!("\nflame graph  {}    open it in a browser", flamegraph.display());
     println!("recording    {}    render it again:", recording.display());
     println!("             {} report {} -o out.svg", punchclock.display(), recording.display());
     println!("audit        {}    open it in a browser", report.display());
+    let numbers =
+        fs::read_to_string(&numbers).with_context(|| format!("failed to read {}", numbers.display()))?;
+    let problems = problems(&numbers)?.into_iter().collect::<Vec<_>>();
+    ensure!(problems.is_empty(), "failed to audit all worker classes: {}", problems.join("; "));
     Ok(())
+}
+
+/// The problems of an audit's reports, each once though every route's report has it: to `punchclock audit` a class that
+/// does not come up is a result and no failure.
+fn problems(reports: &str) -> Result<BTreeSet<String>> {
+    let reports: Vec<Value> = serde_json::from_str(reports).context("failed to parse the audit's reports")?;
+    let mut sentences = BTreeSet::new();
+    for report in reports {
+        for problem in report["problems"].as_array().context("failed to find an audit's problems")? {
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let [class, what] = [&problem["setup"]["worker_class"], &problem["what"]].map(word);
+            sentences.insert(format!("{class}: {what}"));
+        }
+    }
+    Ok(sentences)
 }
 
 /// Records four busy workers; the flame graph and the recording.
@@ -54,9 +75,10 @@ fn record(punchclock: &Path, venv: &Path, out: &Path) -> Result<[PathBuf; 2]> {
     Ok([flamegraph, recording])
 }
 
-/// Audits three classes on both routes; the report. punchclock starts the servers as the user who asked.
-fn audit(punchclock: &Path, venv: &Path, out: &Path) -> Result<PathBuf> {
-    let report = out.join("audit.html");
+/// Audits three classes on both routes; the report, and the same as JSON. punchclock starts the servers as the user who
+/// asked.
+fn audit(punchclock: &Path, venv: &Path, out: &Path) -> Result<[PathBuf; 2]> {
+    let [report, numbers] = ["audit.html", "audit.json"].map(|name| out.join(name));
     let backend = Backend::start(venv)?;
     let path = env::var("PATH").unwrap_or_default();
     // sudo clears the environment, so what the servers need is named.
@@ -64,6 +86,20 @@ fn audit(punchclock: &Path, venv: &Path, out: &Path) -> Result<PathBuf> {
     audit.arg(format!("PATH={}:{path}", venv.join("bin").display()));
     audit.arg(format!("BACKEND={}", backend.address())).arg("PYTHONDONTWRITEBYTECODE=1");
     audit.arg(punchclock).args(["audit", "--serve", SERVE]).args(AUDIT.split(' '));
-    exec(audit.arg("-o").arg(&report))?;
-    Ok(report)
+    exec(audit.arg("-o").arg(&report).arg("-o").arg(&numbers))?;
+    Ok([report, numbers])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_of_both_routes_is_said_once() {
+        let gevent = r#"{"problems": [{"setup": {"worker_class": "gevent"}, "what": "it ended"}]}"#;
+        let said = problems(&format!("[{gevent}, {gevent}]")).unwrap();
+        assert_eq!(said, BTreeSet::from(["gevent: it ended".to_owned()]));
+        assert!(problems(r#"[{"problems": []}, {"problems": []}]"#).unwrap().is_empty());
+        assert!(problems("[{}]").is_err());
+    }
 }
