@@ -17,7 +17,8 @@ use profiler_common::{
     counter::Counter,
     event::{Code, Kind, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES},
     python::{
-        CodeOffsets, CodeWords, ENTRY, MARKS, PyFrame, PyOffsets, ToldFrame, code_word, fold, identity,
+        CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets, ToldFrame, code_word, fold,
+        identity,
     },
 };
 
@@ -63,22 +64,43 @@ const _: () = assert!(
     offset_of!(Definition, lines) == offset_of!(Definition, code) + offset_of!(Code, name) + TEXT_WORDS * 8
 );
 
+/// Frames that one function goes through, and how often it is called at most: a loop in a loop, since the verifier looks
+/// through each turn of the outer one, and once through the inner one, which is in a function that it verifies by itself.
+const BATCH: usize = 32;
+const BATCHES: usize = MAX_PY_FRAMES / BATCH;
+
 /// What the code objects of the stack in the scratch are, in one number that is not 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn identify(scratch: *mut Scratch, process: *const Process) -> u64 {
-    // SAFETY: the caller's, live and apart; the verifier wants them compared.
-    let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else { return 0 };
-    let Scratch { walk, frames, definition, .. } = scratch;
-    let mut identities = 1;
-    for (index, frame) in frames.iter().enumerate() {
-        if index as u32 >= walk.len {
+    // SAFETY: the caller's, live; the verifier wants it compared.
+    let Some(known) = (unsafe { scratch.as_mut() }) else { return 0 };
+    known.definition.identities = 1;
+    for batch in 0..BATCHES {
+        if identify_batch(scratch, process, batch as u32) == 0 {
             break;
         }
-        let offsets = &process.python.offsets.code;
-        identities = fold(identities, identify_code(&mut definition.words, offsets, frame.code()));
     }
-    identities.max(1)
+    known.definition.identities.max(1)
+}
+
+/// Folds what some of the code objects are; 0 behind the last one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn identify_batch(scratch: *mut Scratch, process: *const Process, batch: u32) -> u32 {
+    // SAFETY: as above, and apart.
+    let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else { return 0 };
+    let Scratch { walk, frames, definition, .. } = scratch;
+    for index in 0..BATCH {
+        let index = batch as usize * BATCH + index;
+        if index >= walk.len as usize {
+            return 0;
+        }
+        let code = frames[index & (MAX_PY_FRAMES - 1)].code();
+        let identity = identify_code(&mut definition.words, &process.python.offsets.code, code);
+        definition.identities = fold(definition.identities, identity);
+    }
+    1
 }
 
 /// Reads a code object's words, and tells what it is by them.
@@ -92,24 +114,44 @@ extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, 
 }
 
 /// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, telling
-/// those that are new; what [`identify`] says of them, or 0 if the ring was full. One that cannot be read keeps its
-/// address.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn define(scratch: *mut Scratch, process: *const Process, tgid: u32) -> u64 {
-    // SAFETY: as above.
-    let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else { return 0 };
-    let Scratch { walk, frames, definition, .. } = scratch;
-    definition.identities = 1;
-    for (index, frame) in frames.iter_mut().enumerate() {
-        if index as u32 >= walk.len {
-            break;
-        }
-        if define_code(frame, definition, &process.python.offsets, tgid) == 0 {
-            return 0;
+/// those that are new; what [`identify`] says of them. One that cannot be read keeps its address.
+#[inline(always)]
+pub fn define(process: &Process, scratch: &mut Scratch) -> Result<u64, Counter> {
+    scratch.definition.identities = 1;
+    for batch in 0..BATCHES {
+        match define_batch(scratch, process, batch as u32) {
+            TOLD_ALL => break,
+            TOLD_BATCH => {}
+            _ => return Err(Counter::RingFull),
         }
     }
-    definition.identities.max(1)
+    Ok(scratch.definition.identities.max(1))
+}
+
+/// What became of a batch: there was no room for a definition, all were told and more frames follow, or none do.
+const NO_ROOM: u32 = 0;
+const TOLD_BATCH: u32 = 1;
+const TOLD_ALL: u32 = 2;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn define_batch(scratch: *mut Scratch, process: *const Process, batch: u32) -> u32 {
+    // SAFETY: as above.
+    let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else {
+        return NO_ROOM;
+    };
+    let Scratch { walk, frames, definition, stack, .. } = scratch;
+    for index in 0..BATCH {
+        let index = batch as usize * BATCH + index;
+        if index >= walk.len as usize {
+            return TOLD_ALL;
+        }
+        let frame = &mut frames[index & (MAX_PY_FRAMES - 1)];
+        if define_code(frame, definition, &process.python.offsets, stack.key.tgid) == 0 {
+            return NO_ROOM;
+        }
+    }
+    TOLD_BATCH
 }
 
 /// Names a frame's code object by its definition; 0 if there was no room to tell it.

@@ -111,25 +111,32 @@ pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Re
     walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read_word));
     join(python, thread_pointer, walk, block);
     let Scratch { walk, block, frames, .. } = scratch;
-    walk_frames(walk, block, &raw const python.offsets, frames);
+    for _ in 0..MAX_STEPS / BATCH {
+        if walk_batch(walk, block, &python.offsets, frames) == 0 {
+            break;
+        }
+    }
     Ok(())
 }
 
-/// Takes the steps of a walk that was entered.
+/// Steps that one function takes: the loop around it has so many turns less, each of which the verifier looks through.
+const BATCH: u32 = 32;
+
+/// Takes some steps of a walk that was entered; 0 at its end.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn walk_frames(
+extern "C" fn walk_batch(
     walk: *mut Walk,
     block: *mut Block,
     offsets: *const PyOffsets,
     frames: *mut [PyFrame; MAX_PY_FRAMES],
 ) -> u32 {
-    for _ in 0..MAX_STEPS {
+    for _ in 0..BATCH {
         if walk_step(walk, block, offsets, frames) == 0 {
-            return 1;
+            return 0;
         }
     }
-    0
+    1
 }
 
 #[unsafe(no_mangle)]
@@ -185,18 +192,29 @@ fn join(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Blo
 }
 
 /// A thread's state among those of an interpreter: [`Search::result`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn find_thread(offsets: *const PyOffsets, interpreter: u64, thread_id: u64) -> u64 {
-    // SAFETY: the caller's; the verifier wants it compared.
-    let Some(offsets) = (unsafe { offsets.as_ref() }) else { return 0 };
+#[inline(always)]
+fn find_thread(offsets: &PyOffsets, interpreter: u64, thread_id: u64) -> u64 {
     let mut search = Search::begin(offsets, interpreter, thread_id, read_word);
-    for _ in 0..Search::STEPS {
-        if !search.step(offsets, read_word) {
+    for _ in 0..Search::STEPS / BATCH {
+        if search_batch(&raw mut search, offsets) == 0 {
             break;
         }
     }
     search.result()
+}
+
+/// Takes some steps of a search; 0 when it is over.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn search_batch(search: *mut Search, offsets: *const PyOffsets) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(search), Some(offsets)) = (unsafe { (search.as_mut(), offsets.as_ref()) }) else { return 0 };
+    for _ in 0..BATCH {
+        if !search.step(offsets, read_word) {
+            return 0;
+        }
+    }
+    1
 }
 
 /// One more than how many code objects of the interpreter that was walked have died; `None` if it does not tell.

@@ -180,10 +180,7 @@ pub fn add_wait(key: &StackKey, ns: u64) -> Result<(), Counter> {
 /// gets its description when seen again.
 #[inline(always)]
 fn describe(process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
-    let identity = code::define(scratch, process, scratch.stack.key.tgid);
-    if identity == 0 {
-        return Err(Counter::RingFull);
-    }
+    let identity = code::define(process, scratch)?;
     let generation = pystack::code_generation(process, &scratch.walk).map_or(0, NonZeroU64::get);
     let Scratch { walk, stack, .. } = scratch;
     stack.kind = Kind::Stack as u32;
