@@ -62,10 +62,8 @@ impl Compiler {
     /// The first bpf-linker on PATH or in cargo's own folder that runs and has this compiler's LLVM.
     pub fn linker(&self) -> Option<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-        let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
         env::split_paths(&path)
-            .chain(cargo_home.map(|cargo_home| cargo_home.join("bin")))
+            .chain(cargo_home().map(|cargo_home| cargo_home.join("bin")))
             .map(|folder| folder.join("bpf-linker"))
             .find(|linker| linker.is_file() && self.fits(linker))
     }
@@ -102,14 +100,18 @@ impl Compiler {
         // v3 has 32-bit jumps and arithmetic, and every kernel we support knows it.
         // Bpf-linker's default has LLVM leave every fill of more than a word to a function that stores byte by byte:
         // 400 instructions of every stack's walk, and the verifier looks through each.
-        let linker = format!("-Clinker={}", linker.display());
-        let flags = [
+        let fixed = [
             "-Cdebuginfo=2",
             "-Ctarget-cpu=v3",
             "-Clink-arg=--btf",
             "-Clink-arg=--disable-expand-memcpy-in-order",
-            &linker,
         ];
+        let mut flags = fixed.map(str::to_owned).to_vec();
+        flags.push(format!("-Clinker={}", linker.display()));
+        flags.extend(without_paths());
+        // With `build-std`, `core` is compiled from here.
+        let library = self.rustc.parent().map(|bin| bin.with_file_name("lib").join("rustlib/src/rust"));
+        flags.extend(library.map(|library| format!("--remap-path-prefix={}=rust", library.display())));
         command
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
             .env("AYA_BPF_TARGET_ARCH", machine)
@@ -119,6 +121,20 @@ impl Compiler {
         command.env("RUSTC_BOOTSTRAP", "1");
         command
     }
+}
+
+/// Flags of rustc by which what it makes does not depend on where it was made.
+pub fn without_paths() -> Vec<String> {
+    // Both crates that this file is part of lie in the workspace's root.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
+    let folders = [(root, "punchclock"), (cargo_home(), "cargo")];
+    let folders = folders.into_iter().filter_map(|(folder, name)| Some((folder?, name)));
+    folders.map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())).collect()
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or(home)
 }
 
 /// Whether a variable of our environment is as true for the eBPF object as for what is built around it. Of cargo's and

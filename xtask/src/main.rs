@@ -8,6 +8,7 @@ mod bpf_toolchain;
 mod cargo;
 mod ci;
 mod demo;
+mod dist;
 mod exec;
 mod floors;
 mod imports;
@@ -38,7 +39,9 @@ enum Verb {
     Test(test::Options),
     /// Measure what punchclock costs, beside other tools; write target/bench/report.md
     Bench(bench::Options),
-    /// Everything CI asks: format, floors, licences, clippy, docs, and the `test` verb
+    /// Build what is released: a static binary for each machine, in a .tar.gz and a .deb; see target/dist
+    Dist(dist::Options),
+    /// Everything CI asks: format, floors, licences, clippy, docs, and the verbs `dist` and `test`
     Ci,
     /// Check who imports whom against the table in profiler/src/lib.rs
     Floors,
@@ -65,6 +68,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Pythons => pythons::run().map(drop),
         Verb::Test(opts) => test::run(opts),
         Verb::Bench(opts) => bench::run(opts),
+        Verb::Dist(opts) => dist::run(opts),
         Verb::Ci => ci::run(),
         Verb::Floors => floors::run(),
         Verb::Licenses => licenses::run(),

@@ -68,7 +68,7 @@ impl ReadMemory for Memory {
 }
 
 /// Gives back to the kernel what the allocator keeps of freed memory. Worth it before and after the kernel's types,
-/// some 20 MiB of small pieces, are read and dropped. musl's keeps none of large pieces and has no such call.
+/// some 20 MiB of small pieces, are read and dropped. musl's allocator gives back by itself.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: touches only memory that is free.
