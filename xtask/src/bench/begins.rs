@@ -8,14 +8,12 @@ use serde_json::Value;
 use super::{
     Bench,
     held::Target,
+    interrupt,
     report::{self, Section},
     samples::interpreter,
     spread::Spread,
 };
-use crate::{
-    cargo::{self, cargo},
-    exec::{as_root, read},
-};
+use crate::exec::{as_root, read};
 
 const WORKERS: &str = "64";
 const FRAMES: &str = "10000";
@@ -24,15 +22,14 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     let python = interpreter(11).context("failed to find a Python 3.11 in pyenv or on PATH")?;
     let fleet = start(&python, WORKERS)?;
     let alone = start(&python, "1")?;
-    let example = ["build", "--release", "--package", "profiler", "--example", "symbolize_frames"];
-    let example = cargo::executables(cargo().args(example))?.pop().context("failed to find the example")?;
     let (mut begins, mut one, mut names) = (Vec::new(), Vec::new(), Vec::new());
     let mut found = (0, 0);
     for round in 0..bench.plan.begin_rounds {
+        interrupt::check()?;
         eprintln!("bench: begins, round {} of {}", round + 1, bench.plan.begin_rounds);
         begins.push(begin(bench, fleet.pid(), 1)?);
         one.push(begin(bench, alone.pid(), 0)?);
-        let took = read(as_root(&example).args([&fleet.pid().to_string(), FRAMES]))?;
+        let took = read(as_root(&bench.symbolize).args([&fleet.pid().to_string(), FRAMES]))?;
         let took: Value = serde_json::from_str(&took).context("failed to parse what the example wrote")?;
         let count = |key: &str| took[key].as_u64().unwrap_or(0);
         found = (count("frames"), count("named"));
@@ -48,7 +45,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     let table = report::table(&head, rows.map(|(what, ms)| vec![what.to_owned(), format!("{ms:.0}")]));
     let (frames, named) = found;
     let markdown = format!(
-        "## Beginnings\n\n{table}\n\
+        "{table}\n\
          From before `punchclock record -p` of `tests/workloads/fleet.py {WORKERS}` is started until its window begins, when \
          everything is attached and each worker's interpreter is known: all samples of these recordings were whole. \
          `symbolize_frames`, an example of the crate `profiler`, names {frames} addresses spread over the code that the \

@@ -5,7 +5,6 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +14,7 @@ use super::{
     Bench,
     blocked_table::section,
     held::Held,
+    interrupt::pause,
     programs::{self, Program, Switches},
     read, recording, report, rotated,
     samples::{MINORS, interpreter},
@@ -60,6 +60,7 @@ pub struct Cost {
 pub type Costs = Vec<[Cost; CONTENDERS.len()]>;
 
 pub fn measure(bench: &Bench) -> Result<report::Section> {
+    let _statistics = Held::statistics()?;
     let pythons =
         MINORS.into_iter().filter_map(|minor| Some((minor, interpreter(minor)?))).collect::<Vec<_>>();
     ensure!(!pythons.is_empty(), "failed to find a Python 3.8, 3.11 or 3.13 in pyenv or on PATH");
@@ -112,10 +113,10 @@ fn window(bench: &Bench, python: &str, contender: Contender) -> Result<Cost> {
     };
     let pid = tool.pid()?;
     programs::wait_for(pid, |program| program.runs > 0 && program.is_on_switch())?;
-    thread::sleep(SETTLE);
+    pause(SETTLE)?;
 
     let before = Reading::take(pid, pids)?;
-    thread::sleep(bench.plan.passing);
+    pause(bench.plan.passing)?;
     let after = Reading::take(pid, pids)?;
     let map_bytes = programs::map_bytes(pid)?;
     let status = tool.end()?;
@@ -152,7 +153,7 @@ fn start(bench: &Bench, python: &str, frames: u32) -> Result<(Held, [u32; 2])> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !fs::read_to_string(&said).is_ok_and(|said| said.contains("ready\n")) {
         ensure!(Instant::now() < deadline, "failed to start {python}: see {}.err", said.display());
-        thread::sleep(Duration::from_millis(10));
+        pause(Duration::from_millis(10))?;
     }
     let first = pair.pid()?;
     let children = read(Path::new(&format!("/proc/{first}/task/{first}/children")))?;

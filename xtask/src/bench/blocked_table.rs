@@ -64,7 +64,7 @@ pub fn section(bench: &Bench, costs: &[(u32, Costs)]) -> Section {
     let windows = || costs.iter().flat_map(|(_, rounds)| rounds).flatten();
     let theirs = Spread::of(windows().map(|cost| cost.theirs * 100.0));
     let markdown = format!(
-        "## A switch with off-CPU stacks\n\n{table}\n\
+        "{table}\n\
          `tests/workloads/ping_pong.py`, two processes that pass a token through pipes on CPU 1, with 10 Python \
          frames where nothing else is said, {} rounds of {:.1} s, with `kernel.bpf_stats_enabled=1`. A tool's ns per \
          switch is the run time of all its programs over the runs of the one on `sched_switch`; of these \

@@ -5,6 +5,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
 };
@@ -123,7 +124,8 @@ impl Drop for Held {
     }
 }
 
-/// A process to be measured. It runs on CPU 1 as the user that we are, and is killed when dropped.
+/// A process to be measured. It runs on CPU 1 as the user that we are, in a process group of its own, which is killed
+/// when this is dropped.
 pub struct Target {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -133,7 +135,7 @@ impl Target {
     pub fn start(words: &[&str]) -> Result<Self> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", "1"]).args(words);
-        let (child, stdout) = piped(&mut command)?;
+        let (child, stdout) = piped(command.process_group(0))?;
         Ok(Self { child, stdout })
     }
 
@@ -156,15 +158,22 @@ impl Target {
 
     /// Stops it, as SIGSTOP does.
     pub fn stop(&self) -> Result<()> {
-        let status = Command::new("sh").args(["-c", "kill -STOP $0", &self.pid().to_string()]).status();
-        ensure!(status.context("failed to start sh")?.success(), "failed to stop a target");
+        self.signal("STOP")
+    }
+
+    /// Sends its process group a signal, which std cannot.
+    fn signal(&self, signal: &str) -> Result<()> {
+        let kill = ["-c", "kill -s $0 -- -$1", signal, &self.pid().to_string()];
+        let status = Command::new("sh").args(kill).status().context("failed to start sh")?;
+        ensure!(status.success(), "failed to send a target SIG{signal}");
         Ok(())
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It may have ended by itself, and its group with it.
+        let _ = self.signal("KILL");
         let _ = self.child.wait();
     }
 }

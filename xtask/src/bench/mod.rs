@@ -5,6 +5,9 @@ mod begins;
 mod blocked;
 mod blocked_table;
 mod held;
+mod interrupt;
+mod pieces;
+mod profilers;
 mod programs;
 mod recording;
 mod report;
@@ -20,12 +23,12 @@ use std::{
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 
-use self::held::Held;
+use self::report::{Report, Section};
 use crate::{
     cargo::{self, cargo},
     setup, venv,
@@ -84,41 +87,73 @@ const QUICK: Plan = Plan {
 struct Bench {
     plan: &'static Plan,
     punchclock: PathBuf,
+    /// Examples of the crate `profiler`.
     empty: PathBuf,
+    symbolize: PathBuf,
     venv: PathBuf,
     out: PathBuf,
 }
 
+/// A heading of the report, and what measures the part below it.
+type Part = (&'static str, fn(&Bench) -> Result<Section>);
+
+const PARTS: [Part; 5] = [
+    ("A context switch", switches::measure),
+    ("A sample", samples::measure),
+    ("A switch with off-CPU stacks", blocked::measure),
+    ("Beginnings", begins::measure),
+    ("Work beside a profiler", throughput::measure),
+];
+
 pub fn run(&Options { quick }: &Options) -> Result<()> {
     ensure!(thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1), "failed to find a second CPU");
     setup::run(&setup::Options { bench: true, ..setup::Options::default() })?;
-    let example = ["build", "--release", "--package", "profiler", "--example", "empty_program"];
     let out = env::current_dir().context("failed to find the current folder")?.join("target/bench");
     fs::create_dir_all(&out).with_context(|| format!("failed to create {}", out.display()))?;
     let bench = Bench {
         plan: if quick { &QUICK } else { &FULL },
         punchclock: cargo::punchclock()?,
-        empty: cargo::executables(cargo().args(example))?
-            .pop()
-            .context("failed to find the empty program")?,
+        empty: example("empty_program")?,
+        symbolize: example("symbolize_frames")?,
         venv: venv::with("bench")?,
         out,
     };
-    let machine = report::machine(quick);
     pin(0)?;
-    let statistics = Held::statistics()?;
-    let mut sections = vec![switches::measure(&bench)?, samples::measure(&bench)?, blocked::measure(&bench)?];
-    // Not free: nobody has it on while recording.
-    statistics.end()?;
-    sections.push(begins::measure(&bench)?);
-    sections.push(throughput::measure(&bench)?);
+    interrupt::listen()?;
+    let mut report = Report::new(report::machine(quick), PARTS.map(|(heading, _)| heading));
+    let measured = measure(&bench, &mut report);
 
-    let report = report::render(&machine, &sections);
-    let path = bench.out.join("report.md");
-    fs::write(&path, &report).with_context(|| format!("failed to write {}", path.display()))?;
-    println!("{report}");
-    eprintln!("bench: written to {}", path.display());
+    println!("\n{}", report.verdicts());
+    eprintln!("bench: written to {}", report_path(&bench).display());
+    if measured.is_err() && interrupt::has_come() {
+        eprintln!("bench: interrupted, without: {}", report.missing().join(", "));
+        process::exit(130);
+    }
+    measured
+}
+
+/// Measures one part after the other. What there is by then is written after each, and before the first, when there may be
+/// another run's.
+fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    report.write(&report_path(bench))?;
+    for (heading, measure) in PARTS {
+        let start = Instant::now();
+        let section = measure(bench).with_context(|| format!("failed to measure: {heading}"))?;
+        print!("{}", report.add(section, start.elapsed()).unwrap_or_default());
+        report.write(&report_path(bench))?;
+    }
     Ok(())
+}
+
+fn report_path(bench: &Bench) -> PathBuf {
+    bench.out.join("report.md")
+}
+
+/// Builds an example of the crate `profiler`; its path.
+fn example(name: &str) -> Result<PathBuf> {
+    let build = ["build", "--release", "--package", "profiler", "--example", name];
+    let built = cargo::executables(cargo().args(build))?.pop();
+    built.with_context(|| format!("failed to find the example {name} in cargo's messages"))
 }
 
 /// Moves us, and with us all that we start from now on, to one CPU.

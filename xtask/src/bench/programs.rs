@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     process::Stdio,
-    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use super::interrupt::pause;
 use crate::exec::{as_root, read};
 
 /// A loaded program. Its counters stand still unless BPF statistics are enabled.
@@ -85,7 +85,7 @@ pub fn wait_for(pid: u32, ready: impl Fn(&Program) -> bool) -> Result<()> {
         if Instant::now() > deadline {
             bail!("failed to see process {pid} attach its programs: its output is in target/bench");
         }
-        thread::sleep(Duration::from_millis(30));
+        pause(Duration::from_millis(30))?;
     }
     Ok(())
 }

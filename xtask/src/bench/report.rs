@@ -3,10 +3,68 @@
 use std::{
     fmt::Write as _,
     fs,
+    path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
-/// One of the report's five parts.
+use anyhow::{Context as _, Result};
+
+/// A report that grows by a part at a time.
+pub struct Report {
+    machine: String,
+    /// Headings, with what was measured by now and how long that took.
+    parts: Vec<(&'static str, Option<(Section, Duration)>)>,
+}
+
+impl Report {
+    /// Without any part.
+    pub fn new(machine: String, headings: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { machine, parts: headings.into_iter().map(|heading| (heading, None)).collect() }
+    }
+
+    /// Adds the next part, which is returned as it stands in the report.
+    pub fn add(&mut self, section: Section, took: Duration) -> Option<String> {
+        let (heading, part) = self.parts.iter_mut().find(|(_, part)| part.is_none())?;
+        let text = written(heading, part.insert((section, took)));
+        Some(text)
+    }
+
+    /// Headings of parts that were not measured.
+    pub fn missing(&self) -> Vec<&'static str> {
+        self.parts.iter().filter(|(_, part)| part.is_none()).map(|&(heading, _)| heading).collect()
+    }
+
+    /// What was to be reached.
+    pub fn verdicts(&self) -> String {
+        let sections = self.parts.iter().filter_map(|(_, part)| part.as_ref());
+        let verdicts = sections.flat_map(|(section, _)| &section.targets).map(|target| {
+            let verdict = if target.reached { "yes" } else { "**no**" };
+            vec![target.what.clone(), target.measured.clone(), verdict.to_owned()]
+        });
+        table(&["to reach", "measured", "reached"], verdicts)
+    }
+
+    /// Writes all of it.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let Self { machine, parts } = self;
+        let mut text = format!("# What punchclock costs\n\n{machine}\n\n{}", self.verdicts());
+        for (heading, part) in parts {
+            text += &part.as_ref().map_or_else(
+                || format!("\n## {heading}\n\nNot measured: this run was not finished.\n"),
+                |part| written(heading, part),
+            );
+        }
+        fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+    }
+}
+
+/// A part as it stands in the report.
+fn written(heading: &str, (section, took): &(Section, Duration)) -> String {
+    format!("\n## {heading}\n\n{}\nMeasured in {:.0} s.\n", section.markdown, took.as_secs_f64())
+}
+
+/// One of the report's parts.
 pub struct Section {
     pub markdown: String,
     pub targets: Vec<Target>,
@@ -32,21 +90,6 @@ impl Target {
     fn new(what: String, measured: f64, unit: &str, reached: bool) -> Self {
         Self { what, measured: format!("{measured:.3}{unit}"), reached }
     }
-}
-
-/// The whole report.
-pub fn render(machine: &str, sections: &[Section]) -> String {
-    let verdicts = sections.iter().flat_map(|section| &section.targets).map(|target| {
-        let verdict = if target.reached { "yes" } else { "**no**" };
-        vec![target.what.clone(), target.measured.clone(), verdict.to_owned()]
-    });
-    let verdicts = table(&["to reach", "measured", "reached"], verdicts);
-    let mut text = format!("# What punchclock costs\n\n{machine}\n\n{verdicts}");
-    for section in sections {
-        text += "\n";
-        text += &section.markdown;
-    }
-    text
 }
 
 /// A Markdown table that is also one to the eye.
@@ -108,6 +151,16 @@ pub fn said(command: &mut Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_says_what_is_missing() {
+        let mut report = Report::new("Somewhere.".to_owned(), ["One", "Another"]);
+        let targets = vec![Target::at_least("x", 0.99, 1.0)];
+        let part = report.add(Section { markdown: "Done.\n".to_owned(), targets }, Duration::from_secs(7));
+        assert_eq!(part.as_deref(), Some("\n## One\n\nDone.\n\nMeasured in 7 s.\n"));
+        assert_eq!(report.missing(), ["Another"]);
+        assert!(report.verdicts().contains("| x ≥ 0.99 | 1.000    | yes     |"));
+    }
 
     #[test]
     fn a_table_lines_up() {

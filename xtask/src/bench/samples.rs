@@ -1,6 +1,6 @@
 //! Part B: what a sample of a thread with 30 Python frames costs, by the kernel's own statistics.
 
-use std::{env, fs, path::PathBuf, process::Command, thread, time::Duration};
+use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     Bench,
     held::{Held, Target},
+    interrupt::pause,
     programs, read,
     report::{self, Section},
     rotated,
@@ -29,6 +30,7 @@ struct Cost {
 }
 
 pub fn measure(bench: &Bench) -> Result<Section> {
+    let _statistics = Held::statistics()?;
     let pythons =
         MINORS.into_iter().filter_map(|minor| Some((minor, interpreter(minor)?))).collect::<Vec<_>>();
     ensure!(!pythons.is_empty(), "failed to find a Python 3.8, 3.11 or 3.13 in pyenv or on PATH");
@@ -64,7 +66,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     let head = ["Python", "Hz", "frames", "µs per sample", "ns per tick elsewhere", "samples", "complete"];
     let table = report::table(&head, rows.collect::<Vec<_>>());
     let markdown = format!(
-        "## A sample\n\n{table}\n\
+        "{table}\n\
          `punchclock record -r HZ` of `tests/workloads/deep.py {FRAMES}` spinning on CPU 1, {} rounds of {:.1} s: the \
          run time of the program `sample`, less that of the ticks that hit something else, over the samples that the \
          recording tells of. A tick elsewhere is measured in the same recording, with the target stopped.\n",
@@ -83,12 +85,12 @@ fn window(bench: &Bench, python: &str, rate: u32) -> Result<Cost> {
     let tool = Held::tool(record.arg("-o").arg(&folded), &out)?;
     let pid = tool.pid()?;
     programs::wait_for(pid, |program| program.name == "sample" && program.runs > 0)?;
-    thread::sleep(bench.plan.busy);
+    pause(bench.plan.busy)?;
     // From here on every tick hits something else, so all samples there will be are in the first reading.
     target.stop()?;
-    thread::sleep(Duration::from_millis(20));
+    pause(Duration::from_millis(20))?;
     let (runs, ns) = sample(pid)?;
-    thread::sleep(bench.plan.busy / 2);
+    pause(bench.plan.busy / 2)?;
     let (later_runs, later_ns) = sample(pid)?;
     let status = tool.end()?;
     ensure!(status.success(), "failed to record: see {}.err", out.display());

@@ -1,7 +1,7 @@
 //! Part A: what a context switch costs with each tool's programs on `sched_switch`, by the kernel's own statistics,
 //! while two processes pass a token through a pipe on CPU 1.
 
-use std::{process::Command, thread, time::Duration};
+use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     Bench,
     held::{Held, Target},
+    interrupt::pause,
     programs::{self, Switches},
     read,
     report::{self, Section},
@@ -46,7 +47,8 @@ const CONTENDERS: [(Contender, &str); 7] = [
 ];
 
 pub fn measure(bench: &Bench) -> Result<Section> {
-    let tracefs = Held::tracefs()?;
+    let _statistics = Held::statistics()?;
+    let _tracefs = Held::tracefs()?;
     let mut rounds = Vec::new();
     for round in 0..bench.plan.switch_rounds {
         eprintln!("bench: switches, round {} of {}", round + 1, bench.plan.switch_rounds);
@@ -56,7 +58,6 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         }
         rounds.push(costs);
     }
-    tracefs.end()?;
     Ok(section(bench, &rounds))
 }
 
@@ -88,7 +89,7 @@ fn window(bench: &Bench, contender: Contender) -> Result<Cost> {
     let pid = tool.pid()?;
     programs::wait_for(pid, |program| program.runs > 0 && program.is_on_switch())?;
     // Those that are attached after it, and the snapshot that `stat` begins with.
-    thread::sleep(Duration::from_millis(200));
+    pause(Duration::from_millis(200))?;
 
     let before = programs::held_by(pid)?;
     pipe.cue()?;
@@ -153,7 +154,7 @@ fn section(bench: &Bench, rounds: &[Costs]) -> Section {
     let table =
         report::table(&["programs", "ns per switch", "runs", "above nothing", "ratio to cpudist"], rows);
     let markdown = format!(
-        "## A context switch\n\n{table}\n\
+        "{table}\n\
          `perf bench sched pipe --loop {}` under `taskset --cpu-list 1`, {} rounds; `run_time_ns` and `run_cnt` from \
          `bpftool prog show --json` before and after, with `kernel.bpf_stats_enabled=1`. A tool's ns per switch is \
          the run time of all its programs over the runs of the one on `sched_switch`; the statistics' own two clock \

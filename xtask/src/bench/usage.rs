@@ -1,6 +1,10 @@
 //! What a process uses itself: CPU time and memory.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, time::Duration};
+
+use anyhow::Result;
+
+use super::interrupt::pause;
 
 /// What a process had used when last seen.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,14 +30,14 @@ impl Usage {
     }
 
     /// Watches a process that is about to end, until it has. Its last two milliseconds can escape.
-    pub fn to_the_end(self, pid: u32) -> Self {
+    pub fn to_the_end(self, pid: u32) -> Result<Self> {
         let mut last = self;
         while let Some(now) = Self::of(pid) {
             // Threads that ended are missing from it, so it may fall.
             last.cpu_ns = last.cpu_ns.max(now.cpu_ns);
             last.peak_bytes = last.peak_bytes.max(now.peak_bytes);
-            thread::sleep(Duration::from_millis(2));
+            pause(Duration::from_millis(2))?;
         }
-        last
+        Ok(last)
     }
 }
