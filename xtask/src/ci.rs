@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 
-use crate::{bpf_toolchain, cargo::cargo, dist, exec::exec, floors, licenses, setup, test};
+use crate::{bpf_toolchain, cargo::cargo, dist, exec::exec, floors, kernels, licenses, setup, test};
 
 pub fn run() -> Result<()> {
     exec(cargo().args(["fmt", "--all", "--check"]))?;
@@ -15,6 +15,7 @@ pub fn run() -> Result<()> {
     let docs = ["doc", "--no-deps", "--workspace", "--exclude", "profiler-ebpf"];
     exec(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;
     dist::run(&dist::Options::default())?;
+    kernels::run(&kernels::Options::default())?;
     test::run(&test::Options::default())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every verb runs in the repository's root, says each command before it runs it, and stops at the first that fails.
 
+mod apt;
 mod backend;
 mod bench;
 mod bpf_toolchain;
@@ -12,8 +13,10 @@ mod dist;
 mod exec;
 mod floors;
 mod imports;
+mod kernels;
 mod licenses;
 mod load;
+mod machine;
 mod python_source;
 mod pythons;
 mod server;
@@ -35,6 +38,8 @@ enum Verb {
     Demo,
     /// Gather the interpreters to test with that this machine has not, into target/pythons
     Pythons,
+    /// Try punchclock on the kernels of Debian's suites, each in an emulator, and on the host's
+    Kernels(kernels::Options),
     /// Set up, build, and run every test; those that load eBPF programs run as root
     Test(test::Options),
     /// Measure what punchclock costs, beside other tools; write target/bench/report.md
@@ -66,6 +71,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Setup(opts) => setup::run(opts),
         Verb::Demo => demo::run(),
         Verb::Pythons => pythons::run().map(drop),
+        Verb::Kernels(opts) => kernels::run(opts),
         Verb::Test(opts) => test::run(opts),
         Verb::Bench(opts) => bench::run(opts),
         Verb::Dist(opts) => dist::run(opts),

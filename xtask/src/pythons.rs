@@ -1,8 +1,5 @@
 //! `pythons`: the interpreters that the tests walk and this machine has not: from newer Debian suites, unpacked into
 //! `target/pythons`, one root folder each; and one that is built from a source that Debian has.
-//!
-//! By apt's own client, under a configuration of its own: the machine's packages and lists stay as they are. The mirror is
-//! the one that the machine's own sources name.
 
 use std::{
     env, fs,
@@ -11,10 +8,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::{
-    exec::{exec, read},
+    apt::{Apt, Archive},
+    exec::exec,
     python_source,
 };
 
@@ -36,6 +34,10 @@ const ROOTS: [Root; 7] = [
             "python3.13-minimal:arm64",
             "python3.14-minimal:arm64",
             "python3.15-minimal:arm64",
+            "libpython3.13-minimal:arm64",
+            "libpython3.14-minimal:arm64",
+            "libexpat1:arm64",
+            "zlib1g:arm64",
         ],
         way: Way::IsRead,
     },
@@ -73,100 +75,62 @@ impl Root {
     }
 }
 
-/// Gathers what is missing; the folder. Nothing is asked of the network when all is there.
+/// Gathers what is missing of all; the folder.
 pub fn run() -> Result<PathBuf> {
+    gather(&ROOTS.map(|root| root.name))
+}
+
+/// Gathers what is missing of these; the folder. Nothing is asked of the network when they are there.
+pub fn gather(names: &[&str]) -> Result<PathBuf> {
     let folder = env::current_dir().context("failed to find the current folder")?.join("target/pythons");
-    let missing: Vec<_> = ROOTS.iter().filter(|root| !root.is_in(&folder)).collect();
+    let wanted = || ROOTS.iter().filter(|root| names.contains(&root.name));
+    let missing: Vec<_> = wanted().filter(|root| !root.is_in(&folder)).collect();
     if !missing.is_empty() {
-        let apt = Apt::new(&folder.join("apt"))?;
+        let archive = Archive::debian()?;
+        let mut sources = SUITES.map(|suite| archive.line("deb", "amd64,arm64", suite)).to_vec();
+        sources.push(archive.line("deb-src", "amd64", SUITES[0]));
+        let apt = Apt::new(&folder.join("apt"), &sources)?;
         exec(apt.command("apt-get").args(["--quiet", "update"]))?;
         for root in missing {
-            apt.make(root, &folder)?;
+            make(root, &apt, &folder)?;
         }
-        fs::remove_dir_all(&apt.folder).context("failed to remove what was downloaded")?;
+        fs::remove_dir_all(apt.folder()).context("failed to remove what was downloaded")?;
     }
-    for Root { name, packages, .. } in ROOTS {
+    for Root { name, packages, .. } in wanted() {
         eprintln!("pythons: {} has {}", folder.join(name).display(), packages.join(", "));
     }
     Ok(folder)
 }
 
-/// apt, under a configuration of its own.
-struct Apt {
-    folder: PathBuf,
-}
-
-impl Apt {
-    fn new(folder: &Path) -> Result<Self> {
-        for name in ["lists/partial", "none"] {
-            let name = folder.join(name);
-            fs::create_dir_all(&name).with_context(|| format!("failed to make {}", name.display()))?;
-        }
-        let (mirror, keyring) = (mirror()?, "/usr/share/keyrings/debian-archive-keyring.gpg");
-        let signed =
-            if Path::new(keyring).exists() { format!("signed-by={keyring} ") } else { String::new() };
-        let binary = SUITES.map(|suite| format!("deb [{signed}arch=amd64,arm64] {mirror} {suite} main\n"));
-        let source = format!("deb-src [{signed}arch=amd64] {mirror} {} main\n", SUITES[0]);
-        let here = folder.display();
-        // The machine's own settings hold besides, as for a proxy; but not what it does after an update, which is for its own
-        // lists.
-        let configuration = format!(
-            "#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n#clear DPkg::Post-Invoke;\n\
-             Dir::State \"{here}\";\nDir::State::lists \"{here}/lists\";\nDir::State::status \"{here}/status\";\n\
-             Dir::Etc::sourcelist \"{here}/sources.list\";\nDir::Etc::sourceparts \"{here}/none\";\n\
-             Dir::Etc::preferences \"{here}/none/none\";\nDir::Etc::preferencesparts \"{here}/none\";\n\
-             Dir::Cache \"{here}/cache\";\nAPT::Architecture \"amd64\";\n\
-             APT::Architectures {{ \"amd64\"; \"arm64\"; }};\nAPT::Sandbox::User \"root\";\n\
-             Acquire::Languages \"none\";\nAcquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n"
-        );
-        for (name, text) in [
-            ("status", String::new()),
-            ("sources.list", binary.concat() + &source),
-            ("apt.conf", configuration),
-        ] {
-            fs::write(folder.join(name), text).with_context(|| format!("failed to write {name}"))?;
-        }
-        Ok(Self { folder: folder.to_owned() })
+/// Downloads a root's packages and unpacks or builds them. The root is made under another name, so that there is none by
+/// halves.
+fn make(root: &Root, apt: &Apt, folder: &Path) -> Result<()> {
+    let (archives, made) = (apt.folder().join(root.name), apt.folder().join("root"));
+    if made.exists() {
+        fs::remove_dir_all(&made).context("failed to remove what was left half made")?;
     }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // Read behind all others: what is in APT_CONFIG is read before them.
-        command.arg("--config-file").arg(self.folder.join("apt.conf"));
-        command
+    fs::create_dir_all(archives.join("partial"))
+        .with_context(|| format!("failed to make {}", archives.display()))?;
+    let mut get = apt.command("apt-get");
+    get.args(["--quiet", "--yes", "--option"]).arg(format!("Dir::Cache::archives={}", archives.display()));
+    match root.way {
+        Way::Runs => get.args(["--no-install-recommends", "--download-only", "install"]),
+        // These take no dependencies, and write into the current folder.
+        Way::IsRead => get.arg("download").current_dir(&archives),
+        Way::IsBuilt => get.args(["--download-only", "source"]).current_dir(&archives),
+    };
+    exec(get.args(root.packages).stdout(Stdio::null()))?;
+    if root.way == Way::IsBuilt {
+        python_source::build(&archives, &made)?;
+    } else {
+        extract(&archives, &made)?;
     }
-
-    /// Downloads a root's packages and unpacks or builds them. The root is made under another name, so that there is none by
-    /// halves.
-    fn make(&self, root: &Root, folder: &Path) -> Result<()> {
-        let (archives, made) = (self.folder.join(root.name), self.folder.join("root"));
-        if made.exists() {
-            fs::remove_dir_all(&made).context("failed to remove what was left half made")?;
-        }
-        fs::create_dir_all(archives.join("partial"))
-            .with_context(|| format!("failed to make {}", archives.display()))?;
-        let mut get = self.command("apt-get");
-        get.args(["--quiet", "--yes", "--option"])
-            .arg(format!("Dir::Cache::archives={}", archives.display()));
-        match root.way {
-            Way::Runs => get.args(["--no-install-recommends", "--download-only", "install"]),
-            // These take no dependencies, and write into the current folder.
-            Way::IsRead => get.arg("download").current_dir(&archives),
-            Way::IsBuilt => get.args(["--download-only", "source"]).current_dir(&archives),
-        };
-        exec(get.args(root.packages).stdout(Stdio::null()))?;
-        if root.way == Way::IsBuilt {
-            python_source::build(&archives, &made)?;
-        } else {
-            extract(&archives, &made)?;
-        }
-        fs::write(made.join(Root::LIST), root.packages.join("\n")).context("failed to name the packages")?;
-        let place = folder.join(root.name);
-        if place.exists() {
-            fs::remove_dir_all(&place).with_context(|| format!("failed to remove {}", place.display()))?;
-        }
-        fs::rename(&made, &place).with_context(|| format!("failed to make {}", place.display()))
+    fs::write(made.join(Root::LIST), root.packages.join("\n")).context("failed to name the packages")?;
+    let place = folder.join(root.name);
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("failed to remove {}", place.display()))?;
     }
+    fs::rename(&made, &place).with_context(|| format!("failed to make {}", place.display()))
 }
 
 /// Unpacks all packages of a folder.
@@ -183,16 +147,4 @@ fn extract(archives: &Path, made: &Path) -> Result<()> {
             .with_context(|| format!("failed to link {link}"))?;
     }
     Ok(())
-}
-
-/// Where this machine gets Debian's packages from.
-fn mirror() -> Result<String> {
-    let format = ["--format", "$(REPO_URI) $(LABEL)", "Created-By: Packages"];
-    let targets = read(Command::new("apt-get").arg("indextargets").args(format))
-        .context("failed to ask apt, from which these interpreters come, for its mirror")?;
-    let mut repositories = targets.lines().filter_map(|line| line.rsplit_once(' '));
-    let mirror = repositories.find(|(_, label)| *label == "Debian").map(|(uri, _)| uri.to_owned());
-    let mirror = mirror.context("failed to find a mirror of Debian in this machine's sources")?;
-    ensure!(!mirror.contains([' ', '\n', ']']), "this machine's mirror of Debian has an odd name");
-    Ok(mirror)
 }

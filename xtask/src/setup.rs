@@ -20,6 +20,7 @@ use crate::{
 const LINKER: &str = "bpf-linker@0.13.0";
 
 #[derive(clap::Args, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Options {
     /// Also clippy for the eBPF crate, as `cargo xtask ci` needs it
     #[arg(long)]
@@ -30,9 +31,12 @@ pub struct Options {
     /// Also what `cargo xtask test` needs and Python's package index has not: servers, and a browser for reports
     #[arg(long)]
     pub test: bool,
+    /// Also the emulators in which `cargo xtask kernels` boots
+    #[arg(long)]
+    pub kernels: bool,
 }
 
-pub fn run(&Options { lint, bench, test }: &Options) -> Result<()> {
+pub fn run(&Options { lint, bench, test, kernels }: &Options) -> Result<()> {
     let mut apt = Apt::default();
     python(&mut apt)?;
     let compiler = toolchain(&mut apt)?;
@@ -53,6 +57,11 @@ pub fn run(&Options { lint, bench, test }: &Options) -> Result<()> {
             ("perf", "linux-perf"),
         ];
         apt.install("to compare with", &missing(&tools))?;
+    }
+    if kernels {
+        let emulators =
+            [("qemu-system-x86_64", "qemu-system-x86"), ("qemu-system-aarch64", "qemu-system-arm")];
+        apt.install("to boot other kernels in", &missing(&emulators))?;
     }
     eprintln!("setup: nothing is missing");
     Ok(())

@@ -6,7 +6,7 @@ mod package;
 mod proof;
 
 use std::{
-    env, fmt, fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -18,6 +18,7 @@ use crate::{
     bpf_toolchain,
     cargo::{cargo, executables},
     exec::{exec, read},
+    machine::Machine,
     setup,
 };
 
@@ -29,25 +30,6 @@ pub struct Options {
     /// Build once more, elsewhere, and compare
     #[arg(long)]
     check: bool,
-}
-
-/// What punchclock is released for.
-#[derive(Clone, Copy, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Machine {
-    #[value(name = "x86_64")]
-    X86_64,
-    Aarch64,
-}
-
-/// As rustc and the kernel name it.
-impl fmt::Display for Machine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-        })
-    }
 }
 
 pub fn run(Options { machine, check }: &Options) -> Result<()> {
@@ -72,20 +54,23 @@ pub fn run(Options { machine, check }: &Options) -> Result<()> {
 
 /// Builds the static, stripped `punchclock` for a machine, proves that it is what it should be, and returns its path.
 pub fn binary(machine: Machine) -> Result<PathBuf> {
+    let binary = build(machine, "profiler")?;
+    proof::of(&binary, machine).with_context(|| format!("failed to accept {}", binary.display()))?;
+    Ok(binary)
+}
+
+/// Builds a package's one program for a machine, static and stripped, and returns its path.
+pub fn build(machine: Machine, package: &str) -> Result<PathBuf> {
     let target = format!("{machine}-unknown-linux-musl");
     exec(Command::new("rustup").args(["target", "add", &target]))?;
     // rustc's own linker, C library and start-up code: no compiler for another machine, and none of this host's files.
     let mut flags = vec!["-Clinker=rust-lld".to_owned(), "-Ctarget-feature=+crt-static".to_owned()];
     flags.extend(bpf_toolchain::without_paths());
-    let build = ["build", "--locked", "--profile", "dist", "--package", "profiler", "--target", &target];
+    let build = ["build", "--locked", "--profile", "dist", "--package", package, "--target", &target];
     let mut command = cargo();
     command.args(build).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
-    let binary = executables(&mut command)?
-        .into_iter()
-        .next()
-        .context("failed to find punchclock in cargo's messages")?;
-    proof::of(&binary, machine).with_context(|| format!("failed to accept {}", binary.display()))?;
-    Ok(binary)
+    let built = executables(&mut command)?.into_iter().next();
+    built.with_context(|| format!("failed to find the program of {package} in cargo's messages"))
 }
 
 /// When what is released was last changed, in seconds of Unix time: everything packed is of that time.

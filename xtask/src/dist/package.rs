@@ -43,10 +43,7 @@ pub fn archive(folder: &Path, machine: Machine, binary: &Path, time: &str) -> Re
 
 /// A `.deb` that depends on nothing and runs nothing when it is installed.
 pub fn debian(folder: &Path, machine: Machine, binary: &Path, time: &str) -> Result<PathBuf> {
-    let architecture = match machine {
-        Machine::X86_64 => "amd64",
-        Machine::Aarch64 => "arm64",
-    };
+    let architecture = machine.debian();
     let name = format!("punchclock_{VERSION}_{architecture}");
     let stage = Stage::new(folder, &name)?;
     stage.put(binary, "usr/bin/punchclock")?;

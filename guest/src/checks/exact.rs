@@ -1,0 +1,111 @@
+//! `stat` against the kernel's books: all threads are stopped at both edges, so there is one truth.
+
+use std::{collections::BTreeMap, thread, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    books::Books,
+    bounded::Punchclock,
+    checks::document::{counter, threads},
+    report::Numbers,
+    tree::Tree,
+};
+
+/// How long the tree works in a window.
+pub const WORK: Duration = Duration::from_secs(2);
+
+/// The states whose times add up to the wall.
+const STATES: [&str; 3] = ["on_cpu_ns", "run_queue_ns", "blocked_ns"];
+
+/// What one `stat` said, and the books at its edges.
+pub struct Window {
+    document: Value,
+    before: BTreeMap<u32, Books>,
+    after: BTreeMap<u32, Books>,
+}
+
+impl Window {
+    /// Watches a tree work for a while.
+    pub fn watch(punchclock: &Punchclock, tree: &Tree, more: &[&str]) -> Result<Self> {
+        let pid = tree.pid();
+        let arguments = ["stat", "--json", "-t", "-d", "300", "-i", "0.1", "-p", &pid];
+        let stopped = tree.stop()?;
+        let before = tree.books();
+        let mut stat = punchclock.start(&[&arguments, more].concat())?;
+        stat.wait_until("the first interval", |stat| Ok(stat.said()?.contains('\n')))?;
+        drop(stopped);
+        thread::sleep(WORK);
+        let _stopped = tree.stop()?;
+        let after = tree.books();
+        let document = stat.interrupt()?.well()?.json()?;
+        Ok(Self { document, before, after })
+    }
+
+    /// Of a document that comes from elsewhere.
+    pub fn of(document: Value, before: BTreeMap<u32, Books>, after: BTreeMap<u32, Books>) -> Self {
+        Self { document, before, after }
+    }
+
+    /// Every thread's numbers are the kernel's, to the nanosecond and the switch.
+    pub fn is_exact(&self, numbers: &mut Numbers) -> Result<()> {
+        let mut wrong = Vec::new();
+        for thread in self.threads()? {
+            let tid = thread["tid"].as_u64().context("failed to find a TID")? as u32;
+            let [before, after] = [&self.before, &self.after].map(|books| books.get(&tid).copied());
+            let before = before.with_context(|| format!("thread {tid} was not there"))?;
+            let after = after.with_context(|| format!("thread {tid} is gone"))?;
+            for (name, truth) in [
+                ("on_cpu_ns", after.on_cpu_ns - before.on_cpu_ns),
+                ("run_queue_ns", after.run_queue_ns - before.run_queue_ns),
+                ("voluntary_switches", after.voluntary - before.voluntary),
+                ("preempted_switches", after.preempted - before.preempted),
+                ("migrations", after.migrations - before.migrations),
+            ] {
+                let said = counter(thread, name)?;
+                if said != truth {
+                    wrong.push(format!("{tid} {name} {said} instead of {truth}"));
+                }
+            }
+        }
+        numbers.set("wrong", wrong.len());
+        numbers.set("threads", self.threads()?.len());
+        ensure!(self.threads()?.len() == Tree::THREADS, "{} threads", self.threads()?.len());
+        ensure!(wrong.is_empty(), "{}", wrong.join(", "));
+        Ok(())
+    }
+
+    /// Each thread's states add up to the wall, within 0.1 % or 50 µs.
+    pub fn adds_up(&self, numbers: &mut Numbers) -> Result<()> {
+        let mut worst = 0.0_f64;
+        let mut short = Vec::new();
+        for thread in self.threads()? {
+            let wall = counter(thread, "wall_ns")?;
+            let states = STATES.iter().map(|state| counter(thread, state)).sum::<Result<u64>>()?;
+            // A preempted thread that was about to sleep waits in no `run_delay`: kept beside the kernel's own number.
+            let states = states + thread["run_queue_uncounted_ns"].as_u64().unwrap_or(0);
+            let missing = wall.abs_diff(states);
+            worst = worst.max(missing as f64 / wall as f64 * 100.0);
+            if missing > (wall / 1000).max(50_000) {
+                short.push(format!(
+                    "{} ns of {wall} are in no state of {}",
+                    wall.cast_signed() - states.cast_signed(),
+                    thread["tid"]
+                ));
+            }
+        }
+        numbers.set("worst_percent", (worst * 1e4).round() / 1e4);
+        ensure!(short.is_empty(), "{}", short.join(", "));
+        Ok(())
+    }
+
+    /// On-CPU time, over all threads.
+    pub fn on_cpu_ns(&self) -> Result<u64> {
+        self.threads()?.into_iter().map(|thread| counter(thread, "on_cpu_ns")).sum()
+    }
+
+    fn threads(&self) -> Result<Vec<&Value>> {
+        threads(&self.document)
+    }
+}

@@ -1,0 +1,230 @@
+//! `kernels`: the static punchclock on the kernels that people have, each booted in an emulator, and on the host's own.
+//!
+//! A guest has two programs, `punchclock-guest` as its `/init` and punchclock, and for the thorough part a few Pythons. What
+//! the former finds is read from the console.
+
+mod boot;
+mod findings;
+mod get;
+mod image;
+mod interpreter;
+mod list;
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use self::{
+    findings::Findings,
+    get::{Kernels, Package},
+    image::Image,
+    list::{ROWS, Row, What},
+};
+use crate::{
+    dist,
+    exec::{as_root, read},
+    machine::Machine,
+    pythons, setup,
+};
+
+/// Bounds on a boot, of the quick part and of the thorough one.
+const QUICK: Duration = Duration::from_secs(180);
+const THOROUGH: Duration = Duration::from_secs(600);
+
+/// The row that is no guest.
+const HOST: &str = "host";
+
+#[derive(clap::Args, Default)]
+pub struct Options {
+    /// Rows by name, or kernels by the beginning of their version: host, trixie-rt, 6.1, 7.3-rt [default: all]
+    names: Vec<String>,
+    /// Run the thorough part on each, not only on those that CI runs it on
+    #[arg(long)]
+    thorough: bool,
+    /// Write what ran into docs/kernels.md
+    #[arg(long, conflicts_with = "names")]
+    write: bool,
+    /// Only tell which kernels there are
+    #[arg(long)]
+    list: bool,
+    /// Take punchclock-x86_64 and punchclock-aarch64 from this folder instead of building them
+    #[arg(long, value_name = "FOLDER")]
+    binaries: Option<PathBuf>,
+}
+
+/// What came of a row, or of several that stand for the same.
+struct Outcome {
+    names: Vec<&'static str>,
+    kernel: String,
+    set_up: String,
+    seconds: u64,
+    findings: Result<Findings>,
+}
+
+pub fn run(opts: &Options) -> Result<()> {
+    setup::run(&setup::Options { kernels: true, ..setup::Options::default() })?;
+    let folder = env::current_dir().context("failed to find the current folder")?.join("target/kernels");
+    let kernels = Kernels::new(&folder)?;
+    let boots = boots(&kernels, &opts.names)?;
+    if opts.list {
+        for Boot { names, package, .. } in boots {
+            println!("{:<26} {:<12} {}", names.join(", "), package.version, package.release);
+        }
+        return Ok(());
+    }
+    let mut programs = Programs { opts, folder, built: BTreeMap::new() };
+    let mut outcomes = Vec::new();
+    if opts.names.is_empty() || opts.names.iter().any(|name| name == HOST) {
+        outcomes.push(programs.try_here());
+    }
+    for boot in &boots {
+        outcomes.push(programs.try_on(boot, &kernels));
+    }
+    ensure!(!outcomes.is_empty(), "no kernel is called {}", opts.names.join(", "));
+    if opts.write {
+        table::write(&outcomes)?;
+    }
+    let failed = outcomes.iter().filter(|outcome| !outcome.is_good());
+    let failed: Vec<_> = failed.map(|outcome| outcome.names.join(", ")).collect();
+    ensure!(failed.is_empty(), "failed on {}", failed.join("; "));
+    Ok(())
+}
+
+/// Rows that stand for the same kernel under the same set-up.
+struct Boot {
+    names: Vec<&'static str>,
+    row: Row,
+    package: Package,
+}
+
+/// All that is meant, each once.
+fn boots(kernels: &Kernels, names: &[String]) -> Result<Vec<Boot>> {
+    let mut boots: Vec<Boot> = Vec::new();
+    for row in ROWS {
+        let package = kernels.resolve(&row)?;
+        if !names.is_empty() && !names.iter().any(|name| row.is_meant(name, &package.version)) {
+            continue;
+        }
+        match boots.iter_mut().find(|boot| boot.package == package && boot.row.set_up() == row.set_up()) {
+            Some(boot) => {
+                boot.names.push(row.name);
+                boot.row.deep |= row.deep;
+            }
+            None => boots.push(Boot { names: vec![row.name], row, package }),
+        }
+    }
+    Ok(boots)
+}
+
+impl Outcome {
+    fn is_good(&self) -> bool {
+        self.findings.as_ref().is_ok_and(|findings| findings.failures().next().is_none())
+    }
+
+    /// Says it, and is it.
+    fn told(self) -> Self {
+        let mark = if self.is_good() { '✓' } else { '✗' };
+        let found = match &self.findings {
+            Err(error) => format!("{error:#}"),
+            Ok(findings) => findings.checks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        println!("{mark} {} {}, {} s: {found}", self.names.join(", "), self.kernel, self.seconds);
+        self
+    }
+}
+
+/// The programs of a guest, built when they are first asked for.
+struct Programs<'a> {
+    opts: &'a Options,
+    folder: PathBuf,
+    built: BTreeMap<Machine, [PathBuf; 2]>,
+}
+
+impl Programs<'_> {
+    /// The guest's own program, and punchclock.
+    fn of(&mut self, machine: Machine) -> Result<[PathBuf; 2]> {
+        if let Some(built) = self.built.get(&machine) {
+            return Ok(built.clone());
+        }
+        let punchclock = match &self.opts.binaries {
+            Some(folder) => folder.join(format!("punchclock-{machine}")),
+            None => dist::binary(machine)?,
+        };
+        let built = [dist::build(machine, "punchclock-guest")?, punchclock];
+        Ok(self.built.entry(machine).or_insert(built).clone())
+    }
+
+    /// Boots a kernel and says what was found.
+    fn try_on(&mut self, boot: &Boot, kernels: &Kernels) -> Outcome {
+        let Boot { names, row, package } = boot;
+        let set_up = row.set_up().to_owned();
+        let kernel = format!("{} ({})", package.version, package.release);
+        let prepared = kernels.get(package).and_then(|kernel| Ok((kernel, self.image(row)?)));
+        let began = Instant::now();
+        let findings = prepared.and_then(|(kernel, (image, arguments))| {
+            let limit = if self.part(row) == "thorough" { THOROUGH } else { QUICK };
+            let console = boot::boot(row.machine(), &kernel, &image, &arguments, limit)?;
+            fs::remove_file(&image).with_context(|| format!("failed to remove {}", image.display()))?;
+            Findings::read(&console)
+        });
+        let seconds = began.elapsed().as_secs();
+        Outcome { names: names.clone(), kernel, set_up, seconds, findings }.told()
+    }
+
+    /// Which checks a row's guest runs.
+    fn part(&self, row: &Row) -> &'static str {
+        match row.what {
+            What::Refused => "refused",
+            What::Runs if self.opts.thorough || row.deep => "thorough",
+            What::Runs => "quick",
+        }
+    }
+
+    /// What a row's kernel boots with: the initial file system, and what stands on the command line.
+    fn image(&mut self, row: &Row) -> Result<(PathBuf, String)> {
+        let [guest, punchclock] = self.of(row.machine())?;
+        let mut image = Image::new();
+        image.add(Path::new("/init"), &guest)?;
+        image.add(Path::new("/punchclock"), &punchclock)?;
+        let mut arguments = vec![row.options.to_owned(), "--".to_owned(), self.part(row).to_owned()];
+        if row.cgroup1 {
+            arguments.push("cgroup1".to_owned());
+        }
+        if self.part(row) == "thorough" {
+            let roots = pythons::gather(&interpreter::ROOTS)?;
+            for (version, root) in interpreter::versions(row.machine()) {
+                let python = interpreter::pack(&mut image, row.machine(), &roots.join(root), version)?;
+                arguments.push(python.display().to_string());
+            }
+        }
+        let path = self.folder.join(format!("{}.image", row.name));
+        fs::write(&path, image.end()).with_context(|| format!("failed to write {}", path.display()))?;
+        Ok((path, arguments.join(" ")))
+    }
+
+    /// Runs the same checks on the host.
+    fn try_here(&mut self) -> Outcome {
+        let began = Instant::now();
+        let findings = self.found_here();
+        let kernel = findings.as_ref().map_or_else(|_| String::new(), |findings| findings.kernel.clone());
+        let (names, seconds) = (vec![HOST], began.elapsed().as_secs());
+        Outcome { names, kernel, set_up: "as it is".to_owned(), seconds, findings }.told()
+    }
+
+    fn found_here(&mut self) -> Result<Findings> {
+        let [guest, punchclock] = self.of(Machine::here()?)?;
+        let question = ["-c", "import os, sys; print(os.path.realpath(sys.executable))"];
+        let python = read(Command::new("python3").args(question))?;
+        let part: &[&str] = if self.opts.thorough { &["thorough", python.trim()] } else { &["quick"] };
+        let mut command = as_root("env");
+        command.arg(format!("PUNCHCLOCK={}", punchclock.display())).arg(guest).args(part);
+        Findings::read(&read(&mut command)?)
+    }
+}
