@@ -219,8 +219,8 @@ extern "C" fn search_batch(search: *mut Search, offsets: *const PyOffsets) -> u3
 
 /// One more than how many code objects of the interpreter that was walked have died; `None` if it does not tell.
 ///
-/// A `None` that is no word of its own would leave the word undefined, and verifiers before 6.3 refuse a program that keeps
-/// such a one on its stack.
+/// A `None` that is no word of its own would leave the word undefined, and older verifiers (6.1) refuse a program that
+/// reads such a one from its stack.
 #[inline(always)]
 pub fn code_generation(process: &Process, walk: &Walk) -> Option<NonZeroU64> {
     let offset = process.python.code_generation;

@@ -6,7 +6,7 @@ use bytemuck::Pod;
 
 /// The entry at an index; `None` behind the table's end.
 ///
-/// The entry is read before the index is compared. Verifiers before 6.9 lose the bound of a register that goes by way of the
+/// The entry is read before the index is compared. Older verifiers (6.1) lose the bound of a register that goes by way of the
 /// stack, and the compiler may keep two copies of an index: one that is compared, one that is used. A mask on the one that
 /// is used holds on all; behind a comparison the compiler would see that it does nothing.
 #[inline(always)]

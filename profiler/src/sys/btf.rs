@@ -65,7 +65,7 @@ impl Btf {
             return None;
         }
         let (header_len, types, types_len, strings) = (header(0)?, header(1)?, header(2)?, header(3)?);
-        // Since 7.1 or so a longer header tells of a layout section too.
+        // A newer header is longer and tells of a layout section too (Linux 7.3, `include/uapi/linux/btf.h`).
         let layout = if header_len >= 32 { (header_len + header(5)?, header(6)?) } else { (0, 0) };
         let mut btf = Self { strings: header_len + strings, layout, records: vec![0], data };
         let (mut at, end) = (header_len + types, header_len + types + types_len);
