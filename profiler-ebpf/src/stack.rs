@@ -1,4 +1,8 @@
 //! Stacks, interned: described to user space when they are new, counted in a table from then on.
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value a key would be copied to the program's stack"
+)]
 
 use core::num::NonZeroU64;
 
@@ -202,10 +206,6 @@ fn describe(process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
 }
 
 #[inline(always)]
-#[expect(
-    clippy::needless_borrows_for_generic_args,
-    reason = "by value it would be copied to the program's stack"
-)]
 fn intern(key: &StackKey) -> Result<(), Counter> {
     STACKS.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| Counter::StacksFull)
 }
