@@ -30,17 +30,14 @@ pub fn are_whole(punchclock: &Punchclock, tree: &Tree, numbers: &mut Numbers) ->
     let recorded = Recorded::watch(punchclock, tree, &["--weight", "samples"])?;
     recorded.window.is_exact(numbers)?;
     let (mut whole, mut samples, mut other) = (0, 0, Vec::new());
-    // The root of a stack names the process: `worker 130`.
-    let of_busy = |frames: &[String]| {
-        let tgid = frames.first().and_then(|root| root.rsplit(' ').next()?.parse().ok());
-        tgid.is_some_and(|tgid| tree.busy().contains(&tgid))
-    };
-    for (frames, weight) in recorded.stacks.iter().filter(|(frames, _)| of_busy(frames)) {
-        samples += weight;
-        if is_whole(frames) {
-            whole += weight;
+    let is_busy = |tgid| tree.busy().contains(&tgid);
+    for stack in recorded.stacks.iter().filter(|stack| stack.tgid().is_some_and(is_busy)) {
+        let functions = stack.functions();
+        samples += stack.weight;
+        if is_whole(&functions) {
+            whole += stack.weight;
         } else {
-            other.push(format!("{weight} × {}", frames.join(";")));
+            other.push(format!("{} × {}", stack.weight, functions.join(";")));
         }
     }
     numbers.set("samples", samples);
@@ -55,8 +52,9 @@ pub fn are_whole(punchclock: &Punchclock, tree: &Tree, numbers: &mut Numbers) ->
 }
 
 /// Whether a stack is the chain, as far as it goes.
-fn is_whole(frames: &[String]) -> bool {
-    let frames = frames.get(1..).unwrap_or_default();
-    let called = frames.len().min(CALLS.len());
-    called >= 3 && frames[..called] == CALLS[..called] && frames[called..].iter().all(|name| name == "fib")
+fn is_whole(functions: &[&str]) -> bool {
+    let called = functions.len().min(CALLS.len());
+    called >= 3
+        && functions[..called] == CALLS[..called]
+        && functions[called..].iter().all(|name| *name == "fib")
 }

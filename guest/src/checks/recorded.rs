@@ -1,6 +1,6 @@
 //! `record` against the kernel's books.
 
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -17,7 +17,37 @@ const RATE: u64 = 199;
 /// What a recording is: its numbers, and its folded stacks, each with its weight.
 pub struct Recorded {
     pub window: Window,
-    pub stacks: Vec<(Vec<String>, u64)>,
+    pub stacks: Vec<Stack>,
+}
+
+/// A folded stack: first the process, then frames, the outermost first: `function (file:line)`.
+pub struct Stack {
+    frames: Vec<String>,
+    pub weight: u64,
+}
+
+impl Stack {
+    fn of(line: &str) -> Option<Self> {
+        let (frames, weight) = line.rsplit_once(' ')?;
+        Some(Self { frames: frames.split(';').map(str::to_owned).collect(), weight: weight.parse().ok()? })
+    }
+
+    /// The PID in `worker 130`.
+    pub fn tgid(&self) -> Option<u32> {
+        self.frames.first()?.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// The frames' functions.
+    pub fn functions(&self) -> Vec<&str> {
+        let function = |frame: &'_ String| frame.find(" (").unwrap_or(frame.len());
+        self.frames.iter().skip(1).map(|frame| &frame[..function(frame)]).collect()
+    }
+
+    /// Whether a frame lies in a file of this name.
+    fn is_in(&self, file: &str) -> bool {
+        let place = format!(" ({file})");
+        self.frames.iter().any(|frame| frame.ends_with(&place))
+    }
 }
 
 impl Recorded {
@@ -37,16 +67,10 @@ impl Recorded {
         let after = tree.books();
         let document = record.interrupt()?.well()?.json()?;
         let folded = fs::read_to_string(&folded).context("failed to read the folded stacks")?;
-        let stacks = folded.lines().map(stack).collect::<Option<_>>().context("failed to understand them")?;
+        let stacks =
+            folded.lines().map(Stack::of).collect::<Option<_>>().context("failed to understand them")?;
         Ok(Self { window: Window::of(document, before, after), stacks })
     }
-}
-
-/// The frames' names, the outermost first, and the weight.
-fn stack(line: &str) -> Option<(Vec<String>, u64)> {
-    let (frames, weight) = line.rsplit_once(' ')?;
-    let name = |frame: &str| frame.split(" (").next().unwrap_or_default().to_owned();
-    Some((frames.split(';').map(name).collect(), weight.parse().ok()?))
 }
 
 /// How many perf events drive its programs.
@@ -56,16 +80,24 @@ fn clocks(record: &Running) -> usize {
     about.filter(|about| about.lines().any(|line| line == "link_type:\tperf")).count()
 }
 
-/// The numbers are exact, and there is about one sample for each turn of the clock on a CPU.
+/// The numbers are exact, there is a sample for about each turn of the clock on a CPU, and the address at which it was taken is
+/// one of the workload's.
 pub fn is_exact(punchclock: &Punchclock, tree: &Tree, numbers: &mut Numbers) -> Result<()> {
     let recorded = Recorded::watch(punchclock, tree, &["--weight", "samples", "-n", "-k"])?;
     recorded.window.is_exact(numbers)?;
-    let samples: u64 = recorded.stacks.iter().map(|(_, weight)| weight).sum();
+    let samples: u64 = recorded.stacks.iter().map(|stack| stack.weight).sum();
+    let program = env::current_exe().context("failed to find this program")?;
+    let program = program.file_name().unwrap_or_default().to_string_lossy();
+    let native: u64 =
+        recorded.stacks.iter().filter(|stack| stack.is_in(&program)).map(|stack| stack.weight).sum();
     let on_cpu_ns = recorded.window.on_cpu_ns()?;
     let due = on_cpu_ns * RATE / 1_000_000_000;
     numbers.set("samples", samples);
     numbers.set("due", due);
+    numbers.set("native", native);
     // An emulator's timers come late; by how much is its own affair.
     ensure!(samples * 4 > due, "{samples} samples of {on_cpu_ns} ns on CPUs, where {due} were due");
+    // The others were in the vDSO, or in the kernel's own work.
+    ensure!(native * 4 > samples * 3, "{native} of {samples} samples are in {program}");
     Ok(())
 }

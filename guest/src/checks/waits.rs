@@ -16,11 +16,14 @@ const WAITING: [(&str, &str); 2] = [("reads", "pipe"), ("waits", "lock")];
 /// The sleeps of busy processes are on the stack that slept, and are told as sleeps.
 pub fn are_on_their_stacks(punchclock: &Punchclock, tree: &Tree, numbers: &mut Numbers) -> Result<()> {
     let recorded = Recorded::watch(punchclock, tree, &["--off-cpu", "--min-block", "0"])?;
-    let sleeps =
-        || recorded.stacks.iter().filter(|(frames, _)| frames.last().is_some_and(|leaf| leaf == "[sleep]"));
-    let slept: u64 = sleeps().map(|(_, weight)| weight).sum();
-    let is_child = |frames: &[String]| frames.len() == 5 && frames[1..4] == CALLS[..3];
-    let there: u64 = sleeps().filter(|(frames, _)| is_child(frames)).map(|(_, weight)| weight).sum();
+    let (mut slept, mut there) = (0, 0);
+    for stack in &recorded.stacks {
+        // The reason is the leaf.
+        if let [functions @ .., "[sleep]"] = stack.functions().as_slice() {
+            slept += stack.weight;
+            there += if functions == &CALLS[..3] { stack.weight } else { 0 };
+        }
+    }
     numbers.set("slept", slept);
     numbers.set("on_its_stack", there);
     ensure!(there > 0 && there * 100 >= slept * 99, "{there} of {slept} sleeps are on the stack that slept");
