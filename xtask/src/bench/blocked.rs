@@ -113,7 +113,7 @@ fn window(bench: &Bench, python: &str, contender: Contender) -> Result<Cost> {
     };
     let pid = tool.pid()?;
     programs::wait_for(pid, |program| program.runs > 0 && program.is_on_switch())?;
-    pause(SETTLE)?;
+    programs::settle(pid, SETTLE)?;
 
     let before = Reading::take(pid, pids)?;
     pause(bench.plan.passing)?;

@@ -43,8 +43,6 @@ pub struct Switches {
 
 /// What switches cost between two readings of one tool.
 pub fn switches(before: &[Program], after: &[Program]) -> Result<Switches> {
-    let names =
-        |programs: &[Program]| programs.iter().map(|program| program.name.clone()).collect::<Vec<_>>();
     ensure!(names(before) == names(after), "failed to see the same programs before and after");
     let mut pairs = before.iter().zip(after).collect::<Vec<_>>();
     if after.iter().any(|program| program.name == EMPTY) {
@@ -59,6 +57,10 @@ pub fn switches(before: &[Program], after: &[Program]) -> Result<Switches> {
         runs: pairs.iter().map(|(before, after)| after.runs - before.runs).sum(),
         count: last.runs - first.runs,
     })
+}
+
+fn names(programs: &[Program]) -> Vec<&str> {
+    programs.iter().map(|program| &*program.name).collect()
 }
 
 /// The programs that the process `pid` holds.
@@ -88,6 +90,20 @@ pub fn wait_for(pid: u32, ready: impl Fn(&Program) -> bool) -> Result<()> {
         pause(Duration::from_millis(30))?;
     }
     Ok(())
+}
+
+/// Waits until the process `pid` has held the same programs for so long: some are attached after the one that was waited
+/// for.
+pub fn settle(pid: u32, unchanged: Duration) -> Result<()> {
+    let mut before = held_by(pid)?;
+    loop {
+        pause(unchanged)?;
+        let now = held_by(pid)?;
+        if names(&now) == names(&before) {
+            return Ok(());
+        }
+        before = now;
+    }
 }
 
 /// Bytes of kernel memory in the maps that the process `pid` holds.

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::{
     Bench,
     held::{Held, Target},
-    interrupt::pause,
     programs::{self, Switches},
     read,
     report::{self, Section},
@@ -88,8 +87,8 @@ fn window(bench: &Bench, contender: Contender) -> Result<Cost> {
     };
     let pid = tool.pid()?;
     programs::wait_for(pid, |program| program.runs > 0 && program.is_on_switch())?;
-    // Those that are attached after it, and the snapshot that `stat` begins with.
-    pause(Duration::from_millis(200))?;
+    // Also the snapshot that `stat` begins with.
+    programs::settle(pid, Duration::from_millis(200))?;
 
     let before = programs::held_by(pid)?;
     pipe.cue()?;
