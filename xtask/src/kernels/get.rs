@@ -51,6 +51,19 @@ impl Kernels {
         Ok(Self { apt, folder: folder.to_owned() })
     }
 
+    /// Removes the kernels that no row means any more.
+    pub fn keep_only(&self, packages: &[&Package]) -> Result<()> {
+        for entry in fs::read_dir(&self.folder).context("failed to list the kernels")? {
+            let path = entry.context("failed to list the kernels")?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_kernel = name.starts_with("linux-");
+            if is_kernel && !packages.iter().any(|package| package.wanted == name) {
+                fs::remove_file(&path).with_context(|| format!("failed to remove {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the newest metapackage of a row's suites stands for.
     pub fn resolve(&self, row: &Row) -> Result<Package> {
         let metapackage = row.metapackage();

@@ -73,6 +73,9 @@ pub fn run(opts: &Options) -> Result<()> {
     let folder = env::current_dir().context("failed to find the current folder")?.join("target/kernels");
     let kernels = Kernels::new(&folder)?;
     let boots = boots(&kernels, &opts.names)?;
+    if opts.names.is_empty() {
+        kernels.keep_only(&boots.iter().map(|boot| &boot.package).collect::<Vec<_>>())?;
+    }
     if opts.list {
         for Boot { names, package, .. } in boots {
             println!("{:<26} {:<12} {}", names.join(", "), package.version, package.release);
