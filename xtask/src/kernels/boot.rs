@@ -12,8 +12,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{exec::line, machine::Machine};
 
-/// What QEMU is called with on each machine, and the console's name there. By interpretation: hosts in a cloud have no
-/// virtualization to give on.
+/// What QEMU is called with on each machine, and the console's name there. By translation: hosts in a cloud have no
+/// virtualization to give on. Both processors are one thread: as two, one of them may run what was translated before the
+/// other changed it, and a kernel that switches a tracepoint on or off then dies of its own breakpoint (`Oops: int3`).
 fn qemu(machine: Machine) -> (Command, &'static str) {
     let (program, kind, cpu, console) = match machine {
         Machine::X86_64 => ("qemu-system-x86_64", "q35", "max", "ttyS0"),
@@ -21,7 +22,7 @@ fn qemu(machine: Machine) -> (Command, &'static str) {
         Machine::Aarch64 => ("qemu-system-aarch64", "virt", "max,pauth-impdef=on", "ttyAMA0"),
     };
     let mut command = Command::new(program);
-    command.args(["-accel", "tcg,thread=multi", "-cpu", cpu, "-machine", kind, "-smp", "2", "-m", "1024"]);
+    command.args(["-accel", "tcg,thread=single", "-cpu", cpu, "-machine", kind, "-smp", "2", "-m", "1024"]);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     (command, console)
 }
