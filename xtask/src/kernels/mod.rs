@@ -12,14 +12,16 @@ mod list;
 mod table;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use self::{
     findings::Findings,
@@ -82,14 +84,17 @@ pub fn run(opts: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    let mut programs = Programs { opts, folder, built: BTreeMap::new() };
+    let is_host_meant = opts.names.is_empty() || opts.names.iter().any(|name| name == HOST);
+    let machines = boots.iter().map(|boot| boot.row.machine());
+    let programs = Programs::of(opts, folder, machines.chain(is_host_meant.then_some(Machine::here()?)))?;
     let mut outcomes = Vec::new();
-    if opts.names.is_empty() || opts.names.iter().any(|name| name == HOST) {
+    if is_host_meant {
         outcomes.push(programs.try_here());
     }
-    for boot in &boots {
-        outcomes.push(programs.try_on(boot, &kernels));
-    }
+    // Before any boots: apt lets nobody else in.
+    let prepared = boots.into_iter().map(|boot| Ok((kernels.get(&boot.package)?, boot)));
+    let prepared = prepared.collect::<Result<Vec<_>>>()?;
+    outcomes.extend(programs.try_all(&prepared)?);
     ensure!(!outcomes.is_empty(), "no kernel is called {}", opts.names.join(", "));
     if opts.write {
         table::write(&outcomes)?;
@@ -143,37 +148,66 @@ impl Outcome {
     }
 }
 
-/// The programs of a guest, built when they are first asked for.
+/// What guests are made of.
 struct Programs<'a> {
     opts: &'a Options,
     folder: PathBuf,
+    /// The guest's own program, and punchclock.
     built: BTreeMap<Machine, [PathBuf; 2]>,
+    /// Where the roots of Pythons are.
+    pythons: PathBuf,
 }
 
-impl Programs<'_> {
-    /// The guest's own program, and punchclock.
-    fn of(&mut self, machine: Machine) -> Result<[PathBuf; 2]> {
-        if let Some(built) = self.built.get(&machine) {
-            return Ok(built.clone());
+impl<'a> Programs<'a> {
+    /// Builds them for these machines.
+    fn of(opts: &'a Options, folder: PathBuf, machines: impl Iterator<Item = Machine>) -> Result<Self> {
+        let mut built = BTreeMap::new();
+        for machine in machines.collect::<BTreeSet<_>>() {
+            let punchclock = match &opts.binaries {
+                Some(folder) => folder.join(format!("punchclock-{machine}")),
+                None => dist::binary(machine)?,
+            };
+            built.insert(machine, [dist::build(machine, "punchclock-guest")?, punchclock]);
         }
-        let punchclock = match &self.opts.binaries {
-            Some(folder) => folder.join(format!("punchclock-{machine}")),
-            None => dist::binary(machine)?,
+        Ok(Self { opts, folder, built, pythons: pythons::gather(&interpreter::ROOTS)? })
+    }
+
+    fn built_for(&self, machine: Machine) -> Result<&[PathBuf; 2]> {
+        self.built.get(&machine).with_context(|| format!("nothing was built for {machine}"))
+    }
+
+    /// Boots all, as many at a time as there are CPUs: a guest is one busy thread. The outcomes in the boots' order.
+    fn try_all(&self, prepared: &[(PathBuf, Boot)]) -> Result<Vec<Outcome>> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut outcomes = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some((kernel, boot)) = prepared.get(index) else { return outcomes };
+                outcomes.push((index, self.try_on(boot, kernel)));
+            }
         };
-        let built = [dist::build(machine, "punchclock-guest")?, punchclock];
-        Ok(self.built.entry(machine).or_insert(built).clone())
+        let cpus = thread::available_parallelism().context("failed to count the CPUs")?.get();
+        let workers = thread::scope(|scope| {
+            let workers: Vec<_> = (0..cpus).map(|_| scope.spawn(work)).collect();
+            let ended =
+                workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a boot panicked")));
+            ended.collect::<Result<Vec<_>>>()
+        })?;
+        let mut outcomes: Vec<_> = workers.into_iter().flatten().collect();
+        outcomes.sort_by_key(|(index, _)| *index);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
     /// Boots a kernel and says what was found.
-    fn try_on(&mut self, boot: &Boot, kernels: &Kernels) -> Outcome {
+    fn try_on(&self, boot: &Boot, kernel_file: &Path) -> Outcome {
         let Boot { names, row, package } = boot;
         let set_up = row.set_up().to_owned();
         let kernel = format!("{} ({})", package.version, package.release);
-        let prepared = kernels.get(package).and_then(|kernel| Ok((kernel, self.image(row)?)));
         let began = Instant::now();
-        let findings = prepared.and_then(|(kernel, (image, arguments))| {
+        let findings = self.image(row).and_then(|(image, arguments)| {
             let limit = if self.part(row) == "thorough" { THOROUGH } else { QUICK };
-            let console = boot::boot(row.machine(), &kernel, &image, &arguments, limit)?;
+            let console = boot::boot(row.machine(), kernel_file, &image, &arguments, limit)?;
             fs::remove_file(&image).with_context(|| format!("failed to remove {}", image.display()))?;
             Findings::read(&console)
         });
@@ -191,19 +225,19 @@ impl Programs<'_> {
     }
 
     /// What a row's kernel boots with: the initial file system, and what stands on the command line.
-    fn image(&mut self, row: &Row) -> Result<(PathBuf, String)> {
-        let [guest, punchclock] = self.of(row.machine())?;
+    fn image(&self, row: &Row) -> Result<(PathBuf, String)> {
+        let [guest, punchclock] = self.built_for(row.machine())?;
         let mut image = Image::new();
-        image.add(Path::new("/init"), &guest)?;
-        image.add(Path::new("/punchclock"), &punchclock)?;
+        image.add(Path::new("/init"), guest)?;
+        image.add(Path::new("/punchclock"), punchclock)?;
         let mut arguments = vec![row.options.to_owned(), "--".to_owned(), self.part(row).to_owned()];
         if row.cgroup1 {
             arguments.push("cgroup1".to_owned());
         }
         if self.part(row) == "thorough" {
-            let roots = pythons::gather(&interpreter::ROOTS)?;
             for (version, root) in interpreter::versions(row.machine()) {
-                let python = interpreter::pack(&mut image, row.machine(), &roots.join(root), version)?;
+                let root = self.pythons.join(root);
+                let python = interpreter::pack(&mut image, row.machine(), &root, version)?;
                 arguments.push(python.display().to_string());
             }
         }
@@ -213,7 +247,7 @@ impl Programs<'_> {
     }
 
     /// Runs the same checks on the host.
-    fn try_here(&mut self) -> Outcome {
+    fn try_here(&self) -> Outcome {
         let began = Instant::now();
         let findings = self.found_here();
         let kernel = findings.as_ref().map_or_else(|_| String::new(), |findings| findings.kernel.clone());
@@ -221,8 +255,8 @@ impl Programs<'_> {
         Outcome { names, kernel, set_up: "as it is".to_owned(), seconds, findings }.told()
     }
 
-    fn found_here(&mut self) -> Result<Findings> {
-        let [guest, punchclock] = self.of(Machine::here()?)?;
+    fn found_here(&self) -> Result<Findings> {
+        let [guest, punchclock] = self.built_for(Machine::here()?)?;
         let question = ["-c", "import os, sys; print(os.path.realpath(sys.executable))"];
         let python = read(Command::new("python3").args(question))?;
         let part: &[&str] = if self.opts.thorough { &["thorough", python.trim()] } else { &["quick"] };
