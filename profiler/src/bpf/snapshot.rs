@@ -11,8 +11,12 @@ use crate::{
     sys::clock,
 };
 
-/// Attempts to catch the scheduler's clock; one fails when this thread is switched out in between.
+/// Attempts to catch the scheduler's clock; one fails when this thread is switched out in between, or when a hypervisor
+/// keeps the CPU for itself, which is no switch.
 const ATTEMPTS: u32 = 16;
+/// How far the two readings of the monotonic clock around the thread's own may be apart: the clocks are compared to half of
+/// that.
+const APART_NS: u64 = 200_000;
 
 /// The books of all followed threads at one instant.
 #[derive(Clone, Debug)]
@@ -58,7 +62,7 @@ impl Kernel {
                 .context("the snapshot lacks its own thread")?;
             let own = threads.swap_remove(own).words;
             // Not switched out since: what its books grew by is the time that passed.
-            let exact = own.voluntary + own.preempted == switches;
+            let exact = own.voluntary + own.preempted == switches && after_ns - before_ns <= APART_NS;
             if exact || attempt == ATTEMPTS {
                 let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
                 let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
