@@ -66,7 +66,7 @@ pub fn build(machine: Machine, package: &str) -> Result<PathBuf> {
     // rustc's own linker, C library and start-up code: no compiler for another machine, and none of this host's files.
     let mut flags = vec!["-Clinker=rust-lld".to_owned(), "-Ctarget-feature=+crt-static".to_owned()];
     flags.extend(bpf_toolchain::without_paths());
-    let build = ["build", "--locked", "--profile", "dist", "--package", package, "--target", &target];
+    let build = ["build", "--locked", "--profile", "stripped", "--package", package, "--target", &target];
     let mut command = cargo();
     command.args(build).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
     let built = executables(&mut command)?.into_iter().next();
