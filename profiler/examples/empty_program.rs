@@ -9,20 +9,11 @@ use profiler::{
     cmd::runtime::block_on,
     sys::btf::Btf,
 };
-use profiler_common::config::BlockedStacks;
 
 fn main() -> Result<()> {
     block_on(async {
         let sizes = Sizes { processes: 1, stacks: 1, ring_bytes: 4096 };
-        let plan = Plan {
-            sizes,
-            waits: false,
-            blocked: BlockedStacks::None,
-            min_block_ns: 0,
-            native: false,
-            is_for_stacks: false,
-        };
-        let mut kernel = Kernel::open(Btf::of_kernel()?, plan)?;
+        let mut kernel = Kernel::open(Btf::of_kernel()?, Plan::of_books(sizes))?;
         kernel.attach_empty()?;
         println!("{}", std::process::id());
         io::copy(&mut io::stdin(), &mut io::sink()).context("failed to read standard input")?;

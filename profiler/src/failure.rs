@@ -70,6 +70,15 @@ impl Failure {
     pub fn all_ended() -> Self {
         Self::Incomplete("every process had ended before anything could be seen".to_owned())
     }
+
+    /// The sentence, and the file that has more to say, if there is one.
+    #[must_use]
+    pub fn with_its_log(&self) -> String {
+        match self {
+            Self::Refused { log, .. } => format!("{self}; all of it is in {}", log.display()),
+            _ => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {

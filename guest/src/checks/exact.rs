@@ -16,9 +16,6 @@ use crate::{
 /// How long the tree works in a window.
 pub const WORK: Duration = Duration::from_secs(2);
 
-/// The states whose times add up to the wall.
-const STATES: [&str; 3] = ["on_cpu_ns", "run_queue_ns", "blocked_ns"];
-
 /// What one `stat` said, and the books at its edges.
 pub struct Window {
     document: Value,
@@ -76,36 +73,13 @@ impl Window {
         Ok(())
     }
 
-    /// Each thread's states add up to the wall, within 0.1 % or 50 µs.
-    pub fn adds_up(&self, numbers: &mut Numbers) -> Result<()> {
-        let mut worst = 0.0_f64;
-        let mut short = Vec::new();
-        for thread in self.threads()? {
-            let wall = counter(thread, "wall_ns")?;
-            let states = STATES.iter().map(|state| counter(thread, state)).sum::<Result<u64>>()?;
-            // A preempted thread that was about to sleep waits in no `run_delay`: kept beside the kernel's own number.
-            let states = states + thread["run_queue_uncounted_ns"].as_u64().unwrap_or(0);
-            let missing = wall.abs_diff(states);
-            worst = worst.max(missing as f64 / wall as f64 * 100.0);
-            if missing > (wall / 1000).max(50_000) {
-                short.push(format!(
-                    "{} ns of {wall} are in no state of {}",
-                    wall.cast_signed() - states.cast_signed(),
-                    thread["tid"]
-                ));
-            }
-        }
-        numbers.set("worst_percent", (worst * 1e4).round() / 1e4);
-        ensure!(short.is_empty(), "{}", short.join(", "));
-        Ok(())
-    }
-
     /// On-CPU time, over all threads.
     pub fn on_cpu_ns(&self) -> Result<u64> {
         self.threads()?.into_iter().map(|thread| counter(thread, "on_cpu_ns")).sum()
     }
 
-    fn threads(&self) -> Result<Vec<&Value>> {
+    /// The threads' rows.
+    pub fn threads(&self) -> Result<Vec<&Value>> {
         threads(&self.document)
     }
 }

@@ -1,5 +1,6 @@
 //! The checks, each against what the kernel, the workload or the system call tables say; none trusts punchclock.
 
+mod budget;
 mod document;
 mod exact;
 mod frames;
@@ -25,7 +26,7 @@ pub fn quick(report: &mut Report, punchclock: &Punchclock) {
     let Some(tree) = report.check("tree", |_| Tree::native()) else { return };
     if let Some(window) = report.check("stat", |_| exact::Window::watch(punchclock, &tree, &[])) {
         report.check("exact", |numbers| window.is_exact(numbers));
-        report.check("budget", |numbers| window.adds_up(numbers));
+        report.check("budget", |numbers| budget::adds_up(punchclock, &tree, window, numbers));
     }
     report.check("record", |numbers| recorded::is_exact(punchclock, &tree, numbers));
 }

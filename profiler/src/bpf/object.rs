@@ -59,6 +59,21 @@ pub struct Plan {
     pub is_for_stacks: bool,
 }
 
+impl Plan {
+    /// Only the kernel's own books are read.
+    #[must_use]
+    pub const fn of_books(sizes: Sizes) -> Self {
+        Self {
+            sizes,
+            waits: false,
+            blocked: BlockedStacks::None,
+            min_block_ns: 0,
+            native: false,
+            is_for_stacks: false,
+        }
+    }
+}
+
 /// What is read of the kernel's types before anything is loaded.
 struct Types {
     offsets: KernelOffsets,
@@ -127,8 +142,8 @@ impl Kernel {
 
     fn load_what_can_be(types: &Types, plan: Plan) -> Result<Self> {
         let stacks_refused = |error: &Error| match error.downcast_ref::<Failure>() {
-            Some(Failure::Refused { program, log, .. }) if program == SWITCH_STACKS => {
-                Some(format!("{error}; all of it is in {}", log.display()))
+            Some(failure @ Failure::Refused { program, .. }) if program == SWITCH_STACKS => {
+                Some(failure.with_its_log())
             }
             _ => None,
         };

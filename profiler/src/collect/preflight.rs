@@ -114,15 +114,8 @@ pub fn require() -> anyhow::Result<Btf> {
 #[must_use]
 pub fn verbs() -> Vec<Check> {
     let sizes = Sizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
-    let count = Plan {
-        sizes,
-        waits: false,
-        blocked: BlockedStacks::None,
-        min_block_ns: 0,
-        native: false,
-        is_for_stacks: false,
-    };
-    let stat = Plan { waits: true, blocked: BlockedStacks::Python, ..count };
+    let books = Plan::of_books(sizes);
+    let stat = Plan { waits: true, blocked: BlockedStacks::Python, ..books };
     let record = Plan { blocked: BlockedStacks::All, native: true, is_for_stacks: true, ..stat };
     let open = |plan| require().and_then(|types| Kernel::open(types, plan));
     let snapshot = |plan| {
@@ -138,7 +131,7 @@ pub fn verbs() -> Vec<Check> {
     }];
     // It loads nothing but a part of the same, so it is only asked where that does not do.
     if checks.iter().any(Check::is_missing) {
-        checks.push(match snapshot(count) {
+        checks.push(match snapshot(books) {
             Ok(_) => Check::ok(STAT_BOOKS, "its programs load and attach"),
             Err(error) => refused(STAT_BOOKS, &error, "every verb but ps, report and compare"),
         });
@@ -178,8 +171,8 @@ const UPGRADE: &str = "upgrade the kernel, or send this log to punchclock's auth
 
 fn refused(name: &str, error: &anyhow::Error, needed_for: &str) -> Check {
     match error.downcast_ref::<Failure>() {
-        Some(Failure::Refused { log, .. }) => {
-            Check::missing(name, format!("{error}; all of it is in {}", log.display()), needed_for, UPGRADE)
+        Some(failure @ Failure::Refused { .. }) => {
+            Check::missing(name, failure.with_its_log(), needed_for, UPGRADE)
         }
         Some(Failure::Unable { fix, .. }) => Check::missing(name, error.to_string(), needed_for, fix),
         _ => Check::missing(name, format!("{error:#}"), needed_for, "run it as root: sudo punchclock doctor"),

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{Outcome, findings::Finding};
+use super::{findings::Finding, trial::Outcome};
 
 const PATH: &str = "docs/kernels.md";
 

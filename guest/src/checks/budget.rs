@@ -1,0 +1,54 @@
+//! The states of each thread add up to the wall.
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    bounded::Punchclock,
+    checks::{document::counter, exact::Window},
+    report::Numbers,
+    tree::Tree,
+};
+
+/// A hypervisor may steal the CPU from under a thread, which no kernel counts as its time; what is missing for another
+/// reason is missing in each window.
+const WINDOWS: u64 = 4;
+
+/// The states, and what of a wait for the CPU is in no `run_delay`: kept beside the kernel's own number.
+const STATES: [&str; 4] = ["on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns"];
+
+/// Within 0.1 % or 50 µs for each thread, in this window or in one of the next.
+pub fn adds_up(
+    punchclock: &Punchclock,
+    tree: &Tree,
+    mut window: Window,
+    numbers: &mut Numbers,
+) -> Result<()> {
+    for tries in 1.. {
+        let short = missing(&window, numbers)?;
+        numbers.set("windows", tries);
+        if short.is_empty() {
+            break;
+        }
+        ensure!(tries < WINDOWS, "{}", short.join(", "));
+        window = Window::watch(punchclock, tree, &[])?;
+    }
+    Ok(())
+}
+
+/// The threads that do not add up.
+fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
+    let mut worst = 0.0_f64;
+    let mut short = Vec::new();
+    for thread in window.threads()? {
+        let wall = counter(thread, "wall_ns")?;
+        let states = STATES.iter().map(|state| counter(thread, state)).sum::<Result<u64>>()?;
+        let missing = wall.abs_diff(states);
+        worst = worst.max(missing as f64 / wall as f64 * 100.0);
+        if missing > (wall / 1000).max(50_000) {
+            let signed = wall.cast_signed() - states.cast_signed();
+            short.push(format!("{signed} ns of {wall} are in no state of {}", thread["tid"]));
+        }
+    }
+    numbers.set("worst_percent", (worst * 1e4).round() / 1e4);
+    Ok(short)
+}
