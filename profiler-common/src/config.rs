@@ -148,6 +148,12 @@ impl StackKey {
 /// In place of a reason: sampled on a CPU.
 pub const ON_CPU: u32 = u32::MAX;
 
+/// In the value of the map `EDGE`: the books are being read. A thread that changes its waits tells first how they and its
+/// words stand ([`crate::event::Kept`]), once for each value. What is above these two bits numbers the readings.
+pub const READS_BOOKS: u32 = 1;
+/// In the value of the map `EDGE`: the map `STACKS` is being read. What is counted meanwhile is counted in `LATE`.
+pub const READS_STACKS: u32 = 2;
+
 /// Value of the `STACKS` map.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]

@@ -32,26 +32,29 @@ pub enum Counter {
     WaitsTorn = 12,
     /// Samples or waits were dropped: meanwhile a code object of their stack gave its place to another.
     CodeReplaced = 13,
+    /// A thread's waits changed while the books were being read, and how they stood before was lost: the ring buffer was
+    /// full.
+    KeptLost = 14,
     /// A code object could not be read in time.
-    CodeUnreadable = 14,
+    CodeUnreadable = 15,
     /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
-    Unmapped = 15,
+    Unmapped = 16,
     /// A native stack has its leaf alone: it did not fit the Python frames.
-    NativeApart = 16,
+    NativeApart = 17,
     /// Samples of a stack whose description never came.
-    Undescribed = 17,
+    Undescribed = 18,
     /// A ring record of an unknown kind or a wrong length.
-    Undecodable = 18,
+    Undecodable = 19,
     /// The kernel skipped a run of a program, which would have interrupted itself: an event was not seen.
-    RunSkipped = 19,
+    RunSkipped = 20,
 }
 
 impl Counter {
     /// Counters that the kernel side keeps: the size of its array.
-    pub const KERNEL: u32 = 14;
+    pub const KERNEL: u32 = 15;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -66,6 +69,7 @@ impl Counter {
         Self::NotEnlisted,
         Self::WaitsTorn,
         Self::CodeReplaced,
+        Self::KeptLost,
         Self::CodeUnreadable,
         Self::Unmapped,
         Self::NativeApart,
@@ -92,6 +96,7 @@ impl Counter {
             Self::NotEnlisted => "not_enlisted",
             Self::WaitsTorn => "waits_torn",
             Self::CodeReplaced => "code_replaced",
+            Self::KeptLost => "kept_lost",
             Self::CodeUnreadable => "code_unreadable",
             Self::Unmapped => "unmapped",
             Self::NativeApart => "native_apart",
@@ -101,30 +106,33 @@ impl Counter {
         }
     }
 
-    /// The phrase that follows the count in a sentence.
+    /// What is counted, in the singular, and what became of it.
     #[must_use]
-    pub const fn says(self) -> &'static str {
+    pub const fn says(self) -> (&'static str, &'static str) {
         match self {
-            Self::RingFull => "stacks dropped (ring buffer full)",
-            Self::StacksFull => "stacks dropped (stack table full)",
-            Self::ProcessesFull => "processes not followed (process table full)",
-            Self::ExitLost => "exited threads without their last numbers (ring buffer full)",
-            Self::ThreadSlotRead => "stacks without Python frames (thread slot not readable)",
-            Self::ThreadStateRead => "stacks without Python frames (thread state not readable)",
-            Self::FrameRead => "stacks cut short (frame not readable)",
-            Self::FramesTruncated => "stacks cut short (deeper than the frame limit)",
-            Self::NoThreadState => "stacks of threads that run no Python",
-            Self::NotWalkable => "stacks without Python frames (no known Python in their process)",
-            Self::LifecycleLost => "forks or execs noticed late (ring buffer full)",
-            Self::NotEnlisted => "threads without their waits (no memory in the kernel)",
-            Self::WaitsTorn => "threads whose last wait is not told (it changed while it was read)",
-            Self::CodeReplaced => "samples or waits dropped (a code object of their stack was replaced)",
-            Self::CodeUnreadable => "code objects not readable in time",
-            Self::Unmapped => "native stacks cut where an address is no code (no frame pointers)",
-            Self::NativeApart => "native stacks kept to their leaf (they did not fit the Python frames)",
-            Self::Undescribed => "samples or waits whose stack was never described",
-            Self::Undecodable => "ring records not understood",
-            Self::RunSkipped => "events not seen (the kernel skips a program that would interrupt itself)",
+            Self::RingFull => ("stack", "dropped (ring buffer full)"),
+            Self::StacksFull => ("stack", "dropped (stack table full)"),
+            Self::ProcessesFull => ("process", "not followed (process table full)"),
+            Self::ExitLost => ("exited thread", "without its last numbers (ring buffer full)"),
+            Self::ThreadSlotRead => ("stack", "without Python frames (thread slot not readable)"),
+            Self::ThreadStateRead => ("stack", "without Python frames (thread state not readable)"),
+            Self::FrameRead => ("stack", "cut short (frame not readable)"),
+            Self::FramesTruncated => ("stack", "cut short (deeper than the frame limit)"),
+            Self::NoThreadState => ("stack", "of a thread that runs no Python"),
+            Self::NotWalkable => ("stack", "without Python frames (no known Python in its process)"),
+            Self::LifecycleLost => ("fork or exec", "noticed late (ring buffer full)"),
+            Self::NotEnlisted => ("thread", "without waits (no memory in the kernel)"),
+            Self::WaitsTorn => ("thread", "without its last wait (it changed while it was read)"),
+            Self::CodeReplaced => ("sample or wait", "dropped (a code object of the stack was replaced)"),
+            Self::KeptLost => ("thread", "whose stacks and waits may differ at an edge (ring buffer full)"),
+            Self::CodeUnreadable => ("code object", "not readable in time"),
+            Self::Unmapped => ("native stack", "cut where an address is no code (no frame pointers)"),
+            Self::NativeApart => ("native stack", "kept to the leaf (no fit with the Python frames)"),
+            Self::Undescribed => ("sample or wait", "without its stack, which was never described"),
+            Self::Undecodable => ("ring record", "not understood"),
+            Self::RunSkipped => {
+                ("event", "not seen (the kernel skips a program that would interrupt itself)")
+            }
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Kind {
     Exec = 4,
     /// [`Code`]: a code object that no stack had so far.
     Code = 5,
+    /// [`Kept`]: a followed thread was about to change while the books were being read.
+    Kept = 6,
 }
 
 /// Bytes kept of a code object's name, in whatever width its characters have.
@@ -163,6 +165,18 @@ pub struct Living {
     pub waits: Waits,
 }
 
+/// A followed thread as it was before its waits changed for the first time since the books are being read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Kept {
+    /// [`Kind::Kept`].
+    pub kind: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// What a snapshot of that instant tells of it, but that `waits.edge` has this reading's number.
+    pub living: Living,
+}
+
 /// A followed process called exec: its `Process` entry has been cleared.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -186,6 +200,8 @@ pub enum Event<'a> {
     Exec(Exec),
     /// See [`Code`]; the line table, if it is told.
     Code(&'a Code, Option<&'a [u8]>),
+    /// See [`Kept`].
+    Kept(&'a Living),
 }
 
 impl<'a> Event<'a> {
@@ -206,6 +222,9 @@ impl<'a> Event<'a> {
             Some(Self::Fork(read(record)?))
         } else if kind == Kind::Exit as u32 {
             Some(Self::Exit(bytemuck::try_from_bytes(record.get(..size_of::<Exit>())?).ok()?))
+        } else if kind == Kind::Kept as u32 {
+            let kept: &Kept = bytemuck::try_from_bytes(record.get(..size_of::<Kept>())?).ok()?;
+            Some(Self::Kept(&kept.living))
         } else if kind == Kind::Exec as u32 {
             Some(Self::Exec(read(record)?))
         } else if kind == Kind::Code as u32 {
@@ -260,10 +279,10 @@ mod tests {
                 (Kind::Stack as u32, python, user, kernel);
             assert!(Event::decode(aligned(&words)).is_none());
         }
-        for kind in [0, 6, u32::MAX] {
+        for kind in [0, 7, u32::MAX] {
             assert!(Event::decode(aligned(&[u64::from(kind); 40])).is_none());
         }
-        for kind in [Kind::Stack, Kind::Fork, Kind::Exit, Kind::Exec, Kind::Code] {
+        for kind in [Kind::Stack, Kind::Fork, Kind::Exit, Kind::Exec, Kind::Code, Kind::Kept] {
             assert!(Event::decode(&(kind as u32).to_ne_bytes()).is_none());
         }
         assert!(Event::decode(&[]).is_none());

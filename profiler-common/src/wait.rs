@@ -186,6 +186,10 @@ pub struct Waits {
     pub is_met: u32,
     /// How often it received something from a socket; wraps.
     pub received: u32,
+    /// The value of the map `EDGE` when it last changed.
+    pub edge: u32,
+    /// Zero.
+    pub reserved: u32,
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,
     /// The wait under way.

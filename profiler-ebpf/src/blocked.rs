@@ -6,19 +6,23 @@
 
 use core::ptr::read_volatile;
 
-use aya_ebpf::{EbpfContext as _, bindings::BPF_F_USER_STACK, programs::BtfTracePointContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_F_USER_STACK, BPF_RB_NO_WAKEUP},
+    programs::BtfTracePointContext,
+};
 use bytemuck::Zeroable;
 use profiler_common::{
-    config::{BlockedStacks, Process, StackKey},
+    config::{BlockedStacks, Process, READS_BOOKS, StackKey},
     counter::Counter,
-    event::Living,
+    event::{Kept, Kind, Living},
     python::fold,
     wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Reason, UNQUEUED, Waits, bucket},
 };
 
 use crate::{
     call::{Why, why},
-    maps::{PROCESSES, SCRATCH, SWITCH, count},
+    maps::{PROCESSES, RING, SCRATCH, SWITCH, count, edge},
     native,
     stack::{self, Scratch},
     task::Task,
@@ -65,7 +69,7 @@ pub fn leave<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Resu
         reason = UNQUEUED;
     }
     let open = Open { hash, reason, call, ..open_at(task, now) };
-    change(waits, |waits| (waits.is_met, waits.voluntary, waits.open) = (1, voluntary, open));
+    change(task, waits, |waits| (waits.is_met, waits.voluntary, waits.open) = (1, voluntary, open));
     result
 }
 
@@ -96,7 +100,7 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), C
     let blocked = now.saturating_sub(open.since).saturating_sub(waited + ran);
     let reason = open.reason as usize;
     let is_unqueued = open.reason == UNQUEUED;
-    change(waits, |waits| {
+    let edge = change(task, waits, |waits| {
         waits.open.since = 0;
         waits.run_queue[bucket(if is_unqueued { waited + blocked } else { waited })] += 1;
         if is_unqueued {
@@ -114,7 +118,7 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), C
     if open.hash == 0 || blocked < unsafe { read_volatile(&raw const MIN_BLOCK_NS) } {
         return Ok(());
     }
-    stack::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), blocked)
+    stack::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), blocked, edge)
 }
 
 /// Reads a thread for a snapshot: its words, and its waits as they were meanwhile. One that is met for the first time is
@@ -163,15 +167,35 @@ fn meet(task: Task, process: &Process, kept: &mut Waits) {
     }
 }
 
-/// Changes a thread's waits so that a snapshot can tell whether it read them meanwhile.
+/// Changes a thread's waits so that a snapshot can tell whether it read them meanwhile; to which side of an edge the change
+/// belongs, as the value of `EDGE`.
 #[inline(always)]
-fn change(waits: &mut Waits, change: impl FnOnce(&mut Waits)) {
+fn change(task: Task, waits: &mut Waits, change: impl FnOnce(&mut Waits)) -> u32 {
     let sequence = waits.sequence.wrapping_add(1);
     // SAFETY: a field of what we hold. Volatile keeps the order, and so do the processors' stores (x86) as far as a
     // snapshot needs it that looks again if it saw a change.
     unsafe { (&raw mut waits.sequence).write_volatile(sequence) };
+    // From here on no snapshot reads it before the change is made: one that begins now finds it kept.
+    let edge = edge();
+    if edge & READS_BOOKS != 0 && waits.edge != edge {
+        waits.edge = edge;
+        keep(task, waits);
+    }
     change(waits);
     unsafe { (&raw mut waits.sequence).write_volatile(sequence.wrapping_add(1)) };
+    edge
+}
+
+/// Tells how a thread stands.
+#[inline(never)]
+fn keep(task: Task, waits: &Waits) {
+    let Some(mut record) = RING.reserve::<Kept>(0) else { return count(Counter::KeptLost) };
+    // SAFETY: all of the record's fields are set before it is submitted.
+    let kept = unsafe { &mut *record.as_mut_ptr() };
+    (kept.kind, kept.reserved) = (Kind::Kept as u32, 0);
+    task.words(&mut kept.living.words);
+    thread::copy(Some(waits), &mut kept.living.waits);
+    record.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
 
 /// The stack on which a thread leaves the CPU, described if it is new; 0 if none is wanted.

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     EbpfContext,
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
 use bytemuck::Pod;
 use profiler_common::{
@@ -20,6 +20,21 @@ pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(4096, 0)
 /// Distinct stack of a thread → times sampled, or blocked. `stack` adds; the loader reads and empties.
 #[map]
 pub static STACKS: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
+
+/// The same, counted while `STACKS` is read: `stack` adds; the loader reads and empties.
+#[map]
+pub static LATE: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
+
+/// 0 → which reading is under way, and of what: `READS_BOOKS`, `READS_STACKS`. The loader writes.
+#[map]
+static EDGE: Array<u32> = Array::with_max_entries(1, 0);
+
+/// The value of `EDGE` now.
+#[inline(always)]
+pub fn edge() -> u32 {
+    // SAFETY: a word that the loader replaces whole.
+    EDGE.get_ptr(0).map_or(0, |edge| unsafe { edge.read_volatile() })
+}
 
 /// Records of `event`: new stacks, forks, execs, exits. The programs write; the loader reads.
 #[map]

@@ -11,7 +11,7 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm,
 };
 use profiler_common::{
-    config::{Process, StackCount, StackKey},
+    config::{Process, READS_STACKS, StackCount, StackKey},
     counter::Counter,
     event::{Kind, Stack},
     python::{End, MAX_PY_FRAMES, PyFrame, Walk, fold},
@@ -20,7 +20,7 @@ use profiler_common::{
 
 use crate::{
     code::{self, Definition},
-    maps::{RING, STACKS, count, count_many},
+    maps::{LATE, RING, STACKS, count, count_many, edge},
     pystack::{self, Block},
 };
 
@@ -158,19 +158,16 @@ pub fn begin_wait(key: &StackKey, received: u32, is_first: bool) {
 /// Counts a tick.
 #[inline(always)]
 pub fn add_tick(key: &StackKey) -> Result<(), Counter> {
-    let sum = STACKS.get_ptr_mut(key).ok_or(Counter::StacksFull)?;
+    let sum = sum_at(key, edge())?;
     // SAFETY: a thread is sampled on one CPU at a time, so nobody else adds to its keys.
     unsafe { (*sum).count += 1 };
     Ok(())
 }
 
-/// Counts a wait that is over. Its stack was described when it began, though the table may have been emptied since.
+/// Counts a wait that is over, on the side of an edge to which its thread's books have it.
 #[inline(always)]
-pub fn add_wait(key: &StackKey, ns: u64) -> Result<(), Counter> {
-    if STACKS.get_ptr(key).is_none() {
-        intern(key)?;
-    }
-    let sum = STACKS.get_ptr_mut(key).ok_or(Counter::StacksFull)?;
+pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), Counter> {
+    let sum = sum_at(key, edge)?;
     // SAFETY: a thread is switched on one CPU at a time, so nobody else adds to its keys.
     unsafe {
         (*sum).count += 1;
@@ -178,6 +175,16 @@ pub fn add_wait(key: &StackKey, ns: u64) -> Result<(), Counter> {
         (*sum).lengths[bucket(ns)] += 1;
     }
     Ok(())
+}
+
+/// Where a stack is counted. It was described before, though the table may have been emptied since.
+#[inline(always)]
+fn sum_at(key: &StackKey, edge: u32) -> Result<*mut StackCount, Counter> {
+    let table = if edge & READS_STACKS == 0 { &STACKS } else { &LATE };
+    if table.get_ptr(key).is_none() {
+        table.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| Counter::StacksFull)?;
+    }
+    table.get_ptr_mut(key).ok_or(Counter::StacksFull)
 }
 
 /// Describes a new stack, which the scratch holds, and interns it. One that cannot be described is not interned, and

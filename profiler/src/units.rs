@@ -8,7 +8,11 @@ use std::time::Duration;
 /// An integer with its thousands apart: `1,234,567`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
+    apart(&number.to_string())
+}
+
+/// Digits with the thousands apart.
+fn apart(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index != 0 && (digits.len() - index).is_multiple_of(3) {
@@ -19,17 +23,18 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A number with so many decimals, its thousands apart: `1,234.5`. What is not a number is `-`.
+/// A number with so many decimals, its thousands apart: `1,234.5`, `-0.5`. What is not a number is `-`.
 #[must_use]
 pub fn decimal(number: f64, places: usize) -> String {
     if !number.is_finite() {
         return "-".to_owned();
     }
-    let text = format!("{number:.places$}");
-    match text.split_once('.') {
-        Some((whole, fraction)) => format!("{}.{fraction}", grouped(whole.parse().unwrap_or(u64::MAX))),
-        None => grouped(text.parse().unwrap_or(u64::MAX)),
-    }
+    let text = format!("{:.places$}", number.abs());
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    // What is rounded to nothing has no sign.
+    let sign =
+        if number < 0.0 && text.bytes().any(|digit| (b'1'..=b'9').contains(&digit)) { "-" } else { "" };
+    format!("{sign}{}{fraction}", apart(whole))
 }
 
 /// Nanoseconds as milliseconds, without the unit: `1,234.57`.
@@ -62,11 +67,16 @@ pub fn per_second(count: u64, ns: u64) -> String {
     average(count as f64 * 1e9 / ns as f64)
 }
 
-/// A count and its noun: `1 worker`, `4 workers`.
+/// A count and its noun, or its nouns: `1 worker`, `4 switches`, `2 samples or waits`.
 #[must_use]
 pub fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(count))
+    let plural = |noun: &str| noun.to_owned() + if noun.ends_with(['s', 'h']) { "es" } else { "s" };
+    let noun = if count == 1 {
+        noun.to_owned()
+    } else {
+        noun.split(" or ").map(plural).collect::<Vec<_>>().join(" or ")
+    };
+    format!("{} {noun}", grouped(count))
 }
 
 /// An instant since the epoch in UTC, fit for a file's name: `20260414T101500Z`.
@@ -123,6 +133,39 @@ mod tests {
     }
 
     #[test]
+    fn every_number_is_printed_as_it_is() {
+        // All signs and exponents, with mantissas of a few shapes: more than any column ever shows.
+        let mantissas = [0, 1, 0x8_0000_0000_0000, 0xf_ffff_ffff_ffff, 0x5_5555_5555_5555];
+        let bits = (0..=u64::from(u16::MAX >> 4))
+            .flat_map(|exponent| mantissas.map(|mantissa| exponent << 52 | mantissa));
+        for number in bits.flat_map(|bits| [f64::from_bits(bits), -f64::from_bits(bits)]) {
+            for places in 0..4 {
+                let text = decimal(number, places);
+                if !number.is_finite() {
+                    assert_eq!(text, "-");
+                    continue;
+                }
+                let plain: f64 = text.replace(',', "").parse().unwrap();
+                let rounded: f64 = format!("{number:.places$}").parse().unwrap();
+                assert_eq!(plain, rounded, "{text}");
+                assert_eq!(text.starts_with('-'), plain < 0.0, "{text}");
+                let whole = text.trim_start_matches('-').split('.').next().unwrap();
+                assert!(
+                    whole
+                        .rsplit(',')
+                        .skip(1)
+                        .next()
+                        .is_none_or(|_| whole.rsplit(',').next().unwrap().len() == 3)
+                );
+            }
+        }
+        assert_eq!(
+            (decimal(-1.08, 3), decimal(-1234.5, 1), decimal(-0.04, 1)),
+            ("-1.080".to_owned(), "-1,234.5".to_owned(), "0.0".to_owned())
+        );
+    }
+
+    #[test]
     fn nanoseconds_become_what_people_read() {
         assert_eq!(ms(1_234_567_890), "1,234.57");
         assert_eq!(ms(4_000), "0.00");
@@ -152,6 +195,14 @@ mod tests {
         assert_eq!(counted(1, "worker"), "1 worker");
         assert_eq!(counted(0, "worker"), "0 workers");
         assert_eq!(counted(1000, "worker"), "1,000 workers");
+        assert_eq!(
+            (counted(2, "switch"), counted(3, "process")),
+            ("2 switches".to_owned(), "3 processes".to_owned())
+        );
+        assert_eq!(
+            (counted(1, "fork or exec"), counted(2, "fork or exec")),
+            ("1 fork or exec".to_owned(), "2 forks or execs".to_owned())
+        );
     }
 
     #[test]

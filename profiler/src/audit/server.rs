@@ -17,6 +17,7 @@ use crate::{
     load::{self, Target},
     model::{report::Setup, worker::Role},
     sys::child,
+    units,
 };
 
 /// How long a server may take to end when it is asked to.
@@ -101,7 +102,10 @@ impl Server {
                 return Ok(None);
             }
             if Instant::now() >= deadline || stop.within(PAUSE).await {
-                return Ok(Some(format!("it has {have} workers instead of {wanted}")));
+                return Ok(Some(format!(
+                    "it has {} instead of {wanted}",
+                    units::counted(have as u64, "worker")
+                )));
             }
         }
     }

@@ -1,18 +1,13 @@
-//! The maps: what is told to the kernel side, and what it counted.
+//! The maps: what is told to the kernel side, and what it lost.
 
 use anyhow::{Context, Result};
 use aya::maps::{HashMap, Map, MapError, PerCpuArray};
-use profiler_common::{
-    config::{Process, StackCount, StackKey},
-    counter::Counter,
-};
+use profiler_common::{config::Process, counter::Counter};
 
 use crate::bpf::Kernel;
 
-/// aya reads and writes plain arrays; the wire types are cast to and from these.
+/// aya reads and writes plain arrays; the wire type is cast to and from this.
 type RawProcess = [u8; size_of::<Process>()];
-type RawStackKey = [u8; size_of::<StackKey>()];
-type RawStackCount = [u8; size_of::<StackCount>()];
 
 impl Kernel {
     /// Follows a process, or changes how.
@@ -32,37 +27,6 @@ impl Kernel {
         }
     }
 
-    /// The counts of all stacks since the table was last emptied.
-    pub fn read_stacks(&mut self) -> Result<Vec<(StackKey, StackCount)>> {
-        let stacks = HashMap::<_, RawStackKey, RawStackCount>::try_from(self.map_mut("STACKS")?)?;
-        let mut counts = Vec::new();
-        for entry in &stacks {
-            let (key, count) = entry.context("failed to read the stacks")?;
-            counts.push((bytemuck::cast(key), bytemuck::cast(count)));
-        }
-        Ok(counts)
-    }
-
-    /// The count of one stack since the table was last emptied.
-    pub fn stack_count(&mut self, key: &StackKey) -> Result<StackCount> {
-        let stacks = HashMap::<_, RawStackKey, RawStackCount>::try_from(self.map_mut("STACKS")?)?;
-        match stacks.get(&bytemuck::cast(*key), 0) {
-            Ok(count) => Ok(bytemuck::cast(count)),
-            Err(MapError::KeyNotFound) => Ok(StackCount::default()),
-            Err(error) => Err(error).context("failed to read a stack's count"),
-        }
-    }
-
-    /// Empties the table of stacks; what it held.
-    pub fn drain_stacks(&mut self) -> Result<Vec<(StackKey, StackCount)>> {
-        let counts = self.read_stacks()?;
-        let mut stacks = HashMap::<_, RawStackKey, RawStackCount>::try_from(self.map_mut("STACKS")?)?;
-        for (key, _) in &counts {
-            stacks.remove(&bytemuck::cast(*key)).context("failed to remove a stack")?;
-        }
-        Ok(counts)
-    }
-
     /// What the kernel side lost so far, by cause.
     pub fn losses(&mut self) -> Result<Vec<(Counter, u64)>> {
         let counters = PerCpuArray::<_, u64>::try_from(self.map_mut("COUNTERS")?)?;
@@ -75,7 +39,7 @@ impl Kernel {
         Ok(losses)
     }
 
-    fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
+    pub(super) fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
         self.ebpf.map_mut(name).with_context(|| format!("the object has no map {name}"))
     }
 }

@@ -12,7 +12,9 @@ mod object;
 mod offsets;
 mod refusal;
 mod snapshot;
+mod stacks;
 
 pub use object::{Kernel, Plan, SamplingClock, Sizes};
 pub use offsets::missing_kernel_features;
 pub use snapshot::Snapshot;
+pub use stacks::{Counts, add};

@@ -20,6 +20,7 @@ use crate::{
         calls,
         offsets::{RECEIPTS, SWITCH, TRACEPOINTS, WAKERS, kernel_offsets},
         refusal,
+        stacks::Reading,
     },
     failure::Failure,
     sys::{btf, clock, limits, memory},
@@ -30,6 +31,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/pu
 
 /// The program on [`SWITCH`] that interns the stacks of waits too; without them it is the one of the tracepoint's name.
 const SWITCH_STACKS: &str = "sched_switch_stacks";
+
+/// Of the room for stacks that part which there is for those that are met while the others are read.
+const LATE_PART: u32 = 4;
 
 /// How large the kernel's tables are; all of it is kernel memory, allocated when loaded.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +126,7 @@ pub struct Kernel {
     /// Why no stacks are interned though the plan has some, as a sentence: this kernel refuses to.
     pub without_stacks: Option<String>,
     sampling: Vec<PerfEventLinkId>,
+    pub(super) reading: Reading,
     ring: AsyncFd<RingBuf<MapData>>,
     #[cfg(feature = "ebpf-log")]
     log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
@@ -173,6 +178,7 @@ impl Kernel {
             .override_global("NATIVE_FRAMES", &u32::from(native), true)
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("STACKS", sizes.stacks)
+            .map_max_entries("LATE", sizes.stacks.div_ceil(LATE_PART))
             .map_max_entries("RING", sizes.ring_bytes)
             .load(OBJECT)
             .context("failed to load the eBPF object")?;
@@ -206,6 +212,7 @@ impl Kernel {
             receipts: *receipts,
             without_stacks: None,
             sampling: Vec::new(),
+            reading: Reading::default(),
             ring: watch(ring)?,
         })
     }

@@ -11,9 +11,6 @@ use crate::{
     sys::clock,
 };
 
-/// Attempts to catch the scheduler's clock; one fails when this thread is switched out in between, or when a hypervisor
-/// keeps the CPU for itself, which is no switch.
-const ATTEMPTS: u32 = 16;
 /// How far the two readings of the monotonic clock around the thread's own may be apart: the clocks are compared to half of
 /// that.
 const APART_NS: u64 = 200_000;
@@ -21,6 +18,8 @@ const APART_NS: u64 = 200_000;
 /// The books of all followed threads at one instant.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// When the edge began, `CLOCK_MONOTONIC` ns.
+    pub began_ns: u64,
     /// When the last thread's words were read, `CLOCK_MONOTONIC` ns; the others', which say their own instant, µs
     /// before.
     pub at_ns: u64,
@@ -30,6 +29,8 @@ pub struct Snapshot {
     pub clock_offset_ns: u64,
     /// False if the clocks could not be compared exactly; open slices may then be off by a tick.
     pub exact: bool,
+    /// The value of `EDGE`: threads that have it in `waits.edge` changed after the edge, and told before how they stood.
+    pub edge: u32,
     /// One for each followed thread that lives.
     pub threads: Vec<Living>,
 }
@@ -40,38 +41,36 @@ impl Kernel {
     /// The kernel tells how far a running thread's books reach in the scheduler's own clock, which user space
     /// cannot read. But asking for this thread's CPU time makes the kernel bring this thread's books up to now and
     /// date them in that clock, and the words of the same thread, read right after, show it.
+    ///
+    /// It is not exact when this thread is switched out in between, or when a hypervisor keeps the CPU for itself, which is no
+    /// switch.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         let own_tid = clock::tid();
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let mut tasks = self.tasks()?;
-            let switches = clock::thread_switches();
-            let before_ns = clock::monotonic_ns();
-            let own_cpu_ns = clock::thread_cpu_ns();
-            let unix_ns = clock::unix_ns();
-            let after_ns = clock::monotonic_ns();
-            let mut bytes = Vec::new();
-            tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
-            let records = bytes.chunks_exact(size_of::<Living>());
-            ensure!(records.remainder().is_empty(), "the snapshot ends inside a record");
-            let mut threads: Vec<Living> = records.map(bytemuck::pod_read_unaligned).collect();
-            let own = threads
-                .iter()
-                .position(|thread| thread.words.tid == own_tid)
-                .context("the snapshot lacks its own thread")?;
-            let own = threads.swap_remove(own).words;
-            // Not switched out since: what its books grew by is the time that passed.
-            let exact = own.voluntary + own.preempted == switches && after_ns - before_ns <= APART_NS;
-            if exact || attempt == ATTEMPTS {
-                let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
-                let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
-                let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
-                let at_ns = threads.iter().map(|thread| thread.words.read_ns).max().unwrap_or(after_ns);
-                let unix_ns = unix_ns + (at_ns - after_ns);
-                return Ok(Snapshot { at_ns, unix_ns, clock_offset_ns, exact, threads });
-            }
-        }
+        let mut tasks = self.tasks()?;
+        let switches = clock::thread_switches();
+        let before_ns = clock::monotonic_ns();
+        let own_cpu_ns = clock::thread_cpu_ns();
+        let unix_ns = clock::unix_ns();
+        let after_ns = clock::monotonic_ns();
+        let mut bytes = Vec::new();
+        tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
+        let records = bytes.chunks_exact(size_of::<Living>());
+        ensure!(records.remainder().is_empty(), "the snapshot ends inside a record");
+        let mut threads: Vec<Living> = records.map(bytemuck::pod_read_unaligned).collect();
+        let own = threads
+            .iter()
+            .position(|thread| thread.words.tid == own_tid)
+            .context("the snapshot lacks its own thread")?;
+        let own = threads.swap_remove(own).words;
+        // Not switched out since: what its books grew by is the time that passed.
+        let exact = own.voluntary + own.preempted == switches && after_ns - before_ns <= APART_NS;
+        let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
+        let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
+        let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
+        let at_ns = threads.iter().map(|thread| thread.words.read_ns).max().unwrap_or(after_ns);
+        let unix_ns = unix_ns + (at_ns - after_ns);
+        let (edge, began_ns) = self.edge();
+        Ok(Snapshot { began_ns, at_ns, unix_ns, clock_offset_ns, exact, edge, threads })
     }
 
     /// An iterator over all tasks, ready to be read.

@@ -79,6 +79,7 @@ mod tests {
             evidence: vec!["why".to_owned()],
             hidden: false,
             ended: false,
+            is_forked: false,
         }
     }
 

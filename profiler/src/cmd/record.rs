@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use tokio::time::Instant;
 
 use crate::{
     cli::Record,
@@ -18,7 +19,7 @@ use crate::{
     },
     collect::{
         recorder::{Recorded, Recorder, plan_of_record},
-        session::{Session, after},
+        session::Session,
     },
     failure::Failure,
     fleet::{self, Fleet},
@@ -34,7 +35,14 @@ const DURATION: f64 = 30.0;
 
 /// Runs the verb.
 pub fn run(args: &Record) -> Result<ExitCode> {
+    let asked = Instant::now();
     let fleets = if args.command.is_empty() { select(&args.target)? } else { Vec::new() };
+    if args.access_log.is_some() && fleets.len() != 1 {
+        let fleets: Vec<_> = fleets.iter().map(|fleet| format!("{} {}", fleet.server, fleet.name)).collect();
+        let why =
+            format!("an access log is one fleet's, and these are to be recorded: {}", fleets.join(", "));
+        return Err(Failure::Usage(why).into());
+    }
     let mut outputs = Some(Outputs::prepare(&args.output)?).filter(|_| !args.output.is_empty());
     if let (None, Some(fleet)) = (&outputs, fleets.first()) {
         outputs = Some(open_default(&fleet.name)?);
@@ -42,7 +50,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         let name = command.rsplit('/').next().unwrap_or(command);
         outputs = Some(open_default(name)?);
     }
-    let recording = block_on(record(args, fleets))?;
+    let recording = block_on(record(args, fleets, asked))?;
     if let Some(outputs) = outputs {
         outputs.write(&recording, args.shape.into())?;
     }
@@ -58,7 +66,7 @@ fn open_default(name: &str) -> Result<Outputs> {
     Ok(Outputs::prepare(&default_paths(name, Duration::from_nanos(clock::unix_ns())))?)
 }
 
-async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
+async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant) -> Result<Recording> {
     let about = about();
     let mut plan = plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks);
     plan.native = args.shape.native;
@@ -68,6 +76,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
         child = start_command(session, &args.command)?;
         Ok(())
     })?;
+    recorder.tell_delay(asked);
     recorder.keep_windows(WINDOW);
     if let Some(path) = &args.access_log {
         let mut lines = Lines::watch(path).with_context(|| format!("failed to read `{}`", path.display()))?;
@@ -79,7 +88,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>) -> Result<Recording> {
     let ended =
         |child: &mut Option<Child>| child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
     recorder
-        .run(duration.map(after), || {
+        .run(duration.map(|duration| recorder.began() + duration), || {
             progress.tick();
             !ended(&mut child)
         })

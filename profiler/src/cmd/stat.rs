@@ -14,7 +14,7 @@ use crate::{
     },
     collect::{
         recorder::{Edge, Recorded, Recorder, plan_of_stat},
-        session::{Session, after},
+        session::Session,
     },
     failure::Failure,
     model::accounting::StatDelta,
@@ -24,33 +24,35 @@ use crate::{
 
 /// Runs the verb.
 pub fn run(args: &Stat) -> Result<ExitCode> {
+    let asked = Instant::now();
     let fleets = select(&args.target)?;
     block_on(async {
         let session = Session::open(fleets, plan_of_stat(clock::cpus(), !args.books))?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
+        recorder.tell_delay(asked);
+        let deadline = recorder.began() + Duration::from_secs_f64(args.duration);
         if args.idle {
-            recorder.run(Some(after(Duration::from_secs_f64(args.duration))), || true).await?;
+            recorder.run(Some(deadline), || true).await?;
             let Recorded { profile, stat, .. } = recorder.finish()?;
             let audit = Audit::new(&profile, &stat);
             let look = Look { threads: false, colour: outputs::colour() };
             return print(&if args.json { audit.json()? } else { audit.text(look) });
         }
         let start = recorder.start_edge().clone();
-        let end = watch(&mut recorder, &start, args).await?;
+        let end = watch(&mut recorder, &start, args, deadline).await?;
         show(&recorder.delta(&start, &end)?, args)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Watches for the window; shows its intervals on the way, if these are asked for. All of them make the window.
-async fn watch(recorder: &mut Recorder, start: &Edge, args: &Stat) -> Result<Edge> {
-    let deadline = after(Duration::from_secs_f64(args.duration));
+async fn watch(recorder: &mut Recorder, start: &Edge, args: &Stat, deadline: Instant) -> Result<Edge> {
     let Some(interval) = args.interval.map(Duration::from_secs_f64) else {
         recorder.run(Some(deadline), || true).await?;
         return recorder.edge();
     };
     let mut last = start.clone();
-    let mut next = Instant::now() + interval;
+    let mut next = recorder.began() + interval;
     loop {
         let goes_on = recorder.run(Some(next.min(deadline)), || true).await?;
         let edge = recorder.edge()?;

@@ -11,11 +11,12 @@ use profiler_common::{
 };
 
 use crate::{
+    bpf::Counts,
     collect::{
         books,
         intake::Intake,
         naming::{self, Named},
-        stacks::{Counts, Stacks},
+        stacks::Stacks,
         stat::{ThreadKey, comm},
     },
     fleet::Fleet,

@@ -120,7 +120,7 @@ impl Intake {
             Event::Exit(exit) if exit.is_last == 1 && exit.words.tid == exit.words.tgid => {
                 self.stacks.forget(exit.words.tgid);
             }
-            Event::Exit(_) => {}
+            Event::Exit(_) | Event::Kept(_) => {}
             Event::Code(code, lines) => {
                 if let Some(interpreter) = self.interpreters.get(&code.tgid) {
                     self.stacks.define(code, *lines, interpreter);

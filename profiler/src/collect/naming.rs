@@ -9,7 +9,8 @@ use profiler_common::{
 };
 
 use crate::{
-    collect::stacks::{Counts, Raw, Stacks},
+    bpf::Counts,
+    collect::stacks::{Raw, Stacks},
     model::{
         profile::{BlockedSample, Profile, Sample},
         tables::{Frame, FrameKind, Stack},

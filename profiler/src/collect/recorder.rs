@@ -11,13 +11,13 @@ use profiler_common::{
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{Plan, SamplingClock, Sizes, Snapshot},
+    bpf::{self, Counts, Plan, SamplingClock, Sizes, Snapshot},
     collect::{
         books, dump,
         intake::Intake,
         naming,
         session::{self, Session, Waited, after},
-        stacks::{self, Counts},
+        stacks,
         stat::ThreadDeltas,
         windows::Windows,
     },
@@ -27,6 +27,7 @@ use crate::{
         accounting::{StatDelta, ThreadDelta},
         dump::Dump,
         profile::Profile,
+        quality::Losses,
         waits::{Blocked, Histogram},
         window::Window,
     },
@@ -34,6 +35,8 @@ use crate::{
 
 /// How often new stacks are looked at: a code object must live that long to have a name.
 const TICK: Duration = Duration::from_millis(100);
+/// A window that begins so long after it was asked for says so.
+const NOTICEABLE: Duration = Duration::from_secs(1);
 /// Distinct stacks between two looks that a CPU's threads are expected to have at most.
 const STACKS_PER_CPU: u32 = 8 * 1024;
 
@@ -45,6 +48,8 @@ pub struct Recorder {
     /// Room in the kernel's table of stacks.
     stacks_max: u32,
     start: Edge,
+    began: Instant,
+    notes: Vec<String>,
     windows: Option<Windows>,
     requests: Option<Box<dyn FnMut() -> u64>>,
 }
@@ -67,6 +72,8 @@ pub struct Recorded {
 pub struct Edge {
     books: session::Edge,
     stacks: Counts,
+    /// What had been lost by then between the kernel side and the names.
+    losses: Losses,
     /// Requests answered by then, since somebody began to count.
     requests: Option<u64>,
 }
@@ -98,7 +105,7 @@ fn stacks_for(cpus: u32) -> u32 {
 pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option<u32>) -> Plan {
     // Up to two ticks late, every sample new, some 40 frames each.
     let bytes = rate_hz.saturating_mul(u64::from(cpus)) / 5 * 3000;
-    let ring_bytes = u32::try_from(bytes.clamp(1 << 20, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
+    let ring_bytes = u32::try_from(bytes.clamp(1 << 22, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
     let sizes = Sizes { processes: 4096, stacks: stacks.unwrap_or_else(|| stacks_for(cpus)), ring_bytes };
     Plan { sizes, waits: true, blocked: BlockedStacks::All, min_block_ns, native: false, is_for_stacks: true }
 }
@@ -113,10 +120,12 @@ impl Recorder {
     ) -> Result<Self> {
         let running = session.members();
         let mut intake = Intake::of_running(&mut session)?;
-        let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        let began = Instant::now();
+        let (books, snapshot, counts) = read_edge(&mut session, &mut intake)?;
         intake.take_sleeping(&snapshot.threads);
         intake.learn_names(&snapshot.threads);
-        let start = Edge { books, stacks: with_open(Counts::new(), &snapshot), requests: None };
+        let stacks = with_open(counts, &snapshot);
+        let start = Edge { books, stacks, losses: intake.stacks.losses(), requests: None };
         let sampling = match rate_hz {
             Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
             None => None,
@@ -124,7 +133,22 @@ impl Recorder {
         launch(&mut session)?;
         intake.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
         let stacks_max = session.plan.sizes.stacks;
-        Ok(Self { session, intake, sampling, stacks_max, start, windows: None, requests: None })
+        let (notes, windows, requests) = (Vec::new(), None, None);
+        Ok(Self { session, intake, sampling, stacks_max, start, began, notes, windows, requests })
+    }
+
+    /// Says in the quality how long after it was asked for the window began, if anybody would notice.
+    pub fn tell_delay(&mut self, asked: Instant) {
+        let delay = self.began - asked;
+        if delay > NOTICEABLE {
+            self.notes.push(format!("the window began {:.1} s after it was asked for", delay.as_secs_f64()));
+        }
+    }
+
+    /// When the window began.
+    #[must_use]
+    pub const fn began(&self) -> Instant {
+        self.began
     }
 
     /// Keeps windows of such a length apart from now on.
@@ -135,6 +159,7 @@ impl Recorder {
     /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far.
     pub fn count_requests_with(&mut self, count: Box<dyn FnMut() -> u64>) -> Result<()> {
         self.requests = Some(count);
+        self.began = Instant::now();
         self.start = self.edge()?;
         self.windows = self.windows.take().map(Windows::begin_anew);
         Ok(())
@@ -173,28 +198,27 @@ impl Recorder {
     /// An edge, now.
     pub fn edge(&mut self) -> Result<Edge> {
         let Self { session, intake, requests, .. } = self;
-        let (mut books, snapshot) = session.snapshot(|event| intake.take(event))?;
+        let (mut books, snapshot, counts) = read_edge(session, intake)?;
         intake.learn_names(&snapshot.threads);
         books.stat.call(|thread| intake.name(thread));
         let requests = requests.as_mut().map(|count| count());
-        let counts = session.kernel.read_stacks()?;
-        // A stack that is new is described before it is counted.
-        session.drain(|event| intake.take(event));
-        let counts = intake.stacks.counts(counts);
-        Ok(Edge { books, stacks: with_open(counts, &snapshot), requests })
+        let stacks = with_open(counts, &snapshot);
+        Ok(Edge { books, stacks, losses: intake.stacks.losses(), requests })
     }
 
     /// What happened between two edges, each wait counted for what it was for.
     pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
-        let Self { session, intake, .. } = self;
+        let Self { session, intake, notes, .. } = self;
         let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
+        stat.quality.notes.extend(notes.iter().cloned());
         stat.quality.notes.extend(intake.notes());
         for worker in stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.born)
         {
             worker.boot_cpu_ns = intake.boot_cpu_ns(worker.tgid);
         }
         let window = stacks::between(&start.stacks, &end.stacks);
-        intake.stacks.tell_losses(&window, &mut stat.quality);
+        stat.quality.lose_between(&start.losses, &end.losses);
+        intake.stacks.tell_undescribed(&window, &mut stat.quality);
         for (key, count) in window {
             let kernels = Reason::ALL.get(key.reason as usize);
             let (Some(&from), Some(to)) = (kernels, intake.stacks.reason(&key)) else { continue };
@@ -229,11 +253,11 @@ impl Recorder {
         let mut settled = Vec::new();
         for (key, from, to) in intake.stacks.settled() {
             if thread_of(&mut threads, &key).is_some() {
-                let count = intake.stacks.count(&key, &session.kernel.stack_count(&key)?);
-                stacks::add(counts.entry(key).or_default(), &count);
+                bpf::add(counts.entry(key).or_default(), &session.kernel.stack(&key)?);
                 settled.push((key, from, to));
             }
         }
+        session.kernel.end_edge()?;
         let counts = stacks::between(&start.stacks, &counts);
         for (key, from, to) in settled {
             if let (Some(thread), Some(count)) = (thread_of(&mut threads, &key), counts.get(&key)) {
@@ -260,7 +284,8 @@ impl Recorder {
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
-        let profile = naming::profile(&self.intake.stacks, &window, rate_hz)?;
+        let mut profile = naming::profile(&self.intake.stacks, &window, rate_hz)?;
+        profile.agree_with(&stat);
         let requests = end.requests.zip(start.requests).map(|(end, start)| end - start);
         let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
         Ok(Recorded { profile, stat, windows, requests })
@@ -271,10 +296,7 @@ impl Recorder {
         self.session.kernel.stop_sampling()?;
         self.take_in()?;
         let Self { session, intake, .. } = &mut self;
-        let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
-        let counts = session.kernel.read_stacks()?;
-        session.drain(|event| intake.take(event));
-        let counts = intake.stacks.counts(counts);
+        let (books, snapshot, counts) = read_edge(session, intake)?;
         intake.learn_names(&snapshot.threads);
         fleet::refresh(&mut session.fleets);
         intake.tell_versions(session);
@@ -282,9 +304,7 @@ impl Recorder {
         let fleets = dump::dump(&session.fleets, threads, offset, intake, &counts)?;
         let mut quality = books.quality;
         quality.notes.extend(intake.notes());
-        for (cause, count) in session.kernel.losses()? {
-            quality.lose(cause, count);
-        }
+        quality.lose_between(&Losses::new(), &books.losses);
         Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: books.unix_ns, fleets, quality })
     }
 
@@ -298,12 +318,23 @@ impl Recorder {
             }
         });
         intake.look_at_starting(session)?;
+        session.judge_newcomers();
         if intake.in_table > *stacks_max / 2 {
             intake.in_table = 0;
-            intake.stacks.keep(session.kernel.drain_stacks()?);
+            session.kernel.empty_stacks()?;
         }
         Ok(())
     }
+}
+
+/// An edge: the books, the threads that they are of, and the counts of all stacks.
+fn read_edge(session: &mut Session, intake: &mut Intake) -> Result<(session::Edge, Snapshot, Counts)> {
+    let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
+    let counts = session.kernel.stacks()?;
+    session.kernel.end_edge()?;
+    // A stack that is new is described before it is counted.
+    session.drain(|event| intake.take(event));
+    Ok((books, snapshot, counts))
 }
 
 /// Counts with the waits that are under way at an edge, as far as they have lasted.

@@ -27,12 +27,16 @@ use crate::{
     model::{
         SCHEMA_VERSION,
         accounting::StatDelta,
-        quality::Quality,
+        quality::{Losses, Quality},
         worker::{Death, Role},
     },
     sys::{cgroup::Groups, clock, memory},
 };
 
+/// How long a process that was forked is given to show its part: titles, sockets and stacks come after the fork.
+const INFANCY: Duration = Duration::from_secs(1);
+/// Attempts to catch the scheduler's clock at an edge.
+const ATTEMPTS: u32 = 16;
 /// How long an edge waits for threads on their way out.
 const LEAVING: Duration = Duration::from_millis(100);
 
@@ -58,10 +62,14 @@ pub struct Session {
     gone: HashMap<ThreadKey, Living>,
     /// Threads on their way out, which the kernel may not list any more.
     leaving: HashMap<ThreadKey, Living>,
+    /// Threads as they were before they changed for the first time since the last edge.
+    kept: HashMap<ThreadKey, Living>,
     /// The control groups of each process that was ever seen, which remain when it is gone.
     groups: HashMap<u32, Groups>,
     /// How processes ended, by tgid.
     deaths: HashMap<u32, Death>,
+    /// The last fork of a process, if its part is to be judged yet; and when that is to be done.
+    infant: Option<(Instant, Instant)>,
     /// Threads gone since somebody last asked whether anyone is left.
     exits: u64,
     undecodable: u64,
@@ -84,8 +92,10 @@ impl Session {
             fleets,
             gone: HashMap::new(),
             leaving: HashMap::new(),
+            kept: HashMap::new(),
             groups: HashMap::new(),
             deaths: HashMap::new(),
+            infant: None,
             exits: 0,
             undecodable: 0,
             boot_offset_ns: clock::boottime_ns().saturating_sub(clock::monotonic_ns()),
@@ -158,14 +168,18 @@ impl Session {
     /// Takes in what the kernel side sent: keeps the books of the gone, lets the newly forked join their fleets.
     /// `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
-        let Self { kernel, gone, leaving, deaths, undecodable, fleets, exits, .. } = self;
+        let Self { kernel, gone, leaving, kept, deaths, undecodable, fleets, infant, exits, .. } = self;
         kernel.drain_ring(|record| {
             let Some(event) = Event::decode(record) else {
                 *undecodable += 1;
                 return;
             };
             match &event {
-                Event::Fork(fork) => fleet::join(fleets, fork.tgid, fork.parent_tgid),
+                Event::Fork(fork) => {
+                    fleet::join(fleets, fork.tgid, fork.parent_tgid);
+                    let now = Instant::now();
+                    *infant = Some((now, infant.map_or(now + INFANCY, |(_, due)| due)));
+                }
                 Event::Exit(exit) => {
                     // Its parent learns of its end later, and may only then fork a successor.
                     if exit.words.tid == exit.words.tgid {
@@ -183,10 +197,23 @@ impl Session {
                     }
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
+                Event::Kept(living) => {
+                    kept.insert(ThreadKey::of(&living.words), **living);
+                }
                 Event::Stack(..) | Event::Code(..) => {}
             }
             each(&event);
         });
+    }
+
+    /// Judges by their servers' rules those that joined, once they are old enough; while others go on to join, again and
+    /// again.
+    pub fn judge_newcomers(&mut self) {
+        let now = Instant::now();
+        if let Some((last, _)) = self.infant.filter(|(_, due)| *due <= now) {
+            fleet::refresh(&mut self.fleets);
+            self.infant = Some((last, last + INFANCY)).filter(|(_, due)| *due > now);
+        }
     }
 
     /// True once every followed process has ended. Looks only when a thread ended since the last look.
@@ -206,12 +233,13 @@ impl Session {
         self.gone.keys().any(|key| key.tid() == tgid)
     }
 
-    /// The books now, and the threads that they are of. `each` sees what the kernel side sent meanwhile.
+    /// The books now, and the threads that they are of: an edge, which stays open for stacks to be read until
+    /// [`Kernel::end_edge`]. `each` sees what the kernel side sent meanwhile.
     pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(Edge, Snapshot)> {
         let before = check::read(self.members());
-        let mut snapshot = self.kernel.snapshot()?;
+        let mut snapshot = self.begin_edge(&mut each)?;
         let after = check::read(self.members());
-        self.take_leaving(&mut snapshot, &mut each);
+        self.complete(&mut snapshot, &mut each);
         let mut quality = Quality::default();
         check::compare(&mut quality, &before, &snapshot.threads, &after);
         if !snapshot.exact {
@@ -222,16 +250,39 @@ impl Session {
             unix_ns: snapshot.unix_ns,
             own_cpu_ns: clock::process_cpu_ns(),
             throttled_ns: self.throttled_ns(),
+            losses: self.losses()?,
             quality,
         };
         Ok((edge, snapshot))
     }
 
-    /// The threads that live now, not compared with `/proc`. `each` sees what the kernel side sent meanwhile.
+    /// The threads that live now, not compared with `/proc`; else as [`Session::snapshot`].
     pub fn threads(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
-        let mut snapshot = self.kernel.snapshot()?;
-        self.take_leaving(&mut snapshot, &mut each);
+        let mut snapshot = self.begin_edge(&mut each)?;
+        self.complete(&mut snapshot, &mut each);
         Ok(snapshot)
+    }
+
+    fn begin_edge(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
+        self.kept.clear();
+        self.kernel.begin_edge()?;
+        let mut snapshot = self.kernel.snapshot()?;
+        for _ in 1..ATTEMPTS {
+            // Each thread may have told how it stood, more than the ring has room for.
+            self.drain(&mut each);
+            if snapshot.exact {
+                break;
+            }
+            snapshot = self.kernel.snapshot()?;
+        }
+        Ok(snapshot)
+    }
+
+    /// What was lost so far, by cause.
+    fn losses(&mut self) -> Result<Losses> {
+        let mut losses: Losses = self.kernel.losses()?.into_iter().collect();
+        losses.insert(Counter::Undecodable, self.undecodable);
+        Ok(losses)
     }
 
     /// The books of the threads of a snapshot, and of some that are gone.
@@ -249,9 +300,10 @@ impl Session {
         self.groups.iter().filter_map(throttled).collect()
     }
 
-    /// Waits for the threads that the kernel lists no more but that have not run for the last time: that takes them
-    /// µs, unless they wait for a CPU. Those that take longer are shown as they were when they began to exit.
-    fn take_leaving(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
+    /// Puts threads that changed after the edge back to how they stood at it, and adds those that the kernel lists no more
+    /// but that have not run for the last time: that takes them µs, unless they wait for a CPU. Those that take longer are
+    /// shown as they were when they began to exit.
+    fn complete(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
         // After the reading: a thread that exits meanwhile is in one or the other then.
         self.drain(&mut each);
         let listed: HashSet<_> = snapshot.threads.iter().map(|thread| ThreadKey::of(&thread.words)).collect();
@@ -260,8 +312,17 @@ impl Session {
             std::thread::yield_now();
             self.drain(&mut each);
         }
-        let unlisted = self.leaving.iter().filter(|(key, _)| !listed.contains(key));
-        snapshot.threads.extend(unlisted.map(|(_, thread)| *thread));
+        self.kept.retain(|_, kept| kept.waits.edge == snapshot.edge);
+        for thread in snapshot.threads.iter_mut().filter(|thread| thread.waits.edge == snapshot.edge) {
+            if let Some(kept) = self.kept.get(&ThreadKey::of(&thread.words)) {
+                *thread = *kept;
+            }
+        }
+        let mut unlisted = self.leaving.clone();
+        unlisted.extend(self.kept.iter().map(|(key, kept)| (*key, *kept)));
+        snapshot
+            .threads
+            .extend(unlisted.into_iter().filter(|(key, _)| !listed.contains(key)).map(|(_, thread)| thread));
     }
 
     /// What happened between two edges. `has_gil` tells of a process whether waits for one are told apart there.
@@ -284,10 +345,7 @@ impl Session {
                 .notes
                 .push(format!("waits have no stacks, so those for work are not told from others: {why}"));
         }
-        for (cause, count) in self.kernel.losses()? {
-            quality.lose(cause, count);
-        }
-        quality.lose(Counter::Undecodable, self.undecodable);
+        quality.lose_between(&start.losses, &end.losses);
         let throttled_ns = |tgid: u32| {
             let end = end.throttled_ns.get(&tgid)?;
             Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))
@@ -317,6 +375,8 @@ pub struct Edge {
     pub own_cpu_ns: u64,
     /// How long quotas had held processes by then, ns, by tgid; only of those that have a quota.
     pub throttled_ns: HashMap<u32, u64>,
+    /// What had been lost by then.
+    pub losses: Losses,
     /// How the books compare with `/proc`.
     pub quality: Quality,
 }

@@ -11,12 +11,13 @@ use profiler_common::{
 };
 
 use crate::{
+    bpf::Counts,
     collect::{
         merge::{Merged, merge},
         rules,
     },
     model::{
-        quality::{Quality, SampleQuality},
+        quality::{Losses, Quality, SampleQuality},
         tables::{Stack, Table},
     },
     python::{Interpreter, Part},
@@ -90,9 +91,6 @@ pub struct Seen<'a> {
     pub task: Option<u32>,
 }
 
-/// What every stack was counted for, up to an instant.
-pub type Counts = HashMap<StackKey, StackCount>;
-
 /// All stacks of a recording.
 #[derive(Debug, Default)]
 pub struct Stacks {
@@ -100,8 +98,6 @@ pub struct Stacks {
     pub(super) frames: Table<Raw>,
     pub(super) chains: Table<Stack>,
     pub(super) described: HashMap<StackKey, Described>,
-    /// Drained from the kernel's table.
-    drained: Counts,
     codes: Codes,
     pub(super) modules: Modules,
     unreadable: u64,
@@ -184,31 +180,6 @@ impl Stacks {
         if let Some(chain) = chain {
             self.described.insert(key, Described { chain, end, python_len, holds_gil, task, reason });
         }
-    }
-
-    /// Keeps counts that were drained from the kernel's table.
-    pub fn keep(&mut self, counts: Vec<(StackKey, StackCount)>) {
-        for (key, more) in counts {
-            add(self.drained.entry(key).or_default(), &more);
-        }
-    }
-
-    /// The count of a stack, given the one that is in the kernel's table.
-    #[must_use]
-    pub fn count(&self, key: &StackKey, in_table: &StackCount) -> StackCount {
-        let mut count = self.drained.get(key).copied().unwrap_or_default();
-        add(&mut count, in_table);
-        count
-    }
-
-    /// All counts, given those that are in the kernel's table.
-    #[must_use]
-    pub fn counts(&self, in_table: Vec<(StackKey, StackCount)>) -> Counts {
-        let mut counts = self.drained.clone();
-        for (key, more) in in_table {
-            add(counts.entry(key).or_default(), &more);
-        }
-        counts
     }
 
     /// Forgets what is known of a process's memory: it runs another program now, or none.
@@ -296,13 +267,20 @@ impl Stacks {
         about
     }
 
-    /// Adds what was lost between the kernel side and the names.
-    pub fn tell_losses(&self, window: &Counts, quality: &mut Quality) {
+    /// Counts what of a window has a stack that was never described.
+    pub fn tell_undescribed(&self, window: &Counts, quality: &mut Quality) {
         let undescribed = window.iter().filter(|(key, _)| !self.described.contains_key(key));
         quality.lose(Counter::Undescribed, undescribed.map(|(_, count)| count.count).sum());
-        quality.lose(Counter::CodeUnreadable, self.unreadable);
-        quality.lose(Counter::Unmapped, self.unmapped);
-        quality.lose(Counter::NativeApart, self.apart);
+    }
+
+    /// What was lost so far between the kernel side and the names.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        Losses::from([
+            (Counter::CodeUnreadable, self.unreadable),
+            (Counter::Unmapped, self.unmapped),
+            (Counter::NativeApart, self.apart),
+        ])
     }
 
     fn push(&mut self, chain: &mut Option<u32>, frame: Raw) {
@@ -377,16 +355,6 @@ pub fn between(start: &Counts, end: &Counts) -> Counts {
         (*key, count)
     };
     end.iter().map(since).filter(|(_, count)| count.count != 0 || count.ns != 0).collect()
-}
-
-/// Adds what was counted elsewhere.
-pub fn add(sum: &mut StackCount, more: &StackCount) {
-    sum.count += more.count;
-    sum.ns += more.ns;
-    sum.vain = sum.vain.wrapping_add(more.vain);
-    for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
-        *sum = sum.wrapping_add(*more);
-    }
 }
 
 fn reason_of(key: &StackKey) -> Option<Reason> {

@@ -109,10 +109,13 @@ pub fn is_python(process: &Process) -> bool {
         || process.argv.first().is_some_and(|word| is_interpreter(Path::new(word)))
 }
 
-/// True if both run the same command, as a process does that was forked and has not called `exec`.
+/// True if both run the same command, as a process does that was forked and has not called `exec`. Titles written over
+/// command lines tell nothing of it, so where its stack begins decides before they do.
 #[must_use]
 pub fn is_same(one: &Process, other: &Process) -> bool {
-    one.argv == other.argv && !one.argv.is_empty() && is_same_executable(one, other)
+    let is_forked = one.stack_start != 0 && one.stack_start == other.stack_start;
+    let is_alike = one.argv == other.argv && !one.argv.is_empty();
+    (is_forked || is_alike) && is_same_executable(one, other)
 }
 
 /// True if both are the same program on disk, or if that may not be known.
@@ -178,6 +181,11 @@ mod tests {
         let mut other = process(2, 1, "python serve.py");
         (other.exe, other.ppid) = (Some("/opt/python".into()), 1);
         assert!(is_same(&other, &parent), "an unknown executable does not tell");
+        let mut titled = Process { stack_start: 0x7ffc_0010, ..process(2, 1, "'gunicorn: worker [shop]") };
+        let forked_by = Process { stack_start: 0x7ffc_0010, ..parent.clone() };
+        assert!(!is_same(&titled, &parent) && is_same(&titled, &forked_by), "a title");
+        titled.stack_start = 0x7ffd_0020;
+        assert!(!is_same(&titled, &forked_by), "a program of its own");
         let mut parent = parent;
         parent.exe = Some("/usr/bin/python3".into());
         assert!(!is_same(&other, &parent));

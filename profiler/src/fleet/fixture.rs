@@ -24,6 +24,7 @@ pub fn process(tgid: u32, ppid: u32, line: &str) -> Process {
         tgid,
         ppid,
         started_ticks: u64::from(tgid),
+        stack_start: 0,
         comm: words.first().copied().unwrap_or("kthread").chars().take(15).collect(),
         exe: None,
         argv: words.into_iter().map(str::to_owned).collect(),

@@ -34,7 +34,9 @@ pub fn renew(fleets: &mut [Fleet], tgid: u32) {
 
 /// Takes in whoever is below a member by now and in no fleet. Without /proc nobody joins.
 pub fn adopt(fleets: &mut [Fleet]) {
-    let tree = Tree::scan().unwrap_or_default();
+    let members: Vec<u32> =
+        fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect();
+    let tree = Tree::around(&members).unwrap_or_default();
     for process in tree.iter() {
         if !fleets.iter().any(|fleet| fleet.member(process.tgid).is_some()) {
             join(fleets, process.tgid, process.ppid);
@@ -43,9 +45,11 @@ pub fn adopt(fleets: &mut [Fleet]) {
 }
 
 /// Looks at all members again and fills in what shows only after a while: what a command that was just started has
-/// become, the class of the first workers. Who is gone keeps what was known of it.
+/// become, the class of the first workers, the part of those that joined. Who is gone keeps what was known of it.
 pub fn refresh(fleets: &mut [Fleet]) {
-    learn(fleets, &discover(&Tree::scan().unwrap_or_default(), &Eyes::real()));
+    let leads: Vec<u32> =
+        fleets.iter().filter_map(|fleet| fleet.members.first()).map(|member| member.tgid).collect();
+    learn(fleets, &discover(&Tree::around(&leads).unwrap_or_default(), &Eyes::real()));
 }
 
 /// Notes the version of a member's Python, which showed after it was started.
@@ -67,6 +71,8 @@ fn learn(fleets: &mut [Fleet], found: &[Fleet]) {
             (fleet.name, fleet.server) = (now.name.clone(), now.server.clone());
             fleet.listening.clone_from(&now.listening);
         }
+        let has_worked = |member: &Member| member.role == Role::Worker;
+        let has_workers = fleet.members.iter().skip(1).any(has_worked);
         for member in &mut fleet.members {
             let now =
                 found.iter().find_map(|now| now.member(member.tgid)).filter(|now| now.ppid == member.ppid);
@@ -75,8 +81,13 @@ fn learn(fleets: &mut [Fleet], found: &[Fleet]) {
                 (member.slot, member.ended) = (before.slot, before.ended);
                 member.worker_class = member.worker_class.take().or(before.worker_class);
                 member.python = member.python.take().or(before.python);
+                // A master whose workers are all just being replaced does not do the work itself.
+                if before.role == Role::Master && has_workers {
+                    member.role = before.role;
+                }
             }
         }
+        fleet.judge_forked();
         fleet.number_workers();
     }
 }
@@ -112,10 +123,25 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
         evidence: vec![format!("{parent_tgid} forked it while it was watched")],
         hidden: process.is_some_and(|process| process.is_hidden()),
         ended: false,
+        is_forked: is_piece,
     };
     match fleet.members.iter_mut().find(|known| known.tgid == tgid) {
         Some(known) => *known = member,
         None => fleet.members.push(member),
+    }
+}
+
+impl Fleet {
+    /// Judges anew those that joined and are known by that alone: their parent may have turned out to be a master.
+    fn judge_forked(&mut self) {
+        let masters: Vec<u32> = self.with(Role::Master).map(|master| master.tgid).collect();
+        let class = self.with(Role::Worker).find_map(|worker| worker.worker_class.clone());
+        let is_judged = |member: &Member| !member.is_forked || member.role == Role::Worker;
+        for member in self.members.iter_mut().filter(|member| !is_judged(member)) {
+            if masters.contains(&member.ppid) {
+                (member.role, member.worker_class) = (Role::Worker, class.clone());
+            }
+        }
     }
 }
 

@@ -84,6 +84,9 @@ pub struct Member {
     /// True once it was seen to end.
     #[serde(skip)]
     pub ended: bool,
+    /// True if all that is known of its part is that its parent forked it while that was watched.
+    #[serde(skip)]
+    pub is_forked: bool,
 }
 
 impl Fleet {
@@ -131,6 +134,7 @@ impl Member {
             evidence: vec![evidence],
             hidden: process.is_hidden(),
             ended: false,
+            is_forked: false,
         }
     }
 

@@ -22,7 +22,12 @@ pub struct Wanted<'a> {
 
 /// Finds what is asked for, on this host and now. Fails with [`Failure`] where nothing answers to a name or a PID.
 pub fn select(wanted: Wanted<'_>) -> Result<Vec<Fleet>> {
-    Ok(among(wanted, &Tree::scan()?, &Eyes::real())?)
+    let tree = if wanted.names.is_empty() && !wanted.tgids.is_empty() {
+        Tree::around(wanted.tgids)?
+    } else {
+        Tree::scan()?
+    };
+    Ok(among(wanted, &tree, &Eyes::real())?)
 }
 
 fn among(wanted: Wanted<'_>, tree: &Tree, eyes: &Eyes) -> Result<Vec<Fleet>, Failure> {
@@ -88,6 +93,7 @@ pub fn started(tgid: u32, command: &[String]) -> Fleet {
         evidence: vec!["it was started to be watched".to_owned()],
         hidden: false,
         ended: false,
+        is_forked: false,
     });
     fleet
 }

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 
-use crate::sys::process::Process;
+use crate::{
+    fleet::piece,
+    sys::process::{self, Process},
+};
 
 /// One scan of the host: who is whose child. What happened after the scan is not in it.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,33 @@ impl Tree {
         let mut processes = Process::all().context("failed to list the processes in /proc")?;
         processes.retain(|process| process.tgid != std::process::id());
         Ok(Self::of(processes))
+    }
+
+    /// Looks only at these processes, at what is below them and above, and at their siblings where those may be of one fleet:
+    /// what else runs on the host costs nothing.
+    pub fn around(tgids: &[u32]) -> anyhow::Result<Self> {
+        if process::children(std::process::id()).is_err() {
+            return Self::scan();
+        }
+        let mut found = HashMap::new();
+        for tgid in tgids {
+            add_below(*tgid, &mut found);
+            let mut child = found.get(tgid).cloned();
+            while let Some(below) = child {
+                let parent = found.get(&below.ppid).cloned().or_else(|| Process::read(below.ppid));
+                if let Some(parent) = &parent {
+                    let is_new = found.insert(parent.tgid, parent.clone()).is_none();
+                    if is_new && piece::is_piece_of(&below, parent) {
+                        for sibling in process::children(parent.tgid).unwrap_or_default() {
+                            add(sibling, &mut found);
+                        }
+                    }
+                }
+                child = parent;
+            }
+        }
+        found.remove(&std::process::id());
+        Ok(Self::of(found.into_values().collect()))
     }
 
     /// Of these processes.
@@ -81,6 +111,26 @@ impl Tree {
             next += 1;
         }
         tgids
+    }
+}
+
+/// Reads a process, if it is not known yet and still is; true if it was read.
+fn add(tgid: u32, found: &mut HashMap<u32, Process>) -> bool {
+    if found.contains_key(&tgid) {
+        return false;
+    }
+    Process::read(tgid).is_some_and(|process| found.insert(tgid, process).is_none())
+}
+
+/// Reads a process and all that is below it.
+fn add_below(tgid: u32, found: &mut HashMap<u32, Process>) {
+    let mut next = vec![tgid];
+    let mut seen = HashSet::new();
+    while let Some(tgid) = next.pop() {
+        add(tgid, found);
+        if seen.insert(tgid) {
+            next.extend(process::children(tgid).unwrap_or_default());
+        }
     }
 }
 

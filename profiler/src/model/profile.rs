@@ -1,11 +1,14 @@
 //! A profile: which stacks each thread was sampled on, and how often.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use profiler_common::wait::Reason;
+use profiler_common::wait::{Reason, Tally};
 use serde::{Deserialize, Serialize};
 
-use crate::model::tables::{Frame, Stack, Table};
+use crate::model::{
+    accounting::StatDelta,
+    tables::{Frame, Stack, Table},
+};
 
 /// Sampled stacks with everything needed to show them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ pub struct BlockedSample {
     pub tgid: u32,
     /// Thread id.
     pub tid: u32,
-    /// Index of the stack; absent if its description was lost.
+    /// Index of the stack; absent if none was kept: it was lost, or the wait was too short for one to be wanted.
     pub stack: Option<u32>,
     /// What for.
     #[serde(with = "reason_name")]
@@ -98,6 +101,34 @@ impl Profile {
     #[must_use]
     pub fn string(&self, index: u32) -> &str {
         self.strings.get(index).map_or("?", String::as_str)
+    }
+
+    /// Makes the waits on a thread's stacks add up to what its books say of the same window, reason by reason. What has no
+    /// stack gets rows without one. And at an edge a wait under way is as long as two clocks tell that are compared to some
+    /// 100 ns, so what is left of it after the edge may be less than nothing, which only a sum can take.
+    pub fn agree_with(&mut self, stat: &StatDelta) {
+        let mut books: BTreeMap<_, Tally> = BTreeMap::new();
+        let workers = stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let threads = workers.flat_map(|worker| worker.threads.iter().map(|thread| (worker.tgid, thread)));
+        for (tgid, thread) in threads {
+            for (reason, blocked) in Reason::ALL.into_iter().zip(&thread.waits.blocked) {
+                // One TID may have been that of several threads.
+                let sum = books.entry((tgid, thread.tid, reason)).or_default();
+                (sum.ns, sum.count) = (sum.ns + blocked.ns, sum.count + blocked.count);
+            }
+        }
+        // So that it is the longest which gives.
+        self.blocked.sort_by_key(|row| row.ns);
+        for row in &mut self.blocked {
+            let left = books.entry((row.tgid, row.tid, row.reason)).or_default();
+            (row.ns, row.count) = (row.ns.min(left.ns), row.count.min(left.count));
+            (left.ns, left.count) = (left.ns - row.ns, left.count - row.count);
+        }
+        self.blocked.extend(books.into_iter().map(|((tgid, tid, reason), Tally { ns, count })| {
+            BlockedSample { tgid, tid, stack: None, reason, ns, count }
+        }));
+        self.blocked.retain(|row| row.ns != 0 || row.count != 0);
+        self.blocked.sort_by_key(|row| (row.tgid, row.tid, row.stack, row.reason));
     }
 
     /// Samples by process.

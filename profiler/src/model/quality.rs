@@ -27,6 +27,9 @@ pub struct Quality {
     pub samples: Option<SampleQuality>,
 }
 
+/// What was lost up to an instant, by cause.
+pub type Losses = BTreeMap<Counter, u64>;
+
 /// How the samples of a recording fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleQuality {
@@ -53,6 +56,13 @@ impl Quality {
     pub fn lose(&mut self, cause: Counter, count: u64) {
         if count != 0 {
             *self.lost.entry(cause.name().to_owned()).or_default() += count;
+        }
+    }
+
+    /// Adds what was lost between two instants.
+    pub fn lose_between(&mut self, start: &Losses, end: &Losses) {
+        for (cause, count) in end {
+            self.lose(*cause, count.saturating_sub(start.get(cause).copied().unwrap_or(0)));
         }
     }
 }

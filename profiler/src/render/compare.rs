@@ -55,7 +55,7 @@ pub fn markdown(diff: &Diff) -> String {
 
 fn headline(diff: &Diff) -> String {
     let side = |side: &crate::model::diff::Side| {
-        let requests = side.requests.map(|count| format!(", {} requests", units::grouped(count)));
+        let requests = side.requests.map(|count| format!(", {}", units::counted(count, "request")));
         let (name, requests) = (escape::visible(&side.name), requests.unwrap_or_default());
         format!("{name} ({}{requests})", units::seconds(side.duration_ns))
     };
@@ -155,11 +155,14 @@ fn sentences(diff: &Diff) -> Vec<String> {
     let mut sentences = Vec::new();
     for group in &diff.groups {
         for number in group.numbers.iter().filter(|number| number.is_real == Some(true)) {
-            let word = if number.difference > 0.0 { "rose" } else { "fell" };
+            let (word, sign) = if number.difference > 0.0 { ("rose", 1.0) } else { ("fell", -1.0) };
             let by = match (number.ratio, number.ratio_interval) {
-                (Some(ratio), Some([low, high])) => {
-                    let percent = |ratio: f64| format!("{:.1}", (ratio - 1.0) * 100.0);
-                    format!(" by {} % ({} to {} %)", percent(ratio), percent(low), percent(high))
+                (Some(ratio), Some(interval)) => {
+                    let percent = |ratio: f64| (ratio - 1.0) * 100.0 * sign;
+                    let [one, other] = interval.map(percent);
+                    let percents = [percent(ratio), one.min(other), one.max(other)];
+                    let [by, least, most] = percents.map(|percent| units::decimal(percent, 1));
+                    format!(" by {by} % ({least} to {most} %)")
                 }
                 _ => String::new(),
             };

@@ -34,10 +34,8 @@ pub fn sentences(quality: &Quality, duration_ns: u64) -> Vec<String> {
         }
         let without = (samples.python_complete + samples.python_partial).saturating_sub(known);
         if without != 0 {
-            let without = units::grouped(without);
-            say(&format!(
-                "GIL: none, or not known, in {without} samples of Python threads, which -g leaves out"
-            ));
+            let without = units::counted(without, "sample");
+            say(&format!("GIL: none, or not known, in {without} of Python threads, which -g leaves out"));
         }
     }
     if !quality.user_system_split.is_empty() {
@@ -52,12 +50,15 @@ fn losses(quality: &Quality) -> String {
     if lost.is_empty() {
         return "nothing lost".to_owned();
     }
-    let phrase = |name: &str| {
-        let cause = Counter::ALL.into_iter().find(|cause| cause.name() == name);
-        cause.map_or_else(|| escape::visible(name).into_owned(), |cause| cause.says().to_owned())
+    let loss = |(name, count): (&String, &u64)| match Counter::ALL
+        .into_iter()
+        .find(|cause| cause.name() == name)
+        .map(Counter::says)
+    {
+        Some((noun, rest)) => format!("{} {rest}", units::counted(*count, noun)),
+        None => format!("{} {}", units::grouped(*count), escape::visible(name)),
     };
-    let losses: Vec<_> =
-        lost.iter().map(|(name, count)| format!("{} {}", units::grouped(*count), phrase(name))).collect();
+    let losses: Vec<_> = lost.iter().map(loss).collect();
     losses.join(", ")
 }
 
@@ -68,11 +69,7 @@ fn compared(quality: &Quality) -> String {
     format!(
         "largest difference from /proc {} ns, {} over {}",
         units::grouped(quality.largest_on_cpu_difference_ns),
-        // `counted` knows only the plural in s.
-        match quality.largest_switch_difference {
-            1 => "1 switch".to_owned(),
-            count => format!("{} switches", units::grouped(count)),
-        },
+        units::counted(quality.largest_switch_difference, "switch"),
         units::counted(quality.threads_compared, "thread"),
     )
 }

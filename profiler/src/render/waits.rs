@@ -11,7 +11,8 @@ impl Folding<'_> {
     /// Adds the waits.
     pub(super) fn blocked(&mut self) {
         let mut told: BTreeMap<(u32, Reason), (u64, u64)> = BTreeMap::new();
-        for sample in &self.recording.profile.blocked {
+        let waits = &self.recording.profile.blocked;
+        for sample in waits.iter().filter(|sample| sample.stack.is_some()) {
             let sums = told.entry((sample.tgid, sample.reason)).or_default();
             *sums = (sums.0 + sample.ns, sums.1 + sample.count);
             if self.hides(sample.reason) {

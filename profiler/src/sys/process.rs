@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     io::{self, Read},
     path::PathBuf,
 };
@@ -34,6 +35,8 @@ pub struct Process {
     pub ppid: u32,
     /// When it was forked, in the kernel's clock ticks since boot.
     pub started_ticks: u64,
+    /// Where its first stack begins, which `exec` chooses by chance and a fork keeps; 0 if that may not be known.
+    pub stack_start: u64,
     /// The kernel's short name for it.
     pub comm: String,
     /// Its executable, if it may be known; ` (deleted)` is not part of it.
@@ -76,6 +79,7 @@ impl Process {
             tgid: stat.pid.cast_unsigned(),
             ppid: stat.ppid.cast_unsigned(),
             started_ticks: stat.starttime,
+            stack_start: stat.startstack,
             comm: stat.comm,
             exe,
             argv,
@@ -88,6 +92,22 @@ impl Process {
     pub fn is_hidden(&self) -> bool {
         self.exe.is_none() && !self.argv.is_empty()
     }
+}
+
+/// The children of a process, by no order; an error where the kernel does not list them (`CONFIG_PROC_CHILDREN`).
+pub fn children(tgid: u32) -> io::Result<Vec<u32>> {
+    let mut children = Vec::new();
+    // Each thread has those that it forked; which of them are gone meanwhile had none to tell of.
+    for thread in fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => {
+                children.extend(list.split_whitespace().filter_map(|child| child.parse::<u32>().ok()))
+            }
+            Err(error) if thread.path().exists() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(children)
 }
 
 /// The value of a variable in the environment that a process was started with.

@@ -1,5 +1,7 @@
 //! The numbers of each group in two recordings, and how far they can be trusted.
 
+use profiler_common::wait::Reason;
+
 use crate::{
     model::{
         diff::{
@@ -8,11 +10,13 @@ use crate::{
             quantity::{By, Quantity},
         },
         recording::Recording,
+        worker::Role,
     },
     stats::{
         contrast::{Contrast, Pair, contrasts},
         windows::Windows,
     },
+    units,
 };
 
 /// Two runs of one program differ by so much of a number, whatever their windows say: by the addresses they got, by the
@@ -45,8 +49,9 @@ fn silence(both: [&Recording; 2]) -> Option<String> {
     let few = both.iter().map(|recording| recording.windows.len()).min().filter(|few| *few < FEWEST_WINDOWS);
     if let Some(few) = few {
         return Some(format!(
-            "no intervals: a recording has {few} windows of a second, and fewer than {FEWEST_WINDOWS} do not tell how \
-             far a number strays; record for longer"
+            "no intervals: a recording has {} of a second, and fewer than {FEWEST_WINDOWS} do not tell how \
+             far a number strays; record for longer",
+            units::counted(few as u64, "window")
         ));
     }
     let has_requests = both.iter().all(|recording| recording.requests.is_some());
@@ -94,6 +99,11 @@ fn series(members: &Members, recording: &Recording, quantity: Quantity, by: By) 
         By::Second => recording.stat.duration_ns as f64 / 1e9,
     };
     if all <= 0.0 || !quantity.is_measured(&members.waits) {
+        return None;
+    }
+    // Requests are counted for one fleet; what waits for them, and a master, do as much without any.
+    let is_for_requests = members.role == Role::Worker && quantity != Quantity::Blocked(Reason::Idle);
+    if by == By::Request && (!is_for_requests || recording.stat.fleets.len() != 1) {
         return None;
     }
     let value = quantity.amount(&members.counters, &members.waits) / all;

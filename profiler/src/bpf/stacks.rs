@@ -1,0 +1,133 @@
+//! What is counted on stacks, and the edges between which it is: an edge is one for books and stacks.
+//!
+//! The books of all threads and the counts of all stacks cannot be read at one instant. So a reading has a number, and while
+//! it is under way each thread that changes tells first how it stood, and what is counted on a stack is counted apart. A
+//! wait is before an edge in the books and on its stack, or after it in both.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, Result};
+use aya::maps::{self, Array, MapError};
+use profiler_common::config::{READS_BOOKS, READS_STACKS, StackCount, StackKey};
+
+use crate::{bpf::Kernel, sys::clock};
+
+/// What stacks were counted for, up to an instant.
+pub type Counts = HashMap<StackKey, StackCount>;
+
+/// aya reads and writes plain arrays; the wire types are cast to and from these.
+type RawKey = [u8; size_of::<StackKey>()];
+type RawCount = [u8; size_of::<StackCount>()];
+type Table<'a> = maps::HashMap<&'a mut maps::MapData, RawKey, RawCount>;
+
+/// The number of a reading, in the value of `EDGE`, above what it reads.
+const ONE_READING: u32 = 4;
+
+/// What is kept between readings.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// The value of `EDGE`.
+    edge: u32,
+    /// Since when, `CLOCK_MONOTONIC` ns.
+    began_ns: u64,
+    /// Counted, and not in `STACKS` any more, or never.
+    counted: Counts,
+}
+
+impl Kernel {
+    /// Begins an edge: what is counted from now on is after it, in the books of a snapshot and on stacks, until it ends.
+    pub fn begin_edge(&mut self) -> Result<()> {
+        self.begin_reading(READS_BOOKS | READS_STACKS)
+    }
+
+    /// Ends an edge, or the reading of stacks alone: what was counted after it is a part of all that is counted from now on.
+    pub fn end_edge(&mut self) -> Result<()> {
+        let edge = self.reading.edge & !(READS_BOOKS | READS_STACKS);
+        self.set_edge(edge)
+    }
+
+    /// The value of `EDGE`, and since when it holds, `CLOCK_MONOTONIC` ns.
+    pub(super) const fn edge(&self) -> (u32, u64) {
+        (self.reading.edge, self.reading.began_ns)
+    }
+
+    /// All counts, up to the edge that has begun.
+    pub fn stacks(&mut self) -> Result<Counts> {
+        let mut counts = self.reading.counted.clone();
+        for (key, more) in read(&self.table("STACKS")?)? {
+            add(counts.entry(key).or_default(), &more);
+        }
+        Ok(counts)
+    }
+
+    /// The count of one stack, up to the edge that has begun.
+    pub fn stack(&mut self, key: &StackKey) -> Result<StackCount> {
+        let mut count = self.reading.counted.get(key).copied().unwrap_or_default();
+        match self.table("STACKS")?.get(&bytemuck::cast(*key), 0) {
+            Ok(more) => add(&mut count, &bytemuck::cast(more)),
+            Err(MapError::KeyNotFound) => {}
+            Err(error) => return Err(error).context("failed to read a stack's count"),
+        }
+        Ok(count)
+    }
+
+    /// Empties the kernel's table of stacks before it is full.
+    pub fn empty_stacks(&mut self) -> Result<()> {
+        self.begin_reading(READS_STACKS)?;
+        self.take_out("STACKS")?;
+        self.end_edge()
+    }
+
+    /// What was counted late is not counted on any more, since no reading is under way, and so can be taken out.
+    fn begin_reading(&mut self, what: u32) -> Result<()> {
+        self.take_out("LATE")?;
+        let number = self.reading.edge.wrapping_add(ONE_READING);
+        self.set_edge(number | what)
+    }
+
+    fn set_edge(&mut self, edge: u32) -> Result<()> {
+        let mut word = Array::<_, u32>::try_from(self.map_mut("EDGE")?)?;
+        word.set(0, edge, 0).context("failed to tell the kernel side of an edge")?;
+        (self.reading.edge, self.reading.began_ns) = (edge, clock::monotonic_ns());
+        Ok(())
+    }
+
+    /// Takes all counts out of a table that nobody counts in meanwhile. It is read twice: a program that began to count just
+    /// before has ended when the first time is over.
+    fn take_out(&mut self, name: &str) -> Result<()> {
+        let mut table = self.table(name)?;
+        let keys = table.keys().collect::<Result<Vec<_>, _>>().context("failed to read the stacks")?;
+        let mut taken = Vec::with_capacity(keys.len());
+        for key in keys {
+            let count = table.get(&key, 0).context("failed to read a stack's count")?;
+            table.remove(&key).context("failed to remove a stack")?;
+            taken.push((bytemuck::cast(key), bytemuck::cast(count)));
+        }
+        for (key, more) in taken {
+            add(self.reading.counted.entry(key).or_default(), &more);
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, name: &str) -> Result<Table<'_>> {
+        Table::try_from(self.map_mut(name)?).with_context(|| format!("the map {name} has another shape"))
+    }
+}
+
+fn read(table: &Table<'_>) -> Result<Vec<(StackKey, StackCount)>> {
+    let cast = |entry: Result<(RawKey, RawCount), MapError>| {
+        let (key, count) = entry.context("failed to read the stacks")?;
+        Ok((bytemuck::cast(key), bytemuck::cast(count)))
+    };
+    table.iter().map(cast).collect()
+}
+
+/// Adds what was counted elsewhere.
+pub fn add(sum: &mut StackCount, more: &StackCount) {
+    sum.count += more.count;
+    sum.ns += more.ns;
+    sum.vain = sum.vain.wrapping_add(more.vain);
+    for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
+        *sum = sum.wrapping_add(*more);
+    }
+}
