@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// What a blocked thread waits for, as far as the kernel can tell: its state, its system call, and the latter's
+/// What a blocked thread waits for. The kernel side tells all but the last by its state, its system call, and the latter's
 /// arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
@@ -32,10 +32,14 @@ pub enum Reason {
     Signal = 9,
     /// For what none of these is.
     Other = 10,
+    /// For nothing in particular: a thread of native code, such as one of a library's pool, which nobody gives work.
+    Parked = 11,
 }
 
 /// How many reasons there are.
-pub const REASONS: usize = 11;
+pub const REASONS: usize = 12;
+/// How many of them the kernel side tells, which come first.
+pub const KERNEL_REASONS: usize = 11;
 
 impl Reason {
     /// All of them, in the order of their numbers.
@@ -51,6 +55,7 @@ impl Reason {
         Self::PageFault,
         Self::Signal,
         Self::Other,
+        Self::Parked,
     ];
 
     /// The word for it, in JSON and in pictures.
@@ -68,6 +73,7 @@ impl Reason {
             Self::PageFault => "page_fault",
             Self::Signal => "signal",
             Self::Other => "other",
+            Self::Parked => "parked",
         }
     }
 }
@@ -76,7 +82,7 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Waker {
-    /// An interrupt: a timer, a device, or the network.
+    /// An interrupt of a device or of the network.
     Interrupt = 0,
     /// Another thread of the same process.
     Itself = 1,
@@ -86,15 +92,17 @@ pub enum Waker {
     Master = 3,
     /// Any other process.
     Process = 4,
+    /// A time that came. Where timers do not wake in hard interrupts, on -rt kernels, it is whoever serves them.
+    Timer = 5,
 }
 
 /// How many kinds of wakers there are.
-pub const WAKERS: usize = 5;
+pub const WAKERS: usize = 6;
 
 impl Waker {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; WAKERS] =
-        [Self::Interrupt, Self::Itself, Self::Worker, Self::Master, Self::Process];
+        [Self::Interrupt, Self::Itself, Self::Worker, Self::Master, Self::Process, Self::Timer];
 
     /// The word for it in JSON.
     #[must_use]
@@ -105,6 +113,7 @@ impl Waker {
             Self::Worker => "worker",
             Self::Master => "master",
             Self::Process => "process",
+            Self::Timer => "timer",
         }
     }
 }
@@ -197,13 +206,13 @@ pub struct Waits {
     /// Waits for a CPU that are in no `run_delay`, ns: [`UNQUEUED`].
     pub unqueued_ns: u64,
     /// By [`Reason`].
-    pub blocked: [Tally; REASONS],
+    pub blocked: [Tally; KERNEL_REASONS],
     /// Ends of waits by [`Waker`].
     pub wakers: [u64; WAKERS],
     /// Times from being runnable to running.
     pub run_queue: Histogram,
     /// Lengths of the waits in `blocked`.
-    pub lengths: [Histogram; REASONS],
+    pub lengths: [Histogram; KERNEL_REASONS],
 }
 
 impl Default for Waits {

@@ -17,7 +17,7 @@ use profiler_common::{
     counter::Counter,
     event::{Kept, Kind, Living},
     python::fold,
-    wait::{BEFORE_US, NO_CALL, Open, PREEMPTED, REASONS, Reason, UNQUEUED, Waits, bucket},
+    wait::{BEFORE_US, KERNEL_REASONS, NO_CALL, Open, PREEMPTED, Reason, UNQUEUED, Waits, bucket},
 };
 
 use crate::{
@@ -105,7 +105,7 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), C
         waits.run_queue[bucket(if is_unqueued { waited + blocked } else { waited })] += 1;
         if is_unqueued {
             waits.unqueued_ns += blocked;
-        } else if reason < REASONS {
+        } else if reason < KERNEL_REASONS {
             waits.blocked[reason].ns += blocked;
             waits.blocked[reason].count += 1;
             waits.lengths[reason][bucket(blocked)] += 1;

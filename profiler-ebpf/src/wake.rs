@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
-use profiler_common::wait::{Waits, Waker};
+use profiler_common::wait::{Reason, Waits, Waker};
 
 use crate::{
     call::read_kernel,
@@ -11,8 +11,9 @@ use crate::{
     thread,
 };
 
-/// Bits of the preemption count (include/linux/preempt.h): serving a soft interrupt, in a hard one, in an NMI.
-const IN_INTERRUPT: u32 = 0x0000_0100 | 0x000f_0000 | 0x00f0_0000;
+/// Bits of the preemption count (include/linux/preempt.h): serving a soft interrupt; in a hard one, or in an NMI.
+const IN_SOFT: u32 = 0x0000_0100;
+const IN_HARD: u32 = 0x000f_0000 | 0x00f0_0000;
 
 /// Notes who wakes a followed thread. Counted when the thread runs again, so that each wait has one waker.
 ///
@@ -32,8 +33,14 @@ pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
 fn waker_of(task: Task, waits: &Waits) -> Waker {
     // SAFETY: no arguments.
     let current = Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-    if in_interrupt(current) {
-        return Waker::Interrupt;
+    // The idle task wakes nobody.
+    let interrupt = match interrupts(current) {
+        bits if bits & IN_HARD != 0 => Some(timer_or_disk(waits)),
+        0 if current.tid() != 0 => None,
+        _ => Some(Waker::Interrupt),
+    };
+    if let Some(waker) = interrupt {
+        return waker;
     }
     let by = current.tgid();
     if by == task.tgid() {
@@ -49,17 +56,20 @@ fn waker_of(task: Task, waits: &Waits) -> Waker {
     }
 }
 
-/// True if the current task only lends its CPU to what wakes.
+/// Hard interrupts that end waits are timers', and disks' that are done.
 #[inline(always)]
-fn in_interrupt(current: Task) -> bool {
-    // The idle task wakes nobody.
-    if current.tid() == 0 {
-        return true;
-    }
+fn timer_or_disk(waits: &Waits) -> Waker {
+    let waited_for = |reason: Reason| waits.open.reason == reason as u32;
+    if waited_for(Reason::Disk) || waited_for(Reason::PageFault) { Waker::Interrupt } else { Waker::Timer }
+}
+
+/// What interrupts the current task, as bits of the preemption count: then it only lends its CPU to what wakes.
+#[inline(always)]
+fn interrupts(current: Task) -> u32 {
     let from_rq = offset!(preempt_count_from_rq);
     if from_rq == 0 {
-        return false;
+        return 0;
     }
     let count: u32 = read_kernel((current.queue().0 as u64).wrapping_add_signed(i64::from(from_rq)));
-    count & IN_INTERRUPT != 0
+    count & (IN_SOFT | IN_HARD)
 }

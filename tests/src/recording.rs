@@ -87,6 +87,12 @@ impl Recording {
         &self.document["stat"]
     }
 
+    /// The rows of its waits.
+    #[must_use]
+    pub fn blocked(&self) -> &[Value] {
+        self.document["profile"]["blocked"].as_array().expect("waits")
+    }
+
     /// Its seconds.
     #[must_use]
     pub fn windows(&self) -> &[Value] {
@@ -148,8 +154,8 @@ impl Recording {
     /// What one thread was blocked on.
     #[must_use]
     pub fn blocked_of(&self, tgid: u32, tid: u32) -> Vec<Wait> {
-        let blocked = self.document["profile"]["blocked"].as_array().expect("waits").iter();
-        blocked
+        self.blocked()
+            .iter()
             .filter(|wait| wait["tgid"] == tgid && wait["tid"] == tid)
             .map(|wait| Wait {
                 reason: wait["reason"].as_str().expect("a reason").to_owned(),

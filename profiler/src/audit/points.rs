@@ -132,12 +132,12 @@ fn budget(windows: &[&Loaded]) -> (BTreeMap<String, f64>, f64) {
         throttled_ns += workers.filter_map(|worker| worker.throttled_ns).max().unwrap_or(0);
         lasted_ns += window.stat.duration_ns;
     }
-    let wall_ns = counters.wall_ns.max(1) as f64;
+    let wall_ns = counters.wall_ns.saturating_sub(waits.parked_ns()).max(1) as f64;
     let mut budget = BTreeMap::from([
         ("on_cpu".to_owned(), counters.on_cpu_ns as f64 / wall_ns),
         ("run_queue".to_owned(), (counters.run_queue_ns + waits.uncounted_ns) as f64 / wall_ns),
     ]);
-    for reason in Reason::ALL {
+    for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Parked) {
         let ns = waits.blocked[reason as usize].ns;
         if ns != 0 {
             budget.insert(reason.name().to_owned(), ns as f64 / wall_ns);

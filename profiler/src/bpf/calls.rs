@@ -1,5 +1,7 @@
 //! Which system call is of which kind. Numbers are this machine's, by libc.
 
+use std::sync::LazyLock;
+
 use profiler_common::call::{CALLS, Call};
 
 /// The kinds, by number.
@@ -14,6 +16,15 @@ pub fn table() -> [u8; CALLS] {
         }
     }
     table
+}
+
+/// True of calls that wait for one of several things, for a lock or for a time: where threads without work wait.
+#[must_use]
+pub fn parks(call: u32) -> bool {
+    static KINDS: LazyLock<[u8; CALLS]> = LazyLock::new(table);
+    let parking = [Call::Futex, Call::Poll, Call::Select, Call::Epoll, Call::Sleep];
+    let kind = KINDS.get(call as usize);
+    kind.is_some_and(|kind| parking.iter().any(|parking| *kind == *parking as u8))
 }
 
 /// The calls that both architectures have, and those that only the older one has.

@@ -3,7 +3,7 @@
 use profiler_common::{
     event::Living,
     sched::TaskWords,
-    wait::{REASONS, UNQUEUED, Waits},
+    wait::{KERNEL_REASONS, UNQUEUED, Waits},
 };
 
 use crate::model::accounting::Books;
@@ -45,7 +45,7 @@ pub struct OpenWait {
 pub fn open_wait(living: &Living, clock_offset_ns: u64) -> Option<OpenWait> {
     let open = living.waits.open;
     let reason = open.reason as usize;
-    if open.since == 0 || reason >= REASONS {
+    if open.since == 0 || reason >= KERNEL_REASONS {
         return None;
     }
     let is_over = !of_living(living, clock_offset_ns).blocked;

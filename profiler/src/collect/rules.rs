@@ -5,6 +5,8 @@
 
 use profiler_common::wait::Reason;
 
+use crate::model::plumbing;
+
 /// Functions that wait for work, by server: the end of their file's path, and their names without their classes; no
 /// names stand for all functions of the file.
 const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
@@ -44,41 +46,32 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     ("celery/utils/timer2.py", &["run"]),
     // RQ: the worker that asks for its next job.
     ("rq/queue.py", &["lpop", "lmove", "dequeue_any"]),
-    // The standard library's servers.
+    // The standard library's servers, and its thread that writes logs.
     ("socketserver.py", &["serve_forever"]),
+    ("logging/handlers.py", &["_monitor", "dequeue"]),
 ];
 
-/// Modules of the standard library whose functions wait on behalf of their callers.
-const LIBRARY_PLUMBING: &[&str] = &[
-    "selectors.py",
-    "socket.py",
-    "ssl.py",
-    "queue.py",
-    "threading.py",
-    "multiprocessing/connection.py",
-    "multiprocessing/queues.py",
-    "multiprocessing/synchronize.py",
-];
-
-/// The same of packages: folders and files.
-const PACKAGE_PLUMBING: &[&str] = &[
-    "/billiard/connection.py",
-    "/billiard/compat.py",
-    "/billiard/queues.py",
-    "/billiard/synchronize.py",
-    "/gevent/_threading.py",
-    "/kombu/connection.py",
-    "/kombu/transport/",
-    "/kombu/utils/eventio.py",
-    "/redis/",
-];
+/// What a waiting thread is to Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// It runs Python; or it is not known what.
+    Python,
+    /// It belongs to an interpreter, and runs no Python just now.
+    Nothing,
+    /// It waits in native code that Python never called, for something that may come to whoever waits there: for a lock, a
+    /// time, one of several descriptors.
+    Native {
+        /// True of its process's first thread, whose process has an interpreter then.
+        is_first: bool,
+    },
+}
 
 /// What a thread waits for, by what the kernel says and the Python stack on which it waits, root first, as names and
-/// files. `runs_none`: the thread belongs to an interpreter, and runs no Python just now.
+/// files.
 #[must_use]
 pub fn settle<'a>(
     reason: Reason,
-    runs_none: bool,
+    runs: Runs,
     stack: impl DoubleEndedIterator<Item = (&'a str, &'a str)>,
 ) -> Reason {
     // These are what they are, whoever asks for them.
@@ -86,27 +79,27 @@ pub fn settle<'a>(
     if certain.contains(&reason) {
         return reason;
     }
-    let mut innermost_first = stack.rev();
-    let mut waits_for_work = false;
+    let mut innermost_first = stack.rev().peekable();
+    let has_frames = innermost_first.peek().is_some();
+    let (mut waits_for_work, mut through_threading) = (false, false);
     let waiting = innermost_first.find(|(name, file)| {
         waits_for_work = WAITS_FOR_WORK.iter().any(|rule| matches(rule, name, file));
-        waits_for_work || !is_plumbing(file)
+        let is_plumbing = plumbing::is_plumbing(file);
+        through_threading |= is_plumbing && reason == Reason::Lock;
+        waits_for_work || !is_plumbing
     });
-    match waiting {
+    // A thread whose own function waits for an event, a queue or a condition has nothing to do until it is told.
+    let is_told =
+        through_threading && innermost_first.next().is_some_and(|(_, file)| plumbing::is_threading(file));
+    match (waiting, runs) {
         // uWSGI and mod_wsgi, which are C, enter Python for each request: outside of it they wait for one.
-        None if runs_none => Reason::Idle,
-        Some(_) if waits_for_work => Reason::Idle,
+        (None, Runs::Nothing | Runs::Native { is_first: true }) => Reason::Idle,
+        (None, Runs::Native { is_first: false }) => Reason::Parked,
+        // `threading.Timer`, which runs nothing of its own.
+        (None, Runs::Python) if has_frames && reason == Reason::Lock => Reason::Idle,
+        (Some(_), _) if waits_for_work || is_told => Reason::Idle,
         _ => reason,
     }
-}
-
-fn is_plumbing(file: &str) -> bool {
-    // A module of the library lies in a folder like `python3.11`; `rq/queue.py` is no module of the library.
-    let in_library = |module: &&str| {
-        let folder = file.strip_suffix(*module).and_then(|folder| folder.strip_suffix('/'));
-        folder.is_some_and(|folder| folder.rsplit('/').next().is_some_and(|name| name.starts_with("python3")))
-    };
-    LIBRARY_PLUMBING.iter().any(in_library) || PACKAGE_PLUMBING.iter().any(|part| file.contains(part))
 }
 
 fn matches((rules_file, names): &(&str, &[&str]), name: &str, file: &str) -> bool {
@@ -132,7 +125,8 @@ mod tests {
             _ => file.to_owned(),
         };
         let stack: Vec<_> = stack.iter().map(|(name, file)| (*name, path(file))).collect();
-        settle(reason, stack.is_empty(), stack.iter().map(|(name, file)| (*name, file.as_str())))
+        let runs = if stack.is_empty() { Runs::Nothing } else { Runs::Python };
+        settle(reason, runs, stack.iter().map(|(name, file)| (*name, file.as_str())))
     }
 
     #[test]
@@ -183,7 +177,21 @@ mod tests {
         let feeder =
             [thread[0], ("Queue._feed", "-multiprocessing/queues.py"), ("Condition.wait", "-threading.py")];
         assert_eq!(settled(Lock, &feeder), Idle);
-        assert_eq!(settled(Lock, &[thread[0], feeder[2]]), Lock, "a thread of nobody's");
+        assert_eq!(settled(Lock, &[thread[0], feeder[2]]), Idle, "a timer");
+        assert_eq!(settled(Sleep, &[thread[0], feeder[2]]), Sleep);
+        let own = ("poll_flags", "/srv/app.py");
+        assert_eq!(settled(Lock, &[thread[0], own, feeder[2]]), Idle, "a thread that waits to be told");
+        assert_eq!(settled(Lock, &[thread[0], own]), Lock, "it takes a lock itself");
+        assert_eq!(
+            settled(Lock, &[thread[0], own, ("load", "/srv/app.py"), feeder[2]]),
+            Lock,
+            "it asked for something"
+        );
+        assert_eq!(
+            settled(Lock, &[("<module>", "/srv/app.py"), own, feeder[2]]),
+            Lock,
+            "not the thread's own function"
+        );
     }
 
     #[test]
@@ -241,7 +249,13 @@ mod tests {
         assert_eq!(settled(Socket, &module[..1]), Idle, "in uWSGI as a module");
         assert_eq!(settled(Socket, &module), Socket, "in its application");
         assert_eq!(settled(Lock, &[]), Idle, "uWSGI's lock around accept");
-        assert_eq!(settle(Socket, false, [].into_iter()), Socket, "a thread that is not Python's");
+        let native = |reason, is_first| settle(reason, Runs::Native { is_first }, [].into_iter());
+        assert_eq!(
+            (native(Lock, false), native(Socket, true)),
+            (Reason::Parked, Idle),
+            "a pool's; uWSGI's master"
+        );
+        assert_eq!(settle(Socket, Runs::Python, [].into_iter()), Socket, "it receives");
     }
 
     #[test]

@@ -11,10 +11,10 @@ use profiler_common::{
 };
 
 use crate::{
-    bpf::Counts,
+    bpf::{self, Counts},
     collect::{
         merge::{Merged, merge},
-        rules,
+        rules::{self, Runs},
     },
     model::{
         quality::{Losses, Quality, SampleQuality},
@@ -151,8 +151,13 @@ impl Stacks {
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
             self.push(&mut chain, Raw::Mark("[outer frames missing]"));
         }
-        let runs_none = python.is_empty() && end == End::Complete as u32;
-        let reason = reason_of(&key).map(|reason| self.settle(reason, runs_none, &python));
+        let runs = match interpreter {
+            Some(_) if !python.is_empty() => Runs::Python,
+            Some(_) if end == End::Complete as u32 => Runs::Nothing,
+            Some(_) if bpf::parks(key.call) => Runs::Native { is_first: key.tid == key.tgid },
+            _ => Runs::Python,
+        };
+        let reason = reason_of(&key).map(|reason| self.settle(reason, runs, &python));
         let native = self.native_frames(key.tgid, interpreter, user);
         // Where code keeps no frame pointers the kernel side has cut the native stack.
         let is_whole = native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1;
@@ -232,13 +237,13 @@ impl Stacks {
     }
 
     /// Settles a wait by its Python frames, leaf first.
-    fn settle(&self, reason: Reason, runs_none: bool, python: &[(Raw, bool)]) -> Reason {
+    fn settle(&self, reason: Reason, runs: Runs, python: &[(Raw, bool)]) -> Reason {
         let frames = python.iter().rev().map(|(frame, _)| match frame {
             Raw::Python { name, file, .. } => (self.string(*name), self.string(*file)),
             // What could not be read is no function that is known.
             _ => ("", ""),
         });
-        rules::settle(reason, runs_none, frames)
+        rules::settle(reason, runs, frames)
     }
 
     fn string(&self, index: u32) -> &str {

@@ -281,7 +281,7 @@ mod tests {
         now.members[0].ppid = 1;
         now.members[1].ppid = 10;
         learn(&mut fleets, &[Fleet::new("python", "other"), now]);
-        assert_eq!(fixture::short(&fleets[0]), "gunicorn app:app: m10 w11:sync h14");
+        assert_eq!(fixture::short(&fleets[0]), "gunicorn app:app: m10 w11:sync w14:sync");
         assert_eq!(fleets[0].members[1].python.as_deref(), Some("3.11.7"));
         let mut blank = fleet();
         blank.members[1].ppid = 10;

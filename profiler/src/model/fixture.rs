@@ -303,7 +303,7 @@ fn waits_of(counters: Counters) -> Waits {
     wait(Reason::Gil, gil.0, gil.1);
     let count = counters.wakeups.saturating_sub(140);
     wait(Reason::Idle, counters.blocked_ns - socket.0 - gil.0, count);
-    waits.wakers[Waker::Interrupt as usize] = counters.wakeups;
+    waits.wakers[Waker::Timer as usize] = counters.wakeups;
     waits.run_queue[wait::bucket(counters.run_queue_ns / 1500)] = u32::from(busy) * 1500;
     Waits::between(&wait::Waits::default(), &waits, true)
 }

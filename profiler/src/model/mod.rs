@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod fixture;
 pub mod load;
 pub mod merge;
+pub mod plumbing;
 pub mod profile;
 pub mod quality;
 pub mod recording;

@@ -47,10 +47,14 @@ impl Waits {
     /// What happened between two readings of a thread's cumulative waits.
     #[must_use]
     pub fn between(start: &wait::Waits, end: &wait::Waits, has_gil: bool) -> Self {
-        let blocked = |reason: usize| Blocked {
-            ns: end.blocked[reason].ns.saturating_sub(start.blocked[reason].ns),
-            count: end.blocked[reason].count.saturating_sub(start.blocked[reason].count),
-            histogram: Histogram::between(&start.lengths[reason], &end.lengths[reason]),
+        let blocked = |reason: usize| {
+            // What the kernel side does not tell apart is settled later.
+            let Some(ended) = end.blocked.get(reason) else { return Blocked::default() };
+            Blocked {
+                ns: ended.ns.saturating_sub(start.blocked[reason].ns),
+                count: ended.count.saturating_sub(start.blocked[reason].count),
+                histogram: Histogram::between(&start.lengths[reason], &end.lengths[reason]),
+            }
         };
         Self {
             are_measured: true,
@@ -112,6 +116,12 @@ impl Waits {
     pub fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         let blocked = self.blocked.iter_mut().flat_map(|blocked| [&mut blocked.ns, &mut blocked.count]);
         blocked.chain(&mut self.wakeups).chain([&mut self.uncounted_ns])
+    }
+
+    /// Time in which threads of native code had nothing to do: no part of what their process does.
+    #[must_use]
+    pub const fn parked_ns(&self) -> u64 {
+        self.blocked[Reason::Parked as usize].ns
     }
 
     /// Time blocked, for any reason.

@@ -47,8 +47,10 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
         rows.push(Row { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
     }
     // A column that would be empty in all rows is left out.
-    let reasons: Vec<Reason> =
-        Reason::ALL.into_iter().filter(|reason| rows.iter().any(|row| row.occurs(*reason))).collect();
+    let reasons: Vec<Reason> = Reason::ALL
+        .into_iter()
+        .filter(|reason| is_budgeted(*reason) && rows.iter().any(|row| row.occurs(*reason)))
+        .collect();
     let shown = Shown {
         throttled: rows.iter().any(|row| row.throttled_ns.is_some()),
         uncounted: rows.iter().any(|row| row.waits.uncounted_ns != 0),
@@ -59,7 +61,30 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
     if shown.uncounted {
         text += "\nuncounted: waits for a CPU that are not in the kernel's run-queue count: they began on the way to sleep";
     }
+    if let Some(parked) = parked(fleet) {
+        text += &format!("\n{parked}");
+    }
     text
+}
+
+/// A thread that nobody gives work is no part of what its process does.
+fn is_budgeted(reason: Reason) -> bool {
+    reason != Reason::Parked
+}
+
+/// How many threads the budget is of, if not of all.
+fn parked(fleet: &FleetDelta) -> Option<String> {
+    let threads = || fleet.workers.iter().flat_map(|worker| &worker.threads);
+    let parked =
+        threads().filter(|thread| thread.waits.parked_ns() * 1000 >= thread.counters.wall_ns * 999).count();
+    let works = threads().count() - parked;
+    (parked != 0).then(|| {
+        format!(
+            "of {}; {} of native code that nobody gives work, such as a library's pool, left out: parked",
+            units::counted(works as u64, "thread"),
+            units::counted(parked as u64, "other"),
+        )
+    })
 }
 
 /// The columns that not every table has.
@@ -104,7 +129,7 @@ impl<'a> Row<'a> {
 
     fn texts(&self, &Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<String> {
         let Counters { wall_ns, on_cpu_ns, run_queue_ns, .. } = *self.counters;
-        let share = |ns: u64| units::percent(ns, wall_ns, 2);
+        let share = |ns: u64| units::percent(ns, wall_ns.saturating_sub(self.waits.parked_ns()), 2);
         let throttled_ns = self.throttled_ns.map(|ns| ns.min(run_queue_ns));
         let mut texts = vec![
             escape::visible(&self.who).into_owned(),

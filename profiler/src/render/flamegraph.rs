@@ -80,7 +80,8 @@ fn title(recording: &Recording, shape: Shape) -> String {
 fn subtitle(recording: &Recording, folded: &Folded, shape: Shape) -> String {
     let total = units::ms(folded.values().sum());
     let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
-    let idle_ns = workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns).sum();
+    let idle_ns =
+        workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns + worker.waits.parked_ns()).sum();
     let idle = if shape.idle {
         String::new()
     } else {

@@ -9,8 +9,9 @@ use crate::{
     model::{
         accounting::{FleetDelta, StatDelta, WorkerDelta},
         design::{self, Design},
+        plumbing,
         profile::Profile,
-        tables::FrameKind,
+        tables::{Frame, FrameKind},
     },
     render::{
         escape,
@@ -139,44 +140,41 @@ impl Idle<'_> {
             escape::visible(&who).into_owned(),
             units::decimal(self.on_cpu_us_per_second, 1),
             units::decimal(self.wakeups_per_second, 2),
-            self.by_design.map_or_else(
-                || "-".to_owned(),
-                |design| {
-                    format!(
-                        "{}–{}",
-                        units::decimal(design.from_per_second, 2),
-                        units::decimal(design.to_per_second, 2)
-                    )
-                },
-            ),
+            self.by_design.map_or_else(|| "-".to_owned(), range),
             wakers.join(", "),
             places.join("\n"),
         ]
     }
 
-    /// A sentence, if it does not keep to its design.
+    /// A sentence, if it does not keep to its design: how often it wakes up, and from where that is not waiting for work.
     fn verdict(&self) -> Option<String> {
-        let design = self.by_design?;
+        let design = self.by_design.filter(|design| self.wakeups_per_second > 1.5 * design.to_per_second)?;
         let who = format!("{} {}", self.worker.role.name(), self.worker.tgid);
-        let idle_ns = self.worker.waits.blocked[Reason::Idle as usize].ns;
-        let says = if self.worker.counters.blocked_ns > 2 * idle_ns || self.wakeups_per_second > 100.0 {
-            "was not idle, or wakes up far more often than by design"
-        } else if self.wakeups_per_second > 1.5 * design.to_per_second {
-            "wakes up more often than by design"
-        } else {
-            return None;
-        };
-        Some(format!("{who} {says}: {}", design.why))
+        let rate = units::decimal(self.wakeups_per_second, 1);
+        let other = self.sleeps_on.iter().find(|place| place.reason != Reason::Idle.name());
+        let why = other.map_or_else(|| format!("not as {}", design.why), Place::name);
+        Some(format!("{who}: {rate} wake-ups/s instead of {}/s by design: {why}", range(design)))
     }
+}
+
+fn range(design: Design) -> String {
+    format!("{}–{}", units::decimal(design.from_per_second, 2), units::decimal(design.to_per_second, 2))
 }
 
 impl Place {
     fn text(&self) -> String {
-        let Self { function, file, line, reason, wakeups, .. } = self;
+        let Self { reason, wakeups, .. } = self;
+        let place = self.name();
+        format!("{place}, {reason}, {}", units::counted(*wakeups, "wake-up"))
+    }
+
+    /// `poll_flags (shop/poller.py:7)`
+    fn name(&self) -> String {
+        let Self { function, file, line, .. } = self;
         let file = file.rsplit('/').take(2).collect::<Vec<_>>();
         let file = file.into_iter().rev().collect::<Vec<_>>().join("/");
-        let place = if file.is_empty() { function.clone() } else { format!("{function} ({file}:{line})") };
-        escape::visible(&format!("{place}, {reason}, {}", units::counted(*wakeups, "wake-up"))).into_owned()
+        let name = if file.is_empty() { function.clone() } else { format!("{function} ({file}:{line})") };
+        escape::visible(&name).into_owned()
     }
 }
 
@@ -185,7 +183,11 @@ fn places(profile: &Profile, tgid: u32) -> Vec<Place> {
     let mut places: BTreeMap<(String, String, u32, Reason), (u64, u64)> = BTreeMap::new();
     for sample in profile.blocked.iter().filter(|sample| sample.tgid == tgid) {
         let frames = profile.frames_of(sample.stack);
-        let leaf = frames.iter().rev().find(|frame| frame.kind == FrameKind::Python);
+        let python = || frames.iter().rev().filter(|frame| frame.kind == FrameKind::Python);
+        let is_plumbing =
+            |frame: &Frame| frame.file.is_some_and(|file| plumbing::is_plumbing(profile.string(file)));
+        // All of a timer's frames are plumbing.
+        let leaf = python().find(|frame| !is_plumbing(frame)).or_else(|| python().next());
         let (function, file, line) = leaf.map_or_else(
             || ("[no Python frames]".to_owned(), String::new(), 0),
             |frame| {
@@ -224,9 +226,9 @@ mod tests {
         let row = text.lines().find(|line| line.starts_with("master 1230")).unwrap();
         assert!(row.contains("2,000.0") && row.contains("1.00") && row.contains("0.90–1.10"), "{text}");
         assert!(text.contains("SyncWorker.wait (workers/sync.py:35), idle, 1,360 wake-ups"), "{text}");
-        assert!(text.contains("interrupt 100 %"), "{text}");
-        assert!(!text.contains("master 1230 wakes up"), "{text}");
-        assert!(text.contains("worker 1234 wakes up more often than by design: select gives up"), "{text}");
+        assert!(text.contains("timer 100 %"), "{text}");
+        assert!(!text.contains("master 1230: "), "{text}");
+        assert!(text.contains("worker 1234: 1.0 wake-ups/s instead of 0.06–0.08/s by design: "), "{text}");
     }
 
     #[test]

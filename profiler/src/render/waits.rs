@@ -46,7 +46,7 @@ impl Folding<'_> {
     }
 
     fn hides(&self, reason: Reason) -> bool {
-        reason == Reason::Idle && !self.shape.idle
+        matches!(reason, Reason::Idle | Reason::Parked) && !self.shape.idle
     }
 
     fn value(&self, ns: u64, count: u64) -> u64 {

@@ -37,7 +37,8 @@ impl Quantity {
     /// All of them, in the order of tables.
     pub fn all() -> impl Iterator<Item = Self> {
         let first = [Self::Cpu, Self::VoluntarySwitches, Self::PreemptedSwitches, Self::RunQueue];
-        first.into_iter().chain(Reason::ALL.map(Self::Blocked))
+        let reasons = Reason::ALL.into_iter().filter(|reason| *reason != Reason::Parked);
+        first.into_iter().chain(reasons.map(Self::Blocked))
     }
 
     /// The name of its number: `cpu_ms_per_request`.

@@ -1,0 +1,48 @@
+//! Files whose functions wait on behalf of their callers: which function waits is told by the innermost frame of another.
+
+/// Modules of the standard library whose functions wait on behalf of their callers.
+const LIBRARY_PLUMBING: &[&str] = &[
+    "selectors.py",
+    "socket.py",
+    "ssl.py",
+    "queue.py",
+    "threading.py",
+    "multiprocessing/connection.py",
+    "multiprocessing/queues.py",
+    "multiprocessing/synchronize.py",
+];
+
+/// The same of packages: folders and files.
+const PACKAGE_PLUMBING: &[&str] = &[
+    "/billiard/connection.py",
+    "/billiard/compat.py",
+    "/billiard/queues.py",
+    "/billiard/synchronize.py",
+    "/gevent/_threading.py",
+    "/kombu/connection.py",
+    "/kombu/transport/",
+    "/kombu/utils/eventio.py",
+    "/redis/",
+];
+
+/// The folder and the file of what every thread of Python begins in, and where it waits for others.
+const THREADING: &str = "threading.py";
+
+/// True if a file's functions wait for their callers.
+#[must_use]
+pub fn is_plumbing(file: &str) -> bool {
+    LIBRARY_PLUMBING.iter().any(|module| is_of_library(file, module))
+        || PACKAGE_PLUMBING.iter().any(|part| file.contains(part))
+}
+
+/// True of the module `threading`.
+#[must_use]
+pub fn is_threading(file: &str) -> bool {
+    is_of_library(file, THREADING)
+}
+
+/// A module of the library lies in a folder like `python3.11`; `rq/queue.py` is no module of the library.
+fn is_of_library(file: &str, module: &str) -> bool {
+    let folder = file.strip_suffix(module).and_then(|folder| folder.strip_suffix('/'));
+    folder.is_some_and(|folder| folder.rsplit('/').next().is_some_and(|name| name.starts_with("python3")))
+}

@@ -1,0 +1,70 @@
+//! Books and stacks are of one window: each wait is before an edge in both, or after it in both, however long it takes to
+//! read an edge.
+
+use std::collections::HashMap;
+
+use profiler_tests::{
+    interpreters::supported,
+    punchclock::{counter, worker},
+    record::{Record, Recorded},
+};
+use serde_json::Value;
+
+/// Time and number of waits by thread and reason.
+type Waits = HashMap<(u64, String), (u64, u64)>;
+
+fn by_books(recorded: &Recorded, tgid: u32) -> Waits {
+    let mut waits = Waits::new();
+    for thread in worker(recorded.recording.stat(), tgid)["threads"].as_array().expect("threads") {
+        for (reason, blocked) in thread["blocked_by"].as_object().expect("reasons") {
+            let of = (counter(blocked, "ns"), counter(blocked, "count"));
+            waits.insert((counter(thread, "tid"), reason.clone()), of);
+        }
+    }
+    waits.retain(|_, of| *of != (0, 0));
+    waits
+}
+
+/// By the rows of the profile, with those that have a stack, or all of them.
+fn by_stacks(rows: &[Value], tgid: u32, with_stack: bool) -> Waits {
+    let mut waits = Waits::new();
+    let is_meant = |row: &&Value| row["tgid"] == tgid && (!with_stack || !row["stack"].is_null());
+    for row in rows.iter().filter(is_meant) {
+        let reason = row["reason"].as_str().expect("a reason").to_owned();
+        let sum = waits.entry((counter(row, "tid"), reason)).or_default();
+        *sum = (sum.0 + counter(row, "ns"), sum.1 + counter(row, "count"));
+    }
+    waits
+}
+
+/// A process that waits on two hundred stacks, beside one whose threads take their time to be read.
+#[test]
+fn stacks_have_what_books_have_however_long_an_edge_takes() {
+    let interpreter = supported().pop().expect("there is a Python");
+    let busy = interpreter.start("many_waits.py", &["200", "1"]);
+    let slow = interpreter.start("many_waits.py", &["1", "64"]);
+    let targets = [busy.tgid(), slow.tgid()];
+    let record = Record::start(&targets, &["--min-block", "0"]);
+    busy.wait_until_used(1000);
+    let recorded = record.end();
+    let lost = &recorded.recording.stat()["quality"]["lost"];
+    for cause in ["ring_full", "stacks_full", "kept_lost", "waits_torn"] {
+        assert_eq!(lost.get(cause), None, "{lost}");
+    }
+    let rows = recorded.recording.blocked();
+    for tgid in targets {
+        let books = by_books(&recorded, tgid);
+        assert!(books.values().map(|(_, count)| count).sum::<u64>() > 1000, "{books:?}");
+        assert_eq!(by_stacks(rows, tgid, false), books, "all of it is accounted for");
+        let with_stacks = by_stacks(rows, tgid, true);
+        for (of, (ns, count)) in &books {
+            let (stacked_ns, stacked) = with_stacks.get(of).copied().unwrap_or_default();
+            // A stack whose description could not be sent, or one wait more where its length was estimated.
+            assert!(count - stacked <= 1, "{of:?}: {count} waits, {stacked} with stacks; lost {lost}");
+            assert!(
+                (ns - stacked_ns) * 1000 <= *ns,
+                "{of:?}: {ns} ns, {stacked_ns} with stacks; lost {lost}"
+            );
+        }
+    }
+}
