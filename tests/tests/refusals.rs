@@ -95,6 +95,20 @@ fn an_output_that_cannot_be_written_is_told_before_anything_is_attached() {
 }
 
 /// The sentence about a file that is no recording, without its name.
+#[test]
+fn an_access_log_of_several_fleets_is_told() {
+    let log = tempfile::NamedTempFile::new().expect("there is room for a file");
+    let log = log.path().to_str().expect("a name of letters");
+    let workloads = [busy().0, busy().0];
+    let pids = [workloads[0].pid(), workloads[1].pid()].join(",");
+    let (sentence, _) = refusal(&run(&["record", "-d", "1", "-p", &pids, "--access-log", log]), 2);
+    assert!(
+        sentence.starts_with("an access log is one fleet's, and these are to be recorded: "),
+        "{sentence}"
+    );
+    assert!(!Path::new("punchclock.punch").exists(), "nothing is left");
+}
+
 fn told_of(path: &Path) -> String {
     let svg = path.with_extension("svg").display().to_string();
     let (sentence, _) = refusal(&run(&["report", &path.display().to_string(), "-o", &svg]), 1);

@@ -81,7 +81,7 @@ fn of_gunicorn_that_serve_few_requests() {
 #[test]
 fn of_celery() {
     for environment in [UNTITLED, TITLED] {
-        let arguments = ["-A", "celery_app:polling", "worker", "-l", "info", "-c", "2"];
+        let arguments = ["-A", "celery_app:hub", "worker", "-l", "info", "-c", "2"];
         let celery = Server::start_with("celery", &arguments, (" ready.", 1), &environment);
         assert_succeed(celery.master(), &children(celery.master()), Some("prefork"));
     }

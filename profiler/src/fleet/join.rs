@@ -296,6 +296,17 @@ mod tests {
     }
 
     #[test]
+    fn a_master_whose_workers_are_just_being_replaced_stays_one() {
+        let mut fleets = [fleet()];
+        let mut alone = fleet();
+        alone.members.truncate(1);
+        alone = alone.or_alone();
+        assert_eq!(fixture::short(&alone), "gunicorn app:app: w10");
+        learn(&mut fleets, &[alone]);
+        assert_eq!(fixture::short(&fleets[0]), "gunicorn app:app: m10 w11:sync");
+    }
+
+    #[test]
     fn adopts_the_living_below_a_member() {
         let mut child = Command::new("sh").args(["-c", "sleep 60; :"]).spawn().unwrap();
         let mut fleet = Fleet::new("process", "sh");

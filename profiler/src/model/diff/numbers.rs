@@ -29,6 +29,7 @@ const SWITCHES: [(By, f64); 2] = [(By::Request, 0.05), (By::Second, 1.0)];
 pub fn of_groups(matched: &[Matched], both: [&Recording; 2], notes: &mut Vec<String>) -> Vec<Group> {
     let mut told: Vec<Vec<Told>> = matched.iter().map(|matched| told(matched, both)).collect();
     let all = || told.iter().flatten();
+    notes.extend(ambiguity(both));
     notes.extend(silence(both));
     let pairs: Vec<_> = all().filter_map(Told::pair).collect();
     let mut judged = contrasts(&pairs).into_iter();
@@ -42,6 +43,18 @@ pub fn of_groups(matched: &[Matched], both: [&Recording; 2], notes: &mut Vec<Str
         numbers: told.into_iter().map(|told| told.number(judged.next().flatten())).collect(),
     };
     matched.iter().zip(told.drain(..)).map(group).collect()
+}
+
+/// Why there are no numbers per request, though requests were counted.
+fn ambiguity(both: [&Recording; 2]) -> Option<String> {
+    let is_ambiguous = |recording: &&Recording| recording.requests.is_some() && !has_one_fleet(recording);
+    both.iter().any(is_ambiguous).then(|| {
+        "no numbers per request: requests are one fleet's, and a recording has several; record the one alone".to_owned()
+    })
+}
+
+fn has_one_fleet(recording: &Recording) -> bool {
+    recording.stat.fleets.len() == 1
 }
 
 /// Why there are no intervals.
@@ -103,7 +116,7 @@ fn series(members: &Members, recording: &Recording, quantity: Quantity, by: By) 
     }
     // Requests are counted for one fleet; what waits for them, and a master, do as much without any.
     let is_for_requests = members.role == Role::Worker && quantity != Quantity::Blocked(Reason::Idle);
-    if by == By::Request && (!is_for_requests || recording.stat.fleets.len() != 1) {
+    if by == By::Request && (!is_for_requests || !has_one_fleet(recording)) {
         return None;
     }
     let value = quantity.amount(&members.counters, &members.waits) / all;
@@ -173,4 +186,41 @@ impl Told {
 
 fn is_told(interval: &[f64; 2]) -> bool {
     interval.iter().all(|end| end.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{diff::diff, fixture};
+
+    /// The names of a group's numbers per request.
+    fn per_request(groups: &[Group], role: Role) -> Vec<&str> {
+        let group = groups.iter().find(|group| group.role == role).unwrap();
+        let names = group.numbers.iter().map(|number| number.name.as_str());
+        names.filter(|name| name.ends_with("_per_request")).collect()
+    }
+
+    #[test]
+    fn a_request_is_what_workers_do_and_one_fleets() {
+        let recording = Recording { requests: Some(100), ..fixture::recording() };
+        let told = diff(("a", &recording), ("b", &recording), None);
+        assert!(per_request(&told.groups, Role::Master).is_empty());
+        let workers = per_request(&told.groups, Role::Worker);
+        assert!(
+            workers.contains(&"cpu_ms_per_request") && !workers.contains(&"idle_ms_per_request"),
+            "{workers:?}"
+        );
+
+        let mut two = recording.clone();
+        let mut other = two.stat.fleets[0].clone();
+        "blog:app".clone_into(&mut other.name);
+        two.stat.fleets.push(other);
+        let told = diff(("a", &two), ("b", &two), None);
+        assert!(per_request(&told.groups, Role::Worker).is_empty());
+        assert!(
+            told.notes.iter().any(|note| note.starts_with("no numbers per request: ")),
+            "{:?}",
+            told.notes
+        );
+    }
 }
