@@ -76,10 +76,11 @@ impl StatSnapshot {
         });
         let mut threads: BTreeMap<_, _> = living.collect();
         for (key, Living { words, waits }) in gone {
-            // One that was read has run for the last time after the edge, and one that was born after it is the next window's.
             let birth_ns = key.start_boottime.saturating_sub(boot_offset_ns);
-            if birth_ns < snapshot.began_ns {
-                threads.entry(*key).or_insert_with(|| Thread::new(words, books::of_gone(words), waits, true));
+            let died_before = words.read_ns <= snapshot.began_ns;
+            // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.
+            if died_before || (!threads.contains_key(key) && birth_ns < snapshot.began_ns) {
+                threads.insert(*key, Thread::new(words, books::of_gone(words), waits, true));
             }
         }
         Self { at_ns: snapshot.at_ns, boot_offset_ns, has_waits, threads }

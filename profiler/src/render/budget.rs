@@ -129,7 +129,8 @@ impl<'a> Row<'a> {
 
     fn texts(&self, &Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<String> {
         let Counters { wall_ns, on_cpu_ns, run_queue_ns, .. } = *self.counters;
-        let share = |ns: u64| units::percent(ns, wall_ns.saturating_sub(self.waits.parked_ns()), 2);
+        let budget_ns = wall_ns.saturating_sub(self.waits.parked_ns());
+        let share = |ns: u64| units::percent(ns, budget_ns, 2);
         let throttled_ns = self.throttled_ns.map(|ns| ns.min(run_queue_ns));
         let mut texts = vec![
             escape::visible(&self.who).into_owned(),
@@ -148,9 +149,8 @@ impl<'a> Row<'a> {
             let ns = self.waits.blocked[reason as usize].ns;
             texts.push(if known { share(ns) } else { "-".to_owned() });
         }
-        let residual = self.counters.residual_ns(self.waits);
-        let sign = if residual < 0 { "-" } else { "" };
-        texts.push(format!("{sign}{}", share(residual.unsigned_abs())));
+        let residual_ns = self.counters.residual_ns(self.waits);
+        texts.push(units::decimal(residual_ns as f64 * 100.0 / budget_ns as f64, 2));
         texts
     }
 }
