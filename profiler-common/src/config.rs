@@ -28,6 +28,14 @@ pub struct KernelOffsets {
     pub task_on_cpu_bytes: u32,
     /// `task_struct.exit_code`, i32.
     pub task_exit_code: u32,
+    /// `task_struct.group_leader`, a pointer.
+    pub task_group_leader: u32,
+    /// `task_struct.signal`, a pointer.
+    pub task_signal: u32,
+    /// `signal_struct.live`, i32: threads that have not begun to exit.
+    pub signal_live: u32,
+    /// `signal_struct.group_exit_code`, i32.
+    pub signal_exit_code: u32,
     /// `task_struct.start_boottime`, ns.
     pub task_start_boottime: u32,
     /// `task_struct.nvcsw`.

@@ -145,10 +145,10 @@ pub struct Exit {
     pub kind: u32,
     /// 0 when it begins, 1 at its last switch-out.
     pub is_last: u32,
-    /// `exit_code`: what `wait` tells of a process, by its first thread.
+    /// 1 if no thread of its process lives on.
+    pub ends_process: u32,
+    /// What `wait` tells of the process then.
     pub code: u32,
-    /// Zero.
-    pub reserved: u32,
     /// Its words then; the last are final.
     pub words: TaskWords,
     /// Its waits then.
@@ -185,6 +185,8 @@ pub struct Exec {
     pub kind: u32,
     /// The process.
     pub tgid: u32,
+    /// The TID that its caller had; from then on it is the process's first thread, and has its TID.
+    pub caller_tid: u32,
 }
 
 /// A decoded record.

@@ -37,7 +37,7 @@ pub struct TaskWords {
     pub stime: u64,
     /// The thread pointer: where its Python thread state is found from.
     pub thread_pointer: u64,
-    /// `start_boottime`: with the tid, names a thread for good.
+    /// `start_boottime`.
     pub start_boottime: u64,
     /// `__state`: 0 is runnable or running.
     pub state: u32,

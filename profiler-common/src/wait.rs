@@ -197,8 +197,10 @@ pub struct Waits {
     pub received: u32,
     /// The value of the map `EDGE` when it last changed.
     pub edge: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The thread's TID when it was met first: `exec` gives any thread that of the process's first one.
+    pub tid: u32,
+    /// `start_boottime` then, which goes the same way; 0 of a thread that has no storage.
+    pub birth: u64,
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,
     /// The wait under way.

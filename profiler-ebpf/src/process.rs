@@ -50,19 +50,19 @@ fn try_fork(parent: Task, child: Task) -> Result<(), Counter> {
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    if let Err(cause) = try_exec(Task(ctx.arg(0))) {
+    if let Err(cause) = try_exec(Task(ctx.arg(0)), ctx.arg(1)) {
         lose(&ctx, cause);
     }
     0
 }
 
 #[inline(always)]
-fn try_exec(task: Task) -> Result<(), Counter> {
+fn try_exec(task: Task, caller_tid: u32) -> Result<(), Counter> {
     let tgid = task.tgid();
     let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return Ok(()) };
     // SAFETY: the verifier checked the pointer; only this process, which is here, is walked by it.
     unsafe { (*process).python = PyTarget::zeroed() };
-    send(&Exec { kind: Kind::Exec as u32, tgid }, Counter::LifecycleLost)
+    send(&Exec { kind: Kind::Exec as u32, tgid, caller_tid }, Counter::LifecycleLost)
 }
 
 /// Stops following when the last trace of a process is freed, after which its number may be used again.

@@ -99,15 +99,15 @@ fn try_exit(task: Task, is_last: u32) -> Result<(), Counter> {
     // SAFETY: all of the record's fields are set before it is submitted.
     let exit = unsafe { &mut *record.as_mut_ptr() };
     (exit.kind, exit.is_last) = (Kind::Exit as u32, is_last);
-    (exit.code, exit.reserved) = (task.exit_code(), 0);
+    (exit.ends_process, exit.code) = (u32::from(task.live() == 0), task.process_exit_code());
     task.words(&mut exit.words);
     thread::copy(thread::waits(task).as_deref(), &mut exit.waits);
     record.submit(u64::from(BPF_RB_NO_WAKEUP));
     Ok(())
 }
 
-/// Writes the words of every followed thread, one after the other, for the loader to read. A thread that is met for
-/// the first time is followed from now on.
+/// Writes the words of every followed thread that lives, one after the other, for the loader to read. A thread that is
+/// met for the first time is followed from now on.
 ///
 /// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
 #[unsafe(no_mangle)]
@@ -124,7 +124,7 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
     let (process, is_own) = unsafe {
         (PROCESSES.get(task.tgid()), task.tid() == core::ptr::read_volatile(&raw const SNAPSHOT_TID))
     };
-    if process.is_none() && !is_own {
+    if (process.is_none() && !is_own) || task.is_gone() {
         return 0;
     }
     let Some(living) = LIVING.get_ptr_mut(0) else { return 0 };

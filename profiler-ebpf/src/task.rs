@@ -2,7 +2,10 @@
 
 use core::{ffi::c_void, ptr};
 
-use profiler_common::{config::KernelOffsets, sched::TaskWords};
+use profiler_common::{
+    config::KernelOffsets,
+    sched::{TASK_DEAD, TaskWords},
+};
 
 /// Filled in by the loader before the programs are loaded; frozen after.
 #[unsafe(no_mangle)]
@@ -14,6 +17,10 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     task_on_cpu: 0,
     task_on_cpu_bytes: 0,
     task_exit_code: 0,
+    task_group_leader: 0,
+    task_signal: 0,
+    signal_live: 0,
+    signal_exit_code: 0,
     task_start_boottime: 0,
     task_nvcsw: 0,
     task_nivcsw: 0,
@@ -70,9 +77,33 @@ impl Task {
         self.read(offset!(task_state))
     }
 
-    /// How it ended, once it does.
-    pub fn exit_code(self) -> u32 {
-        self.read(offset!(task_exit_code))
+    /// When it was born, on `CLOCK_BOOTTIME`, ns.
+    pub fn start_boottime(self) -> u64 {
+        self.read(offset!(task_start_boottime))
+    }
+
+    /// How many threads of its process have not begun to exit.
+    pub fn live(self) -> u32 {
+        self.signal().read(offset!(signal_live))
+    }
+
+    /// How its process ended, once no thread of it lives: by what ended all of them, or else as its first one did
+    /// (`wait_task_zombie`, kernel/exit.c).
+    pub fn process_exit_code(self) -> u32 {
+        match self.signal().read(offset!(signal_exit_code)) {
+            0 => Self(self.read(offset!(task_group_leader))).read(offset!(task_exit_code)),
+            code => code,
+        }
+    }
+
+    /// What its process's threads share.
+    fn signal(self) -> Self {
+        Self(self.read(offset!(task_signal)))
+    }
+
+    /// True once it has run for the last time: its first thread is a process's remains as long as another lives.
+    pub fn is_gone(self) -> bool {
+        self.state() & TASK_DEAD != 0 && self.runs() == 0
     }
 
     /// The thread pointer as of the last switch; glibc and musl set it once per thread.
@@ -155,7 +186,7 @@ impl Task {
         words.utime = self.read(offset!(task_utime));
         words.stime = self.read(offset!(task_stime));
         words.thread_pointer = self.thread_pointer();
-        words.start_boottime = self.read(offset!(task_start_boottime));
+        words.start_boottime = self.start_boottime();
         words.state = self.state();
         words.on_cpu = self.runs();
         words.tid = self.tid();

@@ -81,10 +81,12 @@ impl Workload {
         kill(self.child.id(), signal);
     }
 
-    /// Stops it, and waits until all its threads stand still.
+    /// Stops it, and waits until all its threads stand still; one that has exited does.
     pub fn stop(&self) {
         self.signal(libc::SIGSTOP);
-        wait_for("all its threads to stop", || states(self.tgid()).iter().all(|state| *state == 'T'));
+        wait_for("all its threads to stop", || {
+            states(self.tgid()).iter().all(|state| matches!(state, 'T' | 'Z'))
+        });
     }
 
     /// Lets it go on for so much CPU time, and stops it again.

@@ -7,7 +7,6 @@ use anyhow::Result;
 use profiler_common::{
     config::{ON_CPU, StackKey},
     event::Living,
-    sched::TaskWords,
 };
 
 use crate::{
@@ -45,7 +44,7 @@ pub fn dump(
         let frames = seen.key.map(|key| frames(&named, stacks, &key)).unwrap_or_default();
         by_tgid.entry(living.words.tgid).or_default().push(ThreadDump {
             tid: living.words.tid,
-            name: name_of(intake, &living.words),
+            name: name_of(intake, living),
             state: seen.state,
             reason: seen.key.and_then(|key| stacks.reason(&key)).map(profiler_common::wait::Reason::name),
             for_ns: seen.for_ns,
@@ -75,8 +74,10 @@ pub fn dump(
     Ok(dumps.collect())
 }
 
-fn name_of(intake: &Intake, words: &TaskWords) -> String {
-    intake.name(&ThreadKey::of(words)).map_or_else(|| comm(&words.comm), str::to_owned)
+fn name_of(intake: &Intake, thread: &Living) -> String {
+    let is_first = thread.words.tid == thread.words.tgid;
+    let name = intake.name(&ThreadKey::of(thread)).filter(|_| !is_first);
+    name.map_or_else(|| comm(&thread.words.comm), str::to_owned)
 }
 
 /// What is seen of one thread.

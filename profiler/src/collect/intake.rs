@@ -114,10 +114,11 @@ impl Intake {
                 self.interpreters.remove(&exec.tgid);
                 self.looked_again.remove(&exec.tgid);
                 self.stacks.forget(exec.tgid);
+                self.stacks.renumber(exec.tgid, exec.caller_tid);
                 self.starting.insert(exec.tgid, after(PATIENCE));
             }
             // Its stacks came before.
-            Event::Exit(exit) if exit.is_last == 1 && exit.words.tid == exit.words.tgid => {
+            Event::Exit(exit) if exit.is_last == 1 && exit.ends_process == 1 => {
                 self.stacks.forget(exit.words.tgid);
             }
             Event::Exit(_) | Event::Kept(_) => {}
@@ -169,8 +170,8 @@ impl Intake {
 
     /// Asks threads, those that are not known yet, what Python calls them. A process's first one goes by the process's name.
     pub fn learn_names(&mut self, threads: &[Living]) {
-        for Living { words, .. } in threads.iter().filter(|thread| thread.words.tid != thread.words.tgid) {
-            let key = ThreadKey::of(words);
+        for thread in threads.iter().filter(|thread| thread.words.tid != thread.words.tgid) {
+            let (key, words) = (ThreadKey::of(thread), &thread.words);
             let Some(interpreter) = self.interpreters.get(&words.tgid) else { continue };
             if !self.names.contains_key(&key)
                 && let Some(name) = thread_name::of(Memory::of(words.tgid), interpreter, words.thread_pointer)

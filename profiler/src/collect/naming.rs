@@ -27,14 +27,14 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile
     let mut samples: HashMap<Sample, u64> = HashMap::new();
     let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
     for (key, count) in window {
-        let stack = named.stack_of(stacks, key);
+        let (stack, tid) = (named.stack_of(stacks, key), stacks.tid_of(key));
         if key.reason == ON_CPU {
             let gil = stacks.holds_gil(key);
             let task = stacks.task(key);
-            let sample = Sample { tgid: key.tgid, tid: key.tid, stack, gil, task, count: 0 };
+            let sample = Sample { tgid: key.tgid, tid, stack, gil, task, count: 0 };
             *samples.entry(sample).or_default() += count.count;
         } else if let Some(reason) = stacks.reason(key) {
-            let sum = blocked.entry((key.tgid, key.tid, stack, reason)).or_default();
+            let sum = blocked.entry((key.tgid, tid, stack, reason)).or_default();
             sum.ns += count.ns;
             sum.count += count.count;
         }

@@ -17,7 +17,7 @@ use crate::{
         intake::Intake,
         naming,
         session::{self, Session, Waited, after},
-        stacks,
+        stacks::{self, Stacks},
         stat::ThreadDeltas,
         windows::Windows,
     },
@@ -224,7 +224,8 @@ impl Recorder {
             let (Some(&from), Some(to)) = (kernels, intake.stacks.reason(&key)) else { continue };
             if from != to {
                 let histogram = Histogram::between(&[0; _], &count.lengths);
-                settle(&mut stat, &key, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
+                let thread = (key.tgid, intake.stacks.tid_of(&key));
+                settle(&mut stat, thread, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
             }
             if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
                 let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
@@ -252,7 +253,7 @@ impl Recorder {
         let mut counts = with_open(Counts::new(), &snapshot);
         let mut settled = Vec::new();
         for (key, from, to) in intake.stacks.settled() {
-            if thread_of(&mut threads, &key).is_some() {
+            if thread_of(&mut threads, &intake.stacks, &key).is_some() {
                 bpf::add(counts.entry(key).or_default(), &session.kernel.stack(&key)?);
                 settled.push((key, from, to));
             }
@@ -260,7 +261,9 @@ impl Recorder {
         session.kernel.end_edge()?;
         let counts = stacks::between(&start.stacks, &counts);
         for (key, from, to) in settled {
-            if let (Some(thread), Some(count)) = (thread_of(&mut threads, &key), counts.get(&key)) {
+            if let (Some(thread), Some(count)) =
+                (thread_of(&mut threads, &intake.stacks, &key), counts.get(&key))
+            {
                 let (ns, count, histogram) = (count.ns, count.count, Histogram::default());
                 thread.waits.settle(from, to, &Blocked { ns, count, histogram });
             }
@@ -352,17 +355,22 @@ fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
 }
 
 /// The thread that a stack is of, among some.
-fn thread_of<'a>(threads: &'a mut ThreadDeltas, key: &StackKey) -> Option<&'a mut ThreadDelta> {
+fn thread_of<'a>(
+    threads: &'a mut ThreadDeltas,
+    stacks: &Stacks,
+    key: &StackKey,
+) -> Option<&'a mut ThreadDelta> {
     let mut threads = threads.get_mut(&key.tgid)?.iter_mut().map(|(_, thread)| thread);
-    threads.find(|thread| thread.tid == key.tid)
+    let tid = stacks.tid_of(key);
+    threads.find(|thread| thread.tid == tid)
 }
 
 /// Counts a thread's waits for another reason, in its row and in its process's.
-fn settle(stat: &mut StatDelta, key: &StackKey, from: Reason, to: Reason, waits: &Blocked) {
+fn settle(stat: &mut StatDelta, (tgid, tid): (u32, u32), from: Reason, to: Reason, waits: &Blocked) {
     let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
-    let Some(worker) = workers.find(|worker| worker.tgid == key.tgid) else { return };
+    let Some(worker) = workers.find(|worker| worker.tgid == tgid) else { return };
     worker.waits.settle(from, to, waits);
-    if let Some(thread) = worker.threads.iter_mut().find(|thread| thread.tid == key.tid) {
+    if let Some(thread) = worker.threads.iter_mut().find(|thread| thread.tid == tid) {
         thread.waits.settle(from, to, waits);
     }
 }

@@ -66,7 +66,7 @@ pub struct Session {
     kept: HashMap<ThreadKey, Living>,
     /// The control groups of each process that was ever seen, which remain when it is gone.
     groups: HashMap<u32, Groups>,
-    /// How processes ended, by tgid.
+    /// How processes ended, by tgid; those that have.
     deaths: HashMap<u32, Death>,
     /// The last fork of a process, if its part is to be judged yet; and when that is to be done.
     infant: Option<(Instant, Instant)>,
@@ -176,18 +176,19 @@ impl Session {
             };
             match &event {
                 Event::Fork(fork) => {
+                    deaths.remove(&fork.tgid);
                     fleet::join(fleets, fork.tgid, fork.parent_tgid);
                     let now = Instant::now();
                     *infant = Some((now, infant.map_or(now + INFANCY, |(_, due)| due)));
                 }
                 Event::Exit(exit) => {
                     // Its parent learns of its end later, and may only then fork a successor.
-                    if exit.words.tid == exit.words.tgid {
+                    if exit.ends_process == 1 {
                         fleet::leave(fleets, exit.words.tgid);
                         deaths.insert(exit.words.tgid, Death::of(exit.code));
                     }
-                    let (key, thread) =
-                        (ThreadKey::of(&exit.words), Living { words: exit.words, waits: exit.waits });
+                    let thread = Living { words: exit.words, waits: exit.waits };
+                    let key = ThreadKey::of(&thread);
                     if exit.is_last == 0 {
                         leaving.insert(key, thread);
                     } else {
@@ -198,7 +199,7 @@ impl Session {
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
                 Event::Kept(living) => {
-                    kept.insert(ThreadKey::of(&living.words), **living);
+                    kept.insert(ThreadKey::of(living), **living);
                 }
                 Event::Stack(..) | Event::Code(..) => {}
             }
@@ -221,16 +222,12 @@ impl Session {
         if std::mem::take(&mut self.exits) == 0 {
             return false;
         }
-        let lives = |tgid| memory::exists(tgid) && !self.has_ended(tgid);
+        // A zombie, which waits for its parent only, exists.
+        let lives = |tgid| memory::exists(tgid) && !self.deaths.contains_key(&tgid);
         let over = !self.members().into_iter().any(lives);
         // A process that is still on its way out gets another look.
         self.exits = u64::from(!over);
         over
-    }
-
-    /// True if the last thread that ended was a process's first one: a zombie waits for its parent only.
-    fn has_ended(&self, tgid: u32) -> bool {
-        self.gone.keys().any(|key| key.tid() == tgid)
     }
 
     /// The books now, and the threads that they are of: an edge, which stays open for stacks to be read until
@@ -306,7 +303,7 @@ impl Session {
     fn complete(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
         // After the reading: a thread that exits meanwhile is in one or the other then.
         self.drain(&mut each);
-        let listed: HashSet<_> = snapshot.threads.iter().map(|thread| ThreadKey::of(&thread.words)).collect();
+        let listed: HashSet<_> = snapshot.threads.iter().map(ThreadKey::of).collect();
         let deadline = Instant::now() + LEAVING;
         while self.leaving.keys().any(|key| !listed.contains(key)) && Instant::now() < deadline {
             std::thread::yield_now();
@@ -314,7 +311,7 @@ impl Session {
         }
         self.kept.retain(|_, kept| kept.waits.edge == snapshot.edge);
         for thread in snapshot.threads.iter_mut().filter(|thread| thread.waits.edge == snapshot.edge) {
-            if let Some(kept) = self.kept.get(&ThreadKey::of(&thread.words)) {
+            if let Some(kept) = self.kept.get(&ThreadKey::of(thread)) {
                 *thread = *kept;
             }
         }

@@ -1,6 +1,6 @@
 //! Stacks as they are first seen, and what they are counted for. Their names are in `naming`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use profiler_common::{
     config::{ON_CPU, StackCount, StackKey},
@@ -104,6 +104,8 @@ pub struct Stacks {
     unmapped: u64,
     /// Stacks whose native part did not fit the Python one.
     apart: u64,
+    /// Threads, by tgid and TID, that became their process's first one.
+    renumbered: HashSet<(u32, u32)>,
 }
 
 impl Stacks {
@@ -190,6 +192,19 @@ impl Stacks {
     /// Forgets what is known of a process's memory: it runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.modules.forget(tgid);
+    }
+
+    /// Notes that a thread has called `exec`: what it did before by a TID of its own is the process's first one's.
+    pub fn renumber(&mut self, tgid: u32, caller_tid: u32) {
+        if caller_tid != tgid {
+            self.renumbered.insert((tgid, caller_tid));
+        }
+    }
+
+    /// The TID by which a stack's thread is known by now.
+    #[must_use]
+    pub fn tid_of(&self, key: &StackKey) -> u32 {
+        if self.renumbered.contains(&(key.tgid, key.tid)) { key.tgid } else { key.tid }
     }
 
     /// True if the thread held the GIL on this stack; `None` if that is not known.

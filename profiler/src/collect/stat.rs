@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// A thread for good: tids are used again, but not with the same birth.
+/// A thread for good, by the TID and the birth that it had when it was met first: TIDs are used again, but not with the same
+/// birth, and a thread that calls `exec` gets both of its process's first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadKey {
     tid: u32,
@@ -22,16 +23,14 @@ pub struct ThreadKey {
 }
 
 impl ThreadKey {
-    /// The thread that these words are of.
+    /// Of a thread; what the kernel side could not enlist goes by what it has now.
     #[must_use]
-    pub const fn of(words: &TaskWords) -> Self {
-        Self { tid: words.tid, start_boottime: words.start_boottime }
-    }
-
-    /// Its tid.
-    #[must_use]
-    pub const fn tid(self) -> u32 {
-        self.tid
+    pub const fn of(Living { words, waits }: &Living) -> Self {
+        if waits.birth == 0 {
+            Self { tid: words.tid, start_boottime: words.start_boottime }
+        } else {
+            Self { tid: waits.tid, start_boottime: waits.birth }
+        }
     }
 }
 
@@ -42,6 +41,11 @@ pub type ThreadDeltas = HashMap<u32, Vec<(ThreadKey, ThreadDelta)>>;
 #[derive(Clone, Debug)]
 struct Thread {
     tgid: u32,
+    tid: u32,
+    /// Its birth, `CLOCK_MONOTONIC` ns.
+    birth_ns: u64,
+    /// Its process's, if it is the first one of that.
+    process_birth_ns: u64,
     name: String,
     books: Books,
     waits: Box<wait::Waits>,
@@ -53,15 +57,14 @@ struct Thread {
 pub struct StatSnapshot {
     /// `CLOCK_MONOTONIC` ns.
     pub at_ns: u64,
-    /// `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC`: births are told in the former.
-    boot_offset_ns: u64,
     /// False if waits are not looked at.
     has_waits: bool,
     threads: BTreeMap<ThreadKey, Thread>,
 }
 
 impl StatSnapshot {
-    /// From the words of the living and the last words of the gone.
+    /// From the words of the living and the last words of the gone. `boot_offset_ns` is `CLOCK_BOOTTIME`, in which births are
+    /// told, less `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn new(
         snapshot: &Snapshot,
@@ -72,23 +75,25 @@ impl StatSnapshot {
         let living = snapshot.threads.iter().map(|living| {
             let books = books::of_living(living, snapshot.clock_offset_ns);
             let waits = books::waits_of_living(living, snapshot.clock_offset_ns);
-            (ThreadKey::of(&living.words), Thread::new(&living.words, books, &waits, false))
+            let key = ThreadKey::of(living);
+            (key, Thread::new(key, &living.words, boot_offset_ns, books, &waits, false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
         for (key, Living { words, waits }) in gone {
-            let birth_ns = key.start_boottime.saturating_sub(boot_offset_ns);
             let died_before = words.read_ns <= snapshot.began_ns;
+            let thread = Thread::new(*key, words, boot_offset_ns, books::of_gone(words), waits, true);
             // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.
-            if died_before || (!threads.contains_key(key) && birth_ns < snapshot.began_ns) {
-                threads.insert(*key, Thread::new(words, books::of_gone(words), waits, true));
+            if died_before || (!threads.contains_key(key) && thread.birth_ns < snapshot.began_ns) {
+                threads.insert(*key, thread);
             }
         }
-        Self { at_ns: snapshot.at_ns, boot_offset_ns, has_waits, threads }
+        Self { at_ns: snapshot.at_ns, has_waits, threads }
     }
 
-    /// Calls threads by other names than the kernel's.
+    /// Calls threads by other names than the kernel's. A process's first one goes by the process's name, whatever it was
+    /// before it called `exec`.
     pub fn call<'a>(&mut self, name: impl Fn(&ThreadKey) -> Option<&'a str>) {
-        for (key, thread) in &mut self.threads {
+        for (key, thread) in self.threads.iter_mut().filter(|(_, thread)| thread.tid != thread.tgid) {
             if let Some(name) = name(key) {
                 name.clone_into(&mut thread.name);
             }
@@ -117,9 +122,9 @@ impl StatSnapshot {
                     .filter_map(|member| {
                         let threads = threads.remove(&member.tgid)?;
                         let (mut counters, mut waits) = (Counters::default(), Waits::default());
-                        let is_born =
-                            |(key, _): &(ThreadKey, _)| key.tid == member.tgid && self.is_born(key, start);
-                        let born = threads.iter().any(is_born);
+                        let born = threads
+                            .iter()
+                            .any(|(key, thread)| thread.tid == member.tgid && self.is_born(key, start));
                         let threads: Vec<_> = threads.into_iter().map(|(_, thread)| thread).collect();
                         for thread in &threads {
                             counters.add(&thread.counters);
@@ -147,10 +152,10 @@ impl StatSnapshot {
             .collect()
     }
 
-    /// True of a thread that began to live since an earlier snapshot.
+    /// True of a process's first thread if the process began to live since an earlier snapshot.
     fn is_born(&self, key: &ThreadKey, start: &Self) -> bool {
-        let birth_ns = key.start_boottime.saturating_sub(self.boot_offset_ns);
-        !start.threads.contains_key(key) && birth_ns >= start.at_ns
+        let is_born = |thread: &Thread| thread.process_birth_ns >= start.at_ns;
+        !start.threads.contains_key(key) && self.threads.get(key).is_some_and(is_born)
     }
 
     /// What each thread did; those that were gone before are left out.
@@ -161,10 +166,7 @@ impl StatSnapshot {
             if before.is_some_and(|before| before.gone) {
                 continue;
             }
-            let birth = || Books {
-                at_ns: key.start_boottime.saturating_sub(self.boot_offset_ns),
-                ..Books::default()
-            };
+            let birth = || Books { at_ns: thread.birth_ns, ..Books::default() };
             let no_waits = wait::Waits::default();
             let waits_before = before.map_or(&no_waits, |before| &before.waits);
             let waits = if self.has_waits {
@@ -175,7 +177,7 @@ impl StatSnapshot {
             let blocked_ns = self.has_waits.then(|| waits.blocked_ns());
             let before = before.map_or_else(birth, |before| before.books);
             let delta = ThreadDelta {
-                tid: key.tid,
+                tid: thread.tid,
                 name: thread.name.clone(),
                 counters: Counters::between(&before, &thread.books, blocked_ns),
                 waits,
@@ -188,8 +190,24 @@ impl StatSnapshot {
 }
 
 impl Thread {
-    fn new(words: &TaskWords, books: Books, waits: &wait::Waits, gone: bool) -> Self {
-        Self { tgid: words.tgid, name: comm(&words.comm), books, waits: Box::new(*waits), gone }
+    fn new(
+        key: ThreadKey,
+        words: &TaskWords,
+        boot_offset_ns: u64,
+        books: Books,
+        waits: &wait::Waits,
+        gone: bool,
+    ) -> Self {
+        Self {
+            tgid: words.tgid,
+            tid: words.tid,
+            birth_ns: key.start_boottime.saturating_sub(boot_offset_ns),
+            process_birth_ns: words.start_boottime.saturating_sub(boot_offset_ns),
+            name: comm(&words.comm),
+            books,
+            waits: Box::new(*waits),
+            gone,
+        }
     }
 }
 

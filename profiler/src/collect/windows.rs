@@ -74,7 +74,7 @@ impl Windows {
             && exit.is_last == 1
         {
             let living = Living { words: exit.words, waits: exit.waits };
-            self.recent.insert(ThreadKey::of(&exit.words), living);
+            self.recent.insert(ThreadKey::of(&living), living);
         }
     }
 
@@ -170,6 +170,8 @@ impl Edge {
 
 #[cfg(test)]
 mod tests {
+    use profiler_common::{sched::TaskWords, wait};
+
     use super::*;
     use crate::model::{
         accounting::{Counters, ThreadDelta},
@@ -192,7 +194,8 @@ mod tests {
     }
 
     fn key(tid: u32) -> ThreadKey {
-        ThreadKey::of(&profiler_common::sched::TaskWords { tid, ..Default::default() })
+        let words = TaskWords { tid, ..Default::default() };
+        ThreadKey::of(&Living { words, waits: wait::Waits::default() })
     }
 
     fn on_cpu(windows: &[Window], tgid: u32) -> Vec<u64> {

@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     fleet::{Eyes, Fleet, Member, Tree, command, discover},
     model::worker::Role,
-    sys::process::Process,
+    sys::process::{self, Process},
 };
 
 /// Which fleets and processes are asked for; none of both means all fleets.
@@ -22,6 +22,9 @@ pub struct Wanted<'a> {
 
 /// Finds what is asked for, on this host and now. Fails with [`Failure`] where nothing answers to a name or a PID.
 pub fn select(wanted: Wanted<'_>) -> Result<Vec<Fleet>> {
+    if let Some(tid) = wanted.tgids.iter().find(|tgid| !process::is_process(**tgid)) {
+        return Err(Failure::NoSuchProcess(*tid).into());
+    }
     let tree = if wanted.names.is_empty() && !wanted.tgids.is_empty() {
         Tree::around(wanted.tgids)?
     } else {

@@ -15,7 +15,10 @@ use crate::{
         slot, thread_local,
         version::Version,
     },
-    sys::memory::{Mapping, Memory},
+    sys::{
+        memory::{Mapping, Memory},
+        process,
+    },
 };
 
 /// One of these is exported by whatever holds an interpreter: CPython from 3.7 on, before, and `PyPy`.
@@ -48,7 +51,7 @@ impl Interpreter {
     pub fn of(tgid: u32) -> Result<Self, Unwalkable> {
         let mappings =
             Mapping::executable(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
-        let exe = std::fs::read_link(format!("/proc/{tgid}/exe")).ok();
+        let exe = std::fs::read_link(format!("/proc/{}/exe", process::seen_by(tgid))).ok();
         let mut result = Err(Unwalkable::not_python("it is not Python"));
         for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
             result = Self::in_mapping(tgid, &mappings, &mapping, &image);

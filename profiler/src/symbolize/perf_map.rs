@@ -11,6 +11,8 @@ use std::{
     path::PathBuf,
 };
 
+use crate::sys::process;
+
 /// Most bytes of a map that are read, and most that one look reads: what is behind them has no name yet.
 const MAX_BYTES: u64 = 16 << 20;
 const MAX_AT_ONCE: u64 = 4 << 20;
@@ -37,7 +39,7 @@ impl PerfMap {
         // It is named by the number that the process itself knows.
         let own_number =
             status.nspid.as_ref().and_then(|numbers| numbers.last()).copied().unwrap_or(status.pid);
-        let path = PathBuf::from(format!("/proc/{tgid}/root/tmp/perf-{own_number}.map"));
+        let path = PathBuf::from(format!("/proc/{}/root/tmp/perf-{own_number}.map", process::seen_by(tgid)));
         let plain = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let file = OpenOptions::new().read(true).custom_flags(plain).open(path).ok()?;
         let about = file.metadata().ok()?;

@@ -3,7 +3,7 @@
 use object::{Object as _, ObjectSymbol};
 use procfs::process::{MMapPath, Process};
 
-use crate::sys::memory::Memory;
+use crate::sys::{memory::Memory, process};
 
 /// As the kernel names it.
 pub const NAME: &str = "[vdso]";
@@ -55,7 +55,7 @@ impl Vdso {
 /// Where a process has the vDSO.
 #[must_use]
 pub fn start(tgid: u32) -> Option<u64> {
-    Process::new(tgid.cast_signed()).ok()?.auxv().ok()?.get(&AT_SYSINFO_EHDR).copied()
+    Process::new(process::seen_by(tgid).cast_signed()).ok()?.auxv().ok()?.get(&AT_SYSINFO_EHDR).copied()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::sys::process;
+
 /// The groups whose quotas bind a process: its own and those above it, each as a folder.
 #[derive(Clone, Debug, Default)]
 pub struct Groups(Vec<PathBuf>);
@@ -16,7 +18,8 @@ impl Groups {
     /// Of a process; none if it is gone, or in no group.
     #[must_use]
     pub fn of(tgid: u32) -> Self {
-        let lines = fs::read_to_string(format!("/proc/{tgid}/cgroup")).unwrap_or_default();
+        let lines =
+            fs::read_to_string(format!("/proc/{}/cgroup", process::seen_by(tgid))).unwrap_or_default();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         Self(find(&lines, &mounts))
     }

@@ -10,6 +10,8 @@ use std::{
 
 use profiler_common::python::{ReadMemory, Window};
 
+use crate::sys::process;
+
 /// The memory of one process, read through `process_vm_readv`, which never stops it.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
@@ -26,13 +28,12 @@ impl Memory {
     /// Fills `buffer` from `address`; `None` unless all of it could be read.
     #[must_use]
     pub fn fill(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
-        let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
-        // SAFETY: `local` is exactly `buffer`; `remote` is checked by the kernel.
-        let read = unsafe {
-            libc::process_vm_readv(self.tgid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0)
-        };
-        (usize::try_from(read) == Ok(buffer.len())).then_some(())
+        let read = read(self.tgid, address, buffer).or_else(|error| match error.raw_os_error() {
+            // There is none, or its first thread has exited.
+            Some(libc::ESRCH) => read(process::seen_by(self.tgid), address, buffer),
+            _ => Err(error),
+        });
+        read.is_ok_and(|read| read == buffer.len()).then_some(())
     }
 
     /// `len` bytes at `address`.
@@ -58,6 +59,16 @@ impl Memory {
         self.fill(address, &mut buffer)?;
         Some(u32::from_ne_bytes(buffer))
     }
+}
+
+/// Reads memory that is seen by a thread: how many bytes.
+fn read(tid: u32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
+    // SAFETY: `local` is exactly `buffer`; `remote` is checked by the kernel.
+    let read =
+        unsafe { libc::process_vm_readv(tid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
 impl ReadMemory for Memory {
@@ -101,7 +112,7 @@ pub struct Mapping {
 impl Mapping {
     /// The executable file mappings of a process, by address.
     pub fn executable(tgid: u32) -> io::Result<Vec<Self>> {
-        let maps = procfs::process::Process::new(tgid.cast_signed())
+        let maps = procfs::process::Process::new(process::seen_by(tgid).cast_signed())
             .and_then(|process| process.maps())
             .map_err(io::Error::other)?;
         Ok(maps
@@ -128,10 +139,11 @@ impl Mapping {
     /// by its path below the process's root; `None` if it cannot be.
     #[must_use]
     pub fn open(&self, tgid: u32) -> Option<File> {
-        let link = format!("/proc/{tgid}/map_files/{:x}-{:x}", self.start, self.end);
+        let process = PathBuf::from(format!("/proc/{}", process::seen_by(tgid)));
+        let link = process.join(format!("map_files/{:x}-{:x}", self.start, self.end));
         let below_root = || {
             let path = self.path.strip_prefix("/").unwrap_or(&self.path);
-            File::open(Path::new(&format!("/proc/{tgid}/root")).join(path))
+            File::open(process.join("root").join(path))
         };
         File::open(link).or_else(|_| below_root()).or_else(|_| File::open(&self.path)).ok()
     }

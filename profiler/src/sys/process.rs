@@ -12,10 +12,10 @@ use std::{
 
 use procfs::{
     net::{TcpNetEntry, TcpState, UnixState},
-    process::{FDTarget, all_processes},
+    process::{FDTarget, Stat, all_processes},
 };
 
-use crate::sys::memory::Mapping;
+use crate::sys::{memory::Mapping, thread};
 
 /// The longest command line that is looked at.
 const MAX_ARGV_BYTES: u64 = 64 << 10;
@@ -43,8 +43,31 @@ pub struct Process {
     pub exe: Option<PathBuf>,
     /// Its command line, or what it wrote over it.
     pub argv: Vec<String>,
-    /// How many threads it has.
+    /// How many threads of it live.
     pub threads: usize,
+}
+
+/// True of a PID, false of the TID of a thread that is not its process's first one, which `/proc` takes for one.
+#[must_use]
+pub fn is_process(tgid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{tgid}/status")).unwrap_or_default();
+    let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    leader.and_then(|leader| leader.trim().parse().ok()) == Some(tgid)
+}
+
+/// The TID by which a process's memory and files are seen. `/proc` shows those of a process as long as its first thread lives;
+/// then, those of any other that lives on.
+#[must_use]
+pub fn seen_by(tgid: u32) -> u32 {
+    let shows = |tid: &u32| {
+        let exe = fs::read_link(format!("/proc/{tid}/exe"));
+        !exe.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    if shows(&tgid) { tgid } else { thread::all_of(tgid).into_iter().find(shows).unwrap_or(tgid) }
+}
+
+fn procfs_of(tgid: u32) -> procfs::ProcResult<procfs::process::Process> {
+    procfs::process::Process::new(seen_by(tgid).cast_signed())
 }
 
 impl Process {
@@ -61,10 +84,22 @@ impl Process {
     }
 
     fn of(process: &procfs::process::Process) -> Option<Self> {
-        let stat = process.stat().ok()?;
+        let mut stat = process.stat().ok()?;
         if matches!(stat.state, 'Z' | 'X') {
-            return None;
+            if stat.num_threads < 2 {
+                return None;
+            }
+            // Its first thread has exited, the others live on.
+            let living = procfs_of(stat.pid.cast_unsigned()).ok()?;
+            stat.num_threads -= 1;
+            stat.startstack = living.stat().ok()?.startstack;
+            return Self::with(&living, stat);
         }
+        Self::with(process, stat)
+    }
+
+    /// With the memory and files of a thread of it.
+    fn with(process: &procfs::process::Process, stat: Stat) -> Option<Self> {
         let exe = process.exe().ok().map(undeleted);
         let mut argv = argv(process)?;
         for _ in 0..EXEC_TRIES {
@@ -113,7 +148,7 @@ pub fn children(tgid: u32) -> io::Result<Vec<u32>> {
 /// The value of a variable in the environment that a process was started with.
 #[must_use]
 pub fn environ(tgid: u32, name: &str) -> Option<String> {
-    let process = procfs::process::Process::new(tgid.cast_signed()).ok()?;
+    let process = procfs_of(tgid).ok()?;
     let environ = bounded(&process, "environ", MAX_ENVIRON_BYTES)?;
     environ.split(|byte| *byte == 0).find_map(|variable| {
         let value = variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
@@ -124,7 +159,7 @@ pub fn environ(tgid: u32, name: &str) -> Option<String> {
 /// The inodes of the sockets that a process holds; `None` if they may not be known.
 #[must_use]
 pub fn sockets(tgid: u32) -> Option<Vec<u64>> {
-    let files = procfs::process::Process::new(tgid.cast_signed()).and_then(|process| process.fd()).ok()?;
+    let files = procfs_of(tgid).and_then(|process| process.fd()).ok()?;
     let inode = |file: procfs::process::FDInfo| match file.target {
         FDTarget::Socket(inode) => Some(inode),
         _ => None,
@@ -135,7 +170,7 @@ pub fn sockets(tgid: u32) -> Option<Vec<u64>> {
 /// The listening sockets of a process's network namespace: inode → address (`127.0.0.1:8000`, `unix:/run/app.sock`).
 #[must_use]
 pub fn listeners(tgid: u32) -> HashMap<u64, String> {
-    let Ok(process) = procfs::process::Process::new(tgid.cast_signed()) else { return HashMap::new() };
+    let Ok(process) = procfs_of(tgid) else { return HashMap::new() };
     let tcp = process.tcp().unwrap_or_default().into_iter().chain(process.tcp6().unwrap_or_default());
     let address = |entry: TcpNetEntry| (entry.inode, entry.local_address.to_string());
     // An unconnected stream socket with a path has been bound to it: it listens, or is about to.
