@@ -201,6 +201,9 @@ pub struct Waits {
     pub tid: u32,
     /// `start_boottime` then, which goes the same way; 0 of a thread that has no storage.
     pub birth: u64,
+    /// When it was made, `CLOCK_MONOTONIC` ns: its birth is dated when the kernel begins to make it, which takes a while, and
+    /// longer if the maker is preempted. 0 if that was not seen.
+    pub made_ns: u64,
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,
     /// The wait under way.

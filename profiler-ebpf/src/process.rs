@@ -1,6 +1,6 @@
 //! Which processes are followed: a followed process's children are, from before their first instruction.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use bytemuck::Zeroable;
 use profiler_common::{
     config::Process,
@@ -36,8 +36,11 @@ fn try_fork(parent: Task, child: Task) -> Result<(), Counter> {
     if is_process {
         PROCESSES.insert(tgid, process, 0).map_err(|_| Counter::ProcessesFull)?;
     }
+    let waits = thread::enlist(child, &process).ok_or(Counter::NotEnlisted)?;
     // It has not run yet, so it has not gone to sleep either.
-    thread::enlist(child, &process).ok_or(Counter::NotEnlisted)?.is_met = 1;
+    waits.is_met = 1;
+    // SAFETY: no arguments.
+    waits.made_ns = unsafe { bpf_ktime_get_ns() };
     if !is_process {
         return Ok(()); // A thread: announced with its process.
     }

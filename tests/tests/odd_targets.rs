@@ -44,6 +44,8 @@ fn record_what_has_no_python_frames(workload: &Workload, reason: &str) -> Record
     assert_exact(worker(&watch.end(), workload.tgid()), before);
 
     let notes = recorded.recording.notes();
+    // Beside others a window may begin late, which is noted too.
+    let notes: Vec<_> = notes.into_iter().filter(|note| note.starts_with("process ")).collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains(&workload.pid()) && notes[0].contains(reason), "{notes:?}");
     let said = String::from_utf8_lossy(&recorded.output.stdout).into_owned() + &recorded.stderr();

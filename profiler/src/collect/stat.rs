@@ -166,7 +166,8 @@ impl StatSnapshot {
             if before.is_some_and(|before| before.gone) {
                 continue;
             }
-            let birth = || Books { at_ns: thread.birth_ns, ..Books::default() };
+            let made_ns = thread.birth_ns.max(thread.waits.made_ns);
+            let birth = || Books { at_ns: made_ns, ..Books::default() };
             let no_waits = wait::Waits::default();
             let waits_before = before.map_or(&no_waits, |before| &before.waits);
             let waits = if self.has_waits {

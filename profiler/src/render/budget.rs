@@ -61,6 +61,9 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
     if shown.uncounted {
         text += "\nuncounted: waits for a CPU that are not in the kernel's run-queue count: they began on the way to sleep";
     }
+    if rows.iter().any(Row::does_not_close) {
+        text += "\nresidual: what interrupts or a hypervisor took from under a thread; an edge may be off by some µs";
+    }
     if let Some(parked) = parked(fleet) {
         text += &format!("\n{parked}");
     }
@@ -123,13 +126,23 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// True if more than a thousandth is in none of its columns, or in two.
+    fn does_not_close(&self) -> bool {
+        self.counters.residual_ns(self.waits).unsigned_abs() > self.budget_ns() / 1000
+    }
+
+    /// The wall time of threads that have something to do.
+    const fn budget_ns(&self) -> u64 {
+        self.counters.wall_ns.saturating_sub(self.waits.parked_ns())
+    }
+
     fn occurs(&self, reason: Reason) -> bool {
         self.waits.blocked[reason as usize].ns != 0
     }
 
     fn texts(&self, &Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<String> {
-        let Counters { wall_ns, on_cpu_ns, run_queue_ns, .. } = *self.counters;
-        let budget_ns = wall_ns.saturating_sub(self.waits.parked_ns());
+        let Counters { on_cpu_ns, run_queue_ns, .. } = *self.counters;
+        let budget_ns = self.budget_ns();
         let share = |ns: u64| units::percent(ns, budget_ns, 2);
         let throttled_ns = self.throttled_ns.map(|ns| ns.min(run_queue_ns));
         let mut texts = vec![
@@ -190,6 +203,8 @@ mod tests {
         fleet.workers.truncate(1);
         fleet.workers[0].counters.blocked_ns += 10_000_000;
         let text = text(&fleet, Look::default());
-        assert!(text.lines().last().unwrap_or_default().ends_with(" -1.00"), "{text}");
+        let mut lines = text.lines().rev();
+        assert!(lines.next().is_some_and(|line| line.starts_with("residual: ")), "{text}");
+        assert!(lines.next().is_some_and(|line| line.ends_with(" -1.00")), "{text}");
     }
 }

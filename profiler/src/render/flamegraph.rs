@@ -55,7 +55,27 @@ pub fn svg(recording: &Recording, shape: Shape) -> anyhow::Result<Vec<u8>> {
     } else {
         flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
     }
-    Ok(svg)
+    Ok(with_singulars(&svg, &options.count_name))
+}
+
+/// inferno knows one form of a unit's name: `(1 samples, 0.5%)</title>`.
+fn with_singulars(svg: &[u8], unit: &str) -> Vec<u8> {
+    let Some(singular) = unit.strip_suffix('s').filter(|_| unit != "ms" && unit != "µs") else {
+        return svg.to_vec();
+    };
+    let text = String::from_utf8_lossy(svg);
+    let plural = format!("(1 {unit}, ");
+    let mut parts = text.split(&plural);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // A frame may have that in its name, but not before a share that ends its title.
+        let is_value = part.split_once("%)</title>").is_some_and(|(share, _)| share.parse::<f64>().is_ok());
+        told += if is_value { "(1 " } else { &plural };
+        told += if is_value { singular } else { "" };
+        told += if is_value { ", " } else { "" };
+        told += part;
+    }
+    told.into_bytes()
 }
 
 fn title(recording: &Recording, shape: Shape) -> String {
@@ -169,6 +189,10 @@ mod tests {
         assert!(svg.contains("<title>worker 1234 (400,000 µs, 65.36%)</title>"));
         let samples = draw(&fixture::recording(), Shape { weight: Weight::Samples, ..Shape::default() });
         assert!(samples.contains("<title>worker 1234 (4 samples, 50.00%)</title>"));
+        assert!(
+            samples.contains("(1 sample, 12.50%)</title>") && !samples.contains("(1 samples, "),
+            "{samples}"
+        );
         assert!(samples.contains(">raw samples: not scaled to on-CPU time</text>"));
     }
 
