@@ -22,6 +22,8 @@ pub struct KernelOffsets {
     pub task_comm: u32,
     /// `task_struct.__state`, u32 (kernel ≥ 5.14).
     pub task_state: u32,
+    /// `task_struct.jobctl`, a word.
+    pub task_jobctl: u32,
     /// `task_struct.on_cpu`, 1 while it runs.
     pub task_on_cpu: u32,
     /// Bytes that it takes: 4, or 1 from kernel 7.2 on.

@@ -28,7 +28,7 @@ pub enum Reason {
     Child = 7,
     /// For memory: a page that is not there, or the lock of the address space while one is fetched.
     PageFault = 8,
-    /// For a signal, or stopped by one.
+    /// For a signal, or stopped: by one, or by its control group's freezer.
     Signal = 9,
     /// For what none of these is.
     Other = 10,

@@ -12,8 +12,12 @@ use crate::{
     task::{Task, offset},
 };
 
-/// `__TASK_STOPPED | __TASK_TRACED` (include/linux/sched.h).
-const STOPPED: u32 = 0x4 | 0x8;
+/// `__TASK_STOPPED | __TASK_TRACED | TASK_FROZEN` (include/linux/sched.h); the last one is of version 1's freezer.
+const STOPPED: u32 = 0x4 | 0x8 | 0x8000;
+/// `TASK_INTERRUPTIBLE`: how a thread sleeps that version 2's freezer holds.
+const INTERRUPTIBLE: u32 = 0x1;
+/// `JOBCTL_TRAP_FREEZE` (include/linux/sched/jobctl.h): the freezer asks for it. No other sleep that signals end begins then.
+const TRAP_FREEZE: u64 = 1 << 23;
 /// The part of a mode that tells a file's type, and three types (include/uapi/linux/stat.h).
 const TYPE_OF_FILE: u16 = 0o170_000;
 const PIPE: u16 = 0o010_000;
@@ -43,7 +47,7 @@ pub fn why(task: Task, python: Option<&PyTarget>) -> Why {
     let address = registers.read(offset!(regs_ip));
     let first: u64 = registers.read(offset!(regs_first));
     let second: u64 = registers.read(offset!(regs_second));
-    let reason = if task.state() & STOPPED != 0 {
+    let reason = if is_stopped(task) {
         Reason::Signal
     } else if call == NO_CALL {
         Reason::PageFault
@@ -51,6 +55,14 @@ pub fn why(task: Task, python: Option<&PyTarget>) -> Why {
         in_call(task, call, first, second, python)
     };
     Why { reason, call, address }
+}
+
+/// True of a thread that a signal, a debugger or its control group's freezer holds, wherever it was.
+#[inline(always)]
+fn is_stopped(task: Task) -> bool {
+    let state = task.state();
+    let is_frozen = state & INTERRUPTIBLE != 0 && task.read::<u64>(offset!(task_jobctl)) & TRAP_FREEZE != 0;
+    state & STOPPED != 0 || is_frozen
 }
 
 #[inline(always)]

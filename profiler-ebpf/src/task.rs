@@ -14,6 +14,7 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     task_tgid: 0,
     task_comm: 0,
     task_state: 0,
+    task_jobctl: 0,
     task_on_cpu: 0,
     task_on_cpu_bytes: 0,
     task_exit_code: 0,

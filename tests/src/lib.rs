@@ -8,6 +8,7 @@ pub mod books;
 pub mod budget;
 pub mod example;
 pub mod fleets;
+pub mod freezer;
 pub mod gunicorn;
 pub mod interpreters;
 pub mod load;

@@ -75,6 +75,7 @@ pub fn kernel_offsets(btf: &Btf) -> Result<KernelOffsets, String> {
         task_tgid: task("tgid", 4)?,
         task_comm: task("comm", 16)?,
         task_state: task("__state", 4)?,
+        task_jobctl: task("jobctl", 8)?,
         task_on_cpu,
         task_on_cpu_bytes,
         task_exit_code: task("exit_code", 4)?,
