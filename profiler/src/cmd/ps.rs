@@ -80,6 +80,7 @@ mod tests {
             hidden: false,
             ended: false,
             is_forked: false,
+            program: crate::fleet::Program::Unknown,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     bpf::{Kernel, Plan, SamplingClock, Sizes, missing_kernel_features},
     failure::Failure,
     fleet::Fleet,
+    model::worker::Role,
     python::Interpreter,
     sys::{
         btf::Btf,
@@ -196,8 +197,10 @@ fn sampling(clock: SamplingClock) -> Check {
 pub fn interpreters(fleets: &[Fleet]) -> Vec<Check> {
     let checks = fleets.iter().map(|fleet| {
         let name = format!("{} {}", fleet.server, fleet.name);
-        let results: Vec<_> =
-            fleet.members.iter().map(|member| (member.tgid, Interpreter::of(member.tgid))).collect();
+        // What its workers start besides need not be Python.
+        let pythons =
+            fleet.members.iter().filter(|member| member.role != Role::Helper || member.python.is_some());
+        let results: Vec<_> = pythons.map(|member| (member.tgid, Interpreter::of(member.tgid))).collect();
         let refused = results.iter().find_map(|(tgid, result)| Some((tgid, result.as_ref().err()?)));
         match (refused, results.iter().find_map(|(_, result)| result.as_ref().ok())) {
             (Some((tgid, why)), _) => Check::degraded(

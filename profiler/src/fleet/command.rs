@@ -74,6 +74,15 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// What tells its program from others: the script's path, the module, or the code.
+    #[must_use]
+    pub const fn program(&self) -> Option<&'a str> {
+        match self.program {
+            Program::Script(program) | Program::Module(program) | Program::Code(program) => Some(program),
+            Program::Input => None,
+        }
+    }
+
     /// The text behind `-c`.
     #[must_use]
     pub fn code(&self) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 use crate::{
     fleet::{
-        Eyes, Fleet, Member, Tree, discover,
+        Eyes, Fleet, Member, Program, Tree, discover,
         piece::{is_of_forkserver, is_piece_of},
         rq,
     },
@@ -52,11 +52,14 @@ pub fn refresh(fleets: &mut [Fleet]) {
     learn(fleets, &discover(&Tree::around(&leads).unwrap_or_default(), &Eyes::real()));
 }
 
-/// Notes the version of a member's Python, which showed after it was started.
+/// Notes the version of a member's Python, which showed after it was started; the first one may have been a launcher until then.
 pub fn learn_python(fleets: &mut [Fleet], tgid: u32, version: &str) {
     for fleet in fleets {
         if fleet.server == "process" && fleet.members.first().is_some_and(|member| member.tgid == tgid) {
             "python".clone_into(&mut fleet.server);
+            if let Some(process) = Process::read(tgid) {
+                fleet.members[0].program = Program::of(&process, Some(version));
+            }
         }
         for member in fleet.members.iter_mut().filter(|member| member.tgid == tgid) {
             member.python = Some(version.to_owned());
@@ -88,6 +91,7 @@ fn learn(fleets: &mut [Fleet], found: &[Fleet]) {
             }
         }
         fleet.judge_forked();
+        fleet.judge_launched();
         fleet.number_workers();
     }
 }
@@ -99,7 +103,7 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
     // Without both command lines it counts as forked, which it was.
     let is_piece =
         process.as_ref().zip(parents.as_ref()).is_none_or(|(process, parent)| is_piece_of(process, parent));
-    let forks_workers = parent.role == Role::Master || parents.as_ref().is_some_and(is_of_forkserver);
+    let forks_workers = fleet.forks_workers(parent) || parents.as_ref().is_some_and(is_of_forkserver);
     let role = if forks_workers && is_piece { Role::Worker } else { Role::Helper };
     // Horses come one at a time, so there may be no sibling to tell.
     let horse = (fleet.server == "rq").then(|| rq::HORSE.to_owned());
@@ -109,6 +113,8 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
         _ => Some(fleet.next_slot(parent_tgid)),
     };
     let sibling = fleet.with(Role::Worker).find(|sibling| sibling.tgid != tgid);
+    let python = parent.python.clone().filter(|_| is_piece);
+    let program = process.as_ref().map(|process| Program::of(process, python.as_deref()));
     let member = Member {
         role,
         slot: slot.filter(|_| role == Role::Worker),
@@ -118,23 +124,26 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
             .filter(|_| role == Role::Worker),
         tgid,
         ppid: parent_tgid,
-        python: parent.python.clone().filter(|_| is_piece),
+        python,
         threads: process.as_ref().map_or(1, |process| process.threads),
         evidence: vec![format!("{parent_tgid} forked it while it was watched")],
         hidden: process.is_some_and(|process| process.is_hidden()),
         ended: false,
         is_forked: is_piece,
+        program: program.unwrap_or_default(),
     };
     match fleet.members.iter_mut().find(|known| known.tgid == tgid) {
         Some(known) => *known = member,
         None => fleet.members.push(member),
     }
+    fleet.judge_launched();
 }
 
 impl Fleet {
     /// Judges anew those that joined and are known by that alone: their parent may have turned out to be a master.
     fn judge_forked(&mut self) {
-        let masters: Vec<u32> = self.with(Role::Master).map(|master| master.tgid).collect();
+        let masters = self.members.iter().filter(|member| self.forks_workers(member));
+        let masters: Vec<u32> = masters.map(|master| master.tgid).collect();
         let class = self.with(Role::Worker).find_map(|worker| worker.worker_class.clone());
         let is_judged = |member: &Member| !member.is_forked || member.role == Role::Worker;
         for member in self.members.iter_mut().filter(|member| !is_judged(member)) {
@@ -253,6 +262,33 @@ mod tests {
         place(&mut fleets, 14, 13, read_server);
         let role = |tgid| fleets[0].member(tgid).unwrap().role;
         assert_eq!((role(13), role(14)), (Role::Helper, Role::Worker));
+    }
+
+    #[test]
+    fn a_launcher_starts_workers_one_after_the_other() {
+        fn read_shell(tgid: u32) -> Option<Process> {
+            Some(process(tgid, 10, if tgid % 2 == 0 { "sh -c loop" } else { "python job.py" }))
+        }
+        let mut fleet = Fleet::new("process", "sh");
+        fleet.members.push(Member::new(
+            &read_shell(10).unwrap(),
+            Role::Worker,
+            String::new(),
+            &fixture::eyes(),
+        ));
+        let mut fleets = [fleet];
+        place(&mut fleets, 11, 10, |_| read_shell(10));
+        place(&mut fleets, 11, 10, read_shell);
+        leave(&mut fleets, 11);
+        assert_eq!(fixture::short(&fleets[0]), "process sh: w10 h11");
+        place(&mut fleets, 13, 10, |_| read_shell(10));
+        assert_eq!(fixture::short(&fleets[0]), "process sh: w10 h11 h13", "it was only forked");
+        place(&mut fleets, 13, 10, read_shell);
+        assert_eq!(fixture::short(&fleets[0]), "process sh: m10 w11 w13");
+        assert_eq!(slots(&fleets[0]), ["-", "1", "1.1"]);
+        place(&mut fleets, 12, 10, read_shell);
+        learn(&mut fleets, &[]);
+        assert_eq!(fixture::short(&fleets[0]), "process sh: m10 w11 w13 h12", "a subshell");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod granian;
 mod gunicorn;
 mod hypercorn;
 mod join;
+mod launcher;
 mod mod_wsgi;
 mod options;
 mod piece;
@@ -37,6 +38,7 @@ use crate::{
 pub use discover::discover;
 pub use eyes::Eyes;
 pub use join::{adopt, join, learn_python, leave, refresh, renew};
+pub use launcher::Program;
 pub use select::{Wanted, select, started};
 pub use tree::Tree;
 
@@ -87,6 +89,9 @@ pub struct Member {
     /// True if all that is known of its part is that its parent forked it while that was watched.
     #[serde(skip)]
     pub is_forked: bool,
+    /// What it runs.
+    #[serde(skip)]
+    pub program: Program,
 }
 
 impl Fleet {
@@ -123,13 +128,15 @@ impl Fleet {
 
 impl Member {
     fn new(process: &Process, role: Role, evidence: String, eyes: &Eyes) -> Self {
+        let python = (eyes.version)(process.tgid);
         Self {
             role,
             slot: None,
             worker_class: None,
             tgid: process.tgid,
             ppid: process.ppid,
-            python: (eyes.version)(process.tgid),
+            program: Program::of(process, python.as_deref()),
+            python,
             threads: process.threads,
             evidence: vec![evidence],
             hidden: process.is_hidden(),

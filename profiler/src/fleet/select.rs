@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     failure::Failure,
-    fleet::{Eyes, Fleet, Member, Tree, command, discover},
+    fleet::{Eyes, Fleet, Member, Program, Tree, command, discover},
     model::worker::Role,
     sys::process::{self, Process},
 };
@@ -75,6 +75,7 @@ fn alone(process: &Process, tree: &Tree, eyes: &Eyes, taken: &mut HashSet<u32>) 
     let why = format!("it is below {}, which was asked for", process.tgid);
     let helper = |process| Member::new(process, Role::Helper, why.clone(), eyes);
     fleet.members.extend(below.filter_map(|tgid| tree.get(tgid)).map(helper));
+    fleet.judge_launched();
     fleet
 }
 
@@ -97,6 +98,7 @@ pub fn started(tgid: u32, command: &[String]) -> Fleet {
         hidden: false,
         ended: false,
         is_forked: false,
+        program: Program::Unknown,
     });
     fleet
 }
@@ -173,6 +175,33 @@ mod tests {
         assert_eq!(chosen(&[], &[42, 40, 40]), ["python serve.py: w40 h41 h42"]);
         assert_eq!(chosen(&[], &[41]), ["process sh: w41 h42"]);
         assert_eq!(chosen(&[], &[5]), [SHOP, "process bash: w5 h40 h41 h42"]);
+    }
+
+    #[test]
+    fn what_launchers_start() {
+        let tree = host(&[
+            (5, 1, "mpirun -n 2 train.py"),
+            (6, 5, "orted"),
+            (7, 6, "python train.py"),
+            (8, 6, "python train.py --verbose"),
+            (9, 7, "python convert.py"),
+            (10, 8, "python convert.py"),
+            (11, 5, "python monitor.py"),
+            (20, 1, "python /bin/honcho start"),
+            (21, 20, "sh -c work"),
+            (22, 21, "python -m work"),
+            (23, 20, "python -m work"),
+            (30, 1, "python build.py"),
+            (31, 30, "python tool.py"),
+            (32, 30, "python tool.py"),
+        ]);
+        let chosen = |tgid: u32| {
+            let wanted = Wanted { names: &[], tgids: &[tgid] };
+            among(wanted, &tree, &fixture::eyes()).unwrap().iter().map(short).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(5), ["process mpirun: m5 h6 h11 w7 w8 h9 h10"]);
+        assert_eq!(chosen(20), ["python honcho: m20 h21 w23 w22"]);
+        assert_eq!(chosen(30), ["python build.py: w30 h31 h32"], "it may well do the work itself");
     }
 
     #[test]
