@@ -132,7 +132,7 @@ extern "C" fn walk_batch(
     frames: *mut [PyFrame; MAX_PY_FRAMES],
 ) -> u32 {
     for _ in 0..BATCH {
-        if walk_step(walk, block, offsets, frames) == 0 {
+        if walk_step(walk, block, offsets, frames) == 0 && step_back(walk, block, offsets) == 0 {
             return 0;
         }
     }
@@ -154,6 +154,19 @@ extern "C" fn walk_step(
         return 0;
     };
     u32::from(walk.step(&mut CurrentMemory { block }, offsets, frames))
+}
+
+/// Begins anew where the innermost frames have not been told yet; 0 if that is not so.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn step_back(walk: *mut Walk, block: *mut Block, offsets: *const PyOffsets) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(walk), Some(block), Some(offsets)) =
+        (unsafe { (walk.as_mut(), block.as_mut(), offsets.as_ref()) })
+    else {
+        return 0;
+    };
+    u32::from(walk.step_back(&mut CurrentMemory { block }, offsets))
 }
 
 /// The thread state that runs, and whether it holds the GIL where one word tells of all that do (≤ 3.11).
@@ -187,8 +200,27 @@ fn join(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Blo
     }
     let tstate = find_thread(offsets, other, interpreters.thread_id(thread_pointer));
     if tstate != 0 {
-        walk.join(&mut CurrentMemory { block }, offsets, tstate, other == interpreters.main);
+        join_frames(walk, block, offsets, tstate, u32::from(other == interpreters.main));
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn join_frames(
+    walk: *mut Walk,
+    block: *mut Block,
+    offsets: *const PyOffsets,
+    tstate: u64,
+    are_callers: u32,
+) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(walk), Some(block), Some(offsets)) =
+        (unsafe { (walk.as_mut(), block.as_mut(), offsets.as_ref()) })
+    else {
+        return 0;
+    };
+    walk.join(&mut CurrentMemory { block }, offsets, tstate, are_callers != 0);
+    0
 }
 
 /// A thread's state among those of an interpreter: [`Search::result`].

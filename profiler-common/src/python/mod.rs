@@ -3,6 +3,7 @@
 //! What differs between versions and processes is data, [`PyTarget`], that the loader finds out and the kernel side goes by.
 
 mod code;
+mod entry;
 mod frame;
 mod greenlets;
 mod interpreters;
@@ -31,7 +32,7 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct PyOffsets {
     /// `PyThreadState` → the current frame, or → `cframe` in 3.11 and 3.12.
     pub tstate_frame: u32,
-    /// `_PyCFrame.current_frame`, or [`ABSENT`].
+    /// `_PyCFrame.current_frame`, which `previous` follows, or [`ABSENT`].
     pub cframe_frame: u32,
     /// `PyThreadState.datastack_chunk`, behind which `datastack_top` stands (3.11+), or [`ABSENT`].
     pub tstate_datastack: u32,

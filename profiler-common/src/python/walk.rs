@@ -9,7 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::python::{ABSENT, ENTRY, PyFrame, PyOffsets};
+use crate::python::{ABSENT, ENTRY, PyFrame, PyOffsets, entry::Run};
 
 /// Python frames kept of one stack; of a deeper one the leaf part is kept and the cut is marked.
 pub const MAX_PY_FRAMES: usize = 512;
@@ -20,9 +20,6 @@ pub const WINDOW_WORDS: usize = 16;
 
 /// One read's worth of a target's memory.
 pub type Window = [u64; WINDOW_WORDS];
-
-/// Bytes of a thread state that are read; every version's has more.
-const TSTATE_BYTES: u32 = 8 * WINDOW_WORDS as u32;
 
 /// An address at which nothing is ever mapped.
 pub(super) const UNREADABLE: u64 = 1;
@@ -82,6 +79,16 @@ pub struct Walk {
     pub in_greenlet: u32,
     /// The frame on which the outermost one stands, of another interpreter; 0 if there is none.
     pub below: u64,
+    /// The run of the loop that called the innermost one, until the frames that are found prove to stand on it.
+    pub(super) caller: Run,
+    /// A frame that was met: who meets it again goes round in circles.
+    pub(super) lap: u64,
+    /// The thread state that was entered.
+    pub(super) tstate: u64,
+    /// Steps taken.
+    pub(super) steps: u32,
+    /// 1 once the frames of the innermost run were given up for those of its caller.
+    pub(super) is_back: u32,
     /// The last window read.
     pub window: Window,
 }
@@ -98,6 +105,7 @@ impl Walk {
         self.task = 0;
         self.in_greenlet = 0;
         self.below = 0;
+        (self.caller, self.lap, self.steps, self.is_back) = (Run::default(), 0, 0, 0);
     }
 
     /// Mixes into the hash what makes the same frames another stack: how the walk ended, the GIL, whether a greenlet runs,
@@ -108,56 +116,6 @@ impl Walk {
         self.hash = fold(fold(self.hash, state), self.task);
     }
 
-    /// Finds the current frame of the thread state at `tstate` and makes ready to walk from it;
-    /// false if its memory cannot be read.
-    #[inline(always)]
-    pub fn enter(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets, tstate: u64) -> bool {
-        self.start(0);
-        if !memory.read(tstate, TSTATE_BYTES, &mut self.window) {
-            return false;
-        }
-        self.interpreter = word(&self.window, offsets.tstate_interpreter);
-        if offsets.tstate_gil != ABSENT {
-            let holds = word(&self.window, offsets.tstate_gil) as u32 & offsets.gil_mask != 0;
-            self.gil = if holds { Gil::Held } else { Gil::Released } as u32;
-        }
-        let Some(frame) = self.current_frame(memory, offsets) else { return false };
-        self.next = frame;
-        true
-    }
-
-    /// The current frame of the thread state in the window; `None` if it cannot be read.
-    #[inline(always)]
-    fn current_frame(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets) -> Option<u64> {
-        let frame = word(&self.window, offsets.tstate_frame);
-        if offsets.cframe_frame == ABSENT || frame == 0 {
-            return Some(frame);
-        }
-        let is_read = memory.read(frame, offsets.read_bytes, &mut self.window);
-        is_read.then(|| word(&self.window, offsets.cframe_frame))
-    }
-
-    /// Joins the frames that the thread has in another interpreter, after [`Walk::enter`]: those that called the ones
-    /// entered, or those that they called.
-    #[inline(always)]
-    pub fn join(
-        &mut self,
-        memory: &mut impl ReadMemory,
-        offsets: &PyOffsets,
-        tstate: u64,
-        are_callers: bool,
-    ) {
-        let is_read = memory.read(tstate, TSTATE_BYTES, &mut self.window);
-        let frame = if is_read { self.current_frame(memory, offsets) } else { None };
-        match frame {
-            Some(0) => return,
-            Some(frame) if !are_callers => (self.next, self.below) = (frame, self.next),
-            frame => self.below = frame.unwrap_or(UNREADABLE),
-        }
-        // Each counts its own dead code objects: one of the counts tells nothing of these frames.
-        self.interpreter = 0;
-    }
-
     /// Takes one step towards the caller. Returns false when the walk is at its end, which `end` then tells.
     #[inline(always)]
     pub fn step(
@@ -166,7 +124,8 @@ impl Walk {
         offsets: &PyOffsets,
         frames: &mut [PyFrame; MAX_PY_FRAMES],
     ) -> bool {
-        if self.next == 0 {
+        let has_none = self.len == 0 && self.caller.frame == 0;
+        if self.next == 0 && (self.caller.cframe == 0 || has_none) {
             if self.below == 0 {
                 self.end = End::Complete as u32;
                 return false;
@@ -178,23 +137,36 @@ impl Walk {
             self.end = End::Truncated as u32;
             return false;
         }
-        if !memory.read(self.next, offsets.read_bytes, &mut self.window) {
+        if self.next == self.lap || !memory.read(self.next, offsets.read_bytes, &mut self.window) {
             self.end = End::Unreadable as u32;
             return false;
         }
+        if self.steps & self.steps.wrapping_sub(1) == 0 {
+            self.lap = self.next;
+        }
+        self.steps += 1;
         self.next = word(&self.window, offsets.frame_previous);
-        if offsets.frame_owner != ABSENT && byte(&self.window, offsets.frame_owner) >= offsets.native_owner {
+        let is_native =
+            offsets.frame_owner != ABSENT && byte(&self.window, offsets.frame_owner) >= offsets.native_owner;
+        let is_entry = match offsets.frame_is_entry {
+            // Up to 3.10 every call enters the interpreter anew; from 3.12 on the entry frames tell.
+            ABSENT => offsets.frame_owner == ABSENT,
+            offset => byte(&self.window, offset) != 0,
+        };
+        if (is_native || is_entry) && self.caller.cframe != 0 {
+            if self.next != self.caller.frame {
+                self.end = End::Unreadable as u32;
+                return false;
+            }
+            self.caller.cframe = 0;
+        }
+        if is_native {
             // The frame that was found last is the one that was entered here.
             if self.len != 0 {
                 frames[(self.len as usize - 1) & (MAX_PY_FRAMES - 1)].tagged_code |= ENTRY;
             }
             return true;
         }
-        let is_entry = match offsets.frame_is_entry {
-            // Up to 3.10 every call enters the interpreter anew; from 3.12 on the entry frames tell.
-            ABSENT => offsets.frame_owner == ABSENT,
-            offset => byte(&self.window, offset) != 0,
-        };
         let code = word(&self.window, offsets.frame_code) & !u64::from(offsets.code_tag);
         let instr = word(&self.window, offsets.frame_instr);
         let frame = PyFrame {
@@ -219,7 +191,7 @@ pub const fn fold(hash: u64, word: u64) -> u64 {
 
 /// The word at a byte offset; of an offset that is not 8-aligned, the rest of its word.
 #[inline(always)]
-fn word(window: &Window, offset: u32) -> u64 {
+pub(super) fn word(window: &Window, offset: u32) -> u64 {
     let index = (offset as usize >> 3) & (WINDOW_WORDS - 1);
     window[index] >> ((offset & 7) * 8)
 }
@@ -278,12 +250,12 @@ mod tests {
         window
     }
 
-    /// A thread state at 1, its cframe at 2, its frames from 10 on, leaf first.
+    /// A thread state at 4, its cframe at 5, its frames from 10 on, leaf first.
     fn thread(frames: impl IntoIterator<Item = Window>) -> Objects {
         let mut objects = HashMap::new();
         let (mut tstate, mut cframe) = (Window::default(), Window::default());
-        (tstate[7], cframe[0]) = (2, 10);
-        objects.extend([(1, tstate), (2, cframe)]);
+        (tstate[7], cframe[0]) = (5, 10);
+        objects.extend([(4, tstate), (5, cframe)]);
         objects.extend((10..).zip(frames));
         Objects(objects)
     }
@@ -291,8 +263,8 @@ mod tests {
     fn walk(memory: &mut Objects, offsets: &PyOffsets) -> (Vec<(u64, u64)>, u32, u64) {
         let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
         let mut walk: Walk = Zeroable::zeroed();
-        assert!(walk.enter(memory, offsets, 1));
-        while walk.step(memory, offsets, &mut frames) {}
+        assert!(walk.enter(memory, offsets, 4));
+        while walk.step(memory, offsets, &mut frames) || walk.step_back(memory, offsets) {}
         let found = frames[..walk.len as usize].iter().map(|frame| (frame.code(), frame.instr)).collect();
         (found, walk.end, walk.hash)
     }
@@ -310,6 +282,50 @@ mod tests {
         let offsets = PyOffsets { frame_instr_bytes: 4, frame_owner: ABSENT, ..OFFSETS };
         let (frames, _, _) = walk(&mut thread([frame(100, 0, 0xdead_0000_0005, 9)]), &offsets);
         assert_eq!(frames, [(100, 5)]);
+    }
+
+    /// A run of the loop that has the cframe at 3, called by the one that runs the frames from 10 on.
+    fn with_inner_run(cframe: [u64; 2], frames: impl IntoIterator<Item = (u64, Window)>) -> Objects {
+        let outer = [frame(200, 11, 201, 0), frame(0, 0, 0, 3)];
+        let mut objects = thread(outer);
+        let (mut tstate, mut outer, mut inner) = (Window::default(), Window::default(), Window::default());
+        tstate[7] = INNER;
+        (outer[0], outer[1]) = (10, 5);
+        (inner[0], inner[1]) = (cframe[0], cframe[1]);
+        objects.0.extend([(4, tstate), (5, Window::default()), (OUTER, outer), (INNER, inner)]);
+        objects.0.extend(frames);
+        objects
+    }
+
+    /// Cframes on the C stack; the thread state's own is at 5.
+    const OUTER: u64 = 9000;
+    const INNER: u64 = 8000;
+
+    #[test]
+    fn a_run_that_has_not_told_its_frame_yet_is_passed_over() {
+        let of_outer = [(200, 201)];
+        let inner = [(20, frame(100, 21, 101, 0)), (21, frame(0, 10, 0, 3))];
+        let (frames, end, _) = walk(&mut with_inner_run([20, OUTER], inner), &OFFSETS);
+        assert_eq!((frames, end), ([(100, 101), (200, 201)].into(), End::Complete as u32));
+        // What the cframe has is nowhere, nothing, the frame of another call, or goes round in circles.
+        let other = [(20, frame(100, 21, 101, 0)), (21, frame(0, 99, 0, 3))];
+        let circle = [(20, frame(100, 21, 101, 0)), (21, frame(100, 20, 101, 0))];
+        for (first, frames) in [(77, inner), (0, inner), (20, other), (20, circle)] {
+            let (frames, end, _) = walk(&mut with_inner_run([first, OUTER], frames), &OFFSETS);
+            assert_eq!((frames.as_slice(), end), (&of_outer[..], End::Complete as u32), "{first}");
+        }
+        // It does not tell what called it either.
+        for caller in [0, 77, 20] {
+            let (frames, end, _) = walk(&mut with_inner_run([20, caller], other), &OFFSETS);
+            assert_eq!((frames.len(), end), (0, End::Unreadable as u32), "{caller}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_goes_round_in_circles_is_none() {
+        let chain = [frame(100, 11, 0, 0), frame(101, 12, 0, 0), frame(102, 13, 0, 0), frame(103, 11, 0, 0)];
+        let (frames, end, _) = walk(&mut thread(chain), &OFFSETS);
+        assert_eq!((frames.len(), end), (0, End::Unreadable as u32));
     }
 
     #[test]
@@ -333,8 +349,8 @@ mod tests {
         let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
         let mut walk: Walk = Zeroable::zeroed();
         let memory = &mut thread(chain);
-        assert!(walk.enter(memory, &OFFSETS, 1));
-        while walk.step(memory, &OFFSETS, &mut frames) {}
+        assert!(walk.enter(memory, &OFFSETS, 4));
+        while walk.step(memory, &OFFSETS, &mut frames) || walk.step_back(memory, &OFFSETS) {}
         let entries: Vec<_> = frames[..3].iter().map(|frame| (frame.code(), frame.is_entry())).collect();
         assert_eq!(entries, [(100, false), (200, true), (300, false)]);
     }

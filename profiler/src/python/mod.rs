@@ -85,7 +85,7 @@ fn walk(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Walked {
         join(memory, interpreter, &mut walk, tstate);
         for _ in 0..MAX_STEPS {
             let (at, len) = (walk.next, walk.len);
-            if !walk.step(&mut memory, offsets, &mut frames) {
+            if !walk.step(&mut memory, offsets, &mut frames) && !walk.step_back(&mut memory, offsets) {
                 break;
             }
             if walk.len > len {
