@@ -11,6 +11,7 @@ pub mod fleets;
 pub mod freezer;
 pub mod gunicorn;
 pub mod interpreters;
+pub mod late;
 pub mod load;
 pub mod punchclock;
 pub mod record;

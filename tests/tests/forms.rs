@@ -13,6 +13,7 @@ use profiler_tests::{
     apache,
     gunicorn::venv,
     interpreters::{IN_ROOT, Interpreter, debian, supported},
+    late::{compile, prefix_and_library},
     record::Record,
     recording::{Recording, Wait, total},
     servers::free_port,
@@ -66,16 +67,6 @@ const FORMS: [Form; 11] = [
     Form { name: "PID and mount namespaces", command: contained, then: |_| () },
 ];
 
-/// Beside an executable of pyenv's: its prefix, and its library.
-fn prefix_and_library(python: &Interpreter) -> Option<(PathBuf, PathBuf)> {
-    let prefix = python.path.parent()?.parent()?;
-    let library = fs::read_dir(prefix.join("lib")).ok()?.flatten().map(|file| file.path()).find(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&format!("libpython3.{}", python.minor)) && name.ends_with(".so.1.0")
-    });
-    Some((prefix.to_owned(), library?))
-}
-
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -96,8 +87,7 @@ fn late(python: &Interpreter, folder: &Path) -> Option<Command> {
         // Its library's name is enough for its own loader.
         Some(_) => (PathBuf::from("/usr"), format!("libpython3.{}.so.1.0", python.minor).into()),
     };
-    let program = folder.join("late");
-    run(Command::new("cc").arg("-o").arg(&program).arg(workloads().join("late.c")).arg("-ldl"));
+    let program = compile(folder);
     let inside = Interpreter { path: place(python, &program), ..python.clone() };
     let mut command = inside.command();
     command.env("PYTHONHOME", prefix).arg(library);

@@ -1,9 +1,6 @@
 //! What the kernel side sends, taken in: new stacks get their names, processes their interpreters.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use anyhow::Result;
 use profiler_common::{
@@ -16,20 +13,18 @@ use tokio::time::Instant;
 
 use crate::{
     collect::{
-        session::{Session, after},
+        session::Session,
         stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
+        starting::Starting,
         stat::ThreadKey,
     },
     fleet,
     python::{self, Interpreter, thread_name},
     sys::{
-        memory::{self, Memory},
+        memory::{self, Mapped, Memory},
         thread,
     },
 };
-
-/// How long a process that called exec is given to become Python.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The file of asyncio that calls tasks, and those in which hubs of greenlets run.
 const ASYNCIO: &str = "asyncio/events.py";
@@ -43,8 +38,8 @@ pub struct Intake {
     /// Stacks described since the kernel's table was last emptied.
     pub in_table: u32,
     interpreters: HashMap<u32, Interpreter>,
-    /// Processes that may yet become Python, and until when they are asked.
-    starting: HashMap<u32, Instant>,
+    /// Processes that may yet become Python.
+    starting: Starting,
     /// Processes that were looked at again since they loaded asyncio or greenlet.
     looked_again: HashSet<u32>,
     /// What threads are called by their Pythons.
@@ -63,12 +58,13 @@ impl Intake {
                 Ok(interpreter) => {
                     session.follow(tgid, interpreter.target)?;
                     intake.interpreters.insert(tgid, interpreter);
+                    intake.starting.found(tgid);
                 }
                 Err(unwalkable) => {
                     session.follow(tgid, PyTarget::default())?;
                     intake.notes.insert(note(tgid, &unwalkable.reason));
                     if unwalkable.transient {
-                        intake.starting.insert(tgid, after(PATIENCE));
+                        intake.starting.expect(tgid, Instant::now());
                     }
                 }
             }
@@ -78,7 +74,7 @@ impl Intake {
 
     /// Asks these, which have just been started, whether they have become Python, until they have.
     pub fn expect(&mut self, tgids: impl IntoIterator<Item = u32>) {
-        self.starting.extend(tgids.into_iter().map(|tgid| (tgid, after(PATIENCE))));
+        tgids.into_iter().for_each(|tgid| self.starting.expect(tgid, Instant::now()));
     }
 
     /// Takes an event in. They come in the kernel's order: a child's stacks after its fork.
@@ -93,7 +89,7 @@ impl Intake {
                 if interpreter.is_some_and(|interpreter| has_more(interpreter, stacks, key))
                     && self.looked_again.insert(head.key.tgid)
                 {
-                    self.starting.entry(head.key.tgid).or_insert_with(|| after(PATIENCE));
+                    self.starting.expect(head.key.tgid, Instant::now());
                 }
                 // A stack is new when it is first waited on: the first wait for work ends the boot.
                 if head.key.tid == head.key.tgid
@@ -103,10 +99,15 @@ impl Intake {
                     boot.get_or_insert(head.on_cpu);
                 }
             }
-            // The child's memory is a copy of its parent's, and so is its entry in the kernel.
+            // The child's memory is a copy of its parent's, and so is its entry in the kernel, which may be from before the
+            // parent's was complete.
             Event::Fork(fork) => {
                 self.boots.insert(fork.tgid, None);
-                if let Some(interpreter) = self.interpreters.get(&fork.parent_tgid).cloned() {
+                let interpreter = self.interpreters.get(&fork.parent_tgid).cloned();
+                if interpreter.is_none() || self.starting.contains(fork.parent_tgid) {
+                    self.starting.expect(fork.tgid, Instant::now());
+                }
+                if let Some(interpreter) = interpreter {
                     self.interpreters.insert(fork.tgid, interpreter);
                 }
             }
@@ -115,11 +116,12 @@ impl Intake {
                 self.looked_again.remove(&exec.tgid);
                 self.stacks.forget(exec.tgid);
                 self.stacks.renumber(exec.tgid, exec.caller_tid);
-                self.starting.insert(exec.tgid, after(PATIENCE));
+                self.starting.expect(exec.tgid, Instant::now());
             }
             // Its stacks came before.
             Event::Exit(exit) if exit.is_last == 1 && exit.ends_process == 1 => {
                 self.stacks.forget(exit.words.tgid);
+                self.starting.forget(exit.words.tgid);
             }
             Event::Exit(_) | Event::Kept(_) => {}
             Event::Code(code, lines) => {
@@ -190,22 +192,23 @@ impl Intake {
     /// Asks the processes that are starting whether they are Python by now.
     pub fn look_at_starting(&mut self, session: &mut Session) -> Result<()> {
         let now = Instant::now();
-        for (tgid, until) in std::mem::take(&mut self.starting) {
+        for tgid in self.starting.due(now, Mapped::of) {
             match Interpreter::of(tgid) {
                 Ok(interpreter) => {
                     session.follow(tgid, interpreter.target)?;
                     fleet::learn_python(&mut session.fleets, tgid, &interpreter.version);
                     self.interpreters.insert(tgid, interpreter);
                     self.notes.retain(|known| !known.starts_with(&note(tgid, "")));
+                    self.starting.found(tgid);
                 }
                 Err(unwalkable) => {
                     if let Some(version) = &unwalkable.version {
                         fleet::learn_python(&mut session.fleets, tgid, version);
                     }
-                    let lives = memory::exists(tgid);
-                    if lives && unwalkable.transient && now < until {
-                        self.starting.insert(tgid, until);
-                    } else if lives {
+                    if !unwalkable.transient {
+                        self.starting.forget(tgid);
+                    }
+                    if memory::exists(tgid) && !self.starting.is_young(tgid, now) {
                         self.notes.insert(note(tgid, &unwalkable.reason));
                     }
                 }

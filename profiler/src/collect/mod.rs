@@ -11,5 +11,6 @@ pub mod recorder;
 pub mod rules;
 pub mod session;
 pub mod stacks;
+pub mod starting;
 pub mod stat;
 pub mod windows;

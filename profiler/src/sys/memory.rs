@@ -94,6 +94,25 @@ pub fn exists(tgid: u32) -> bool {
     Path::new(&format!("/proc/{tgid}")).exists()
 }
 
+/// How much a process has mapped, in pages: a new library changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// In all.
+    pub all: u64,
+    /// What of it is its own to be written.
+    pub written: u64,
+}
+
+impl Mapped {
+    /// Of a process, by `/proc/PID/statm`; `None` if it is gone. Nothing is mapped by a zombie.
+    #[must_use]
+    pub fn of(tgid: u32) -> Option<Self> {
+        let statm =
+            procfs::process::Process::new(tgid.cast_signed()).and_then(|process| process.statm()).ok()?;
+        Some(Self { all: statm.size, written: statm.data })
+    }
+}
+
 /// A part of a file that a process has mapped as executable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
