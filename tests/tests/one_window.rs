@@ -1,11 +1,11 @@
 //! Books and stacks are of one window: each wait is before an edge in both, or after it in both, however long it takes to
 //! read an edge.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, thread::sleep, time::Duration};
 
 use profiler_tests::{
     interpreters::supported,
-    punchclock::{counter, worker},
+    punchclock::{counter, run, worker, workers},
     record::{Record, Recorded},
 };
 use serde_json::Value;
@@ -66,5 +66,59 @@ fn stacks_have_what_books_have_however_long_an_edge_takes() {
                 "{of:?}: {ns} ns, {stacked_ns} with stacks; lost {lost}"
             );
         }
+    }
+}
+
+/// Time by the leaf, of stacks that `report` draws of a recording.
+fn drawn(recorded: &Recorded, words: &[&str]) -> HashMap<String, u64> {
+    let (punch, out) = (recorded.path("all.punch"), recorded.path("again.folded"));
+    let [punch, out] = [&punch, &out].map(|path| path.display().to_string());
+    let output = run(&[&["report", &punch, "-o", &out, "--idle"], words].concat());
+    assert!(output.status.success(), "{output:?}");
+    let mut by_leaf = HashMap::new();
+    for (stack, ns) in recorded.folded("again.folded") {
+        *by_leaf.entry(stack.last().expect("a leaf").clone()).or_default() += ns;
+    }
+    by_leaf
+}
+
+/// Programs that wait often, for ever, run, fork, and run deep.
+const KINDS: [(&str, &[&str]); 5] = [
+    ("many_waits.py", &["20", "3"]),
+    ("blocked_threads.py", &[]),
+    ("generator.py", &[]),
+    ("short_lives.py", &[]),
+    ("deep.py", &["30"]),
+];
+
+#[test]
+fn every_output_of_a_recording_has_the_same_sums() {
+    let interpreter = supported().pop().expect("there is a Python");
+    for (script, arguments) in KINDS {
+        let workload = interpreter.start(script, arguments);
+        let record = Record::start(&[workload.tgid()], &["--min-block", "0"]);
+        sleep(Duration::from_millis(1500));
+        let recorded = record.end();
+        let stat = recorded.recording.stat();
+        let sum = |name: &str| workers(stat).iter().map(|worker| counter(worker, name)).sum::<u64>();
+        let mut budget: HashMap<String, u64> = HashMap::new();
+        for worker in workers(stat) {
+            for (reason, blocked) in worker["blocked_by"].as_object().expect("reasons") {
+                let leaf = format!("[{}]", reason.replace('_', " "));
+                *budget.entry(leaf).or_default() += counter(blocked, "ns");
+            }
+        }
+        budget.retain(|_, ns| *ns != 0);
+        assert_eq!(drawn(&recorded, &["--off-cpu"]), budget, "{script}");
+        assert_eq!(budget.values().sum::<u64>(), sum("blocked_ns"), "{script}");
+        let rows = recorded.recording.blocked().iter().map(|row| counter(row, "ns")).sum::<u64>();
+        assert_eq!(rows, sum("blocked_ns"), "{script}");
+        assert_eq!(drawn(&recorded, &[]).values().sum::<u64>(), sum("on_cpu_ns"), "{script}");
+        let states = ["on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns"].map(sum);
+        let wall = drawn(&recorded, &["--wall"]).values().sum::<u64>();
+        assert_eq!(wall, states.iter().sum::<u64>(), "{script}");
+        let windows = recorded.recording.windows().iter().filter_map(|window| window["workers"].as_array());
+        let on_cpu = windows.flatten().map(|worker| counter(worker, "on_cpu_ns")).sum::<u64>();
+        assert_eq!(on_cpu, sum("on_cpu_ns"), "{script}: its seconds");
     }
 }

@@ -65,7 +65,8 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
         text += "\nresidual: what interrupts or a hypervisor took from under a thread; an edge may be off by some µs";
     }
     if let Some(parked) = parked(fleet) {
-        text += &format!("\n{parked}");
+        text.push('\n');
+        text += &parked;
     }
     text
 }

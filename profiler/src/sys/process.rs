@@ -136,7 +136,7 @@ pub fn children(tgid: u32) -> io::Result<Vec<u32>> {
     for thread in fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten() {
         match fs::read_to_string(thread.path().join("children")) {
             Ok(list) => {
-                children.extend(list.split_whitespace().filter_map(|child| child.parse::<u32>().ok()))
+                children.extend(list.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             }
             Err(error) if thread.path().exists() => return Err(error),
             Err(_) => {}
