@@ -266,9 +266,13 @@ mod tests {
 
     #[test]
     fn a_launcher_starts_workers_one_after_the_other() {
-        #[expect(clippy::unnecessary_wraps, reason = "as those that may find nothing")]
         fn read_shell(tgid: u32) -> Option<Process> {
-            Some(process(tgid, 10, if tgid.is_multiple_of(2) { "sh -c loop" } else { "python job.py" }))
+            let line = match tgid {
+                10 | 12 => "sh -c loop",
+                11 | 13 => "python job.py",
+                _ => return None,
+            };
+            Some(process(tgid, 10, line))
         }
         let mut fleet = Fleet::new("process", "sh");
         fleet.members.push(Member::new(
