@@ -31,7 +31,8 @@ impl Eval {
     #[must_use]
     pub fn of<'data>(elf: &impl Object<'data>) -> Self {
         let function = |name: &str| {
-            let symbol = elf.dynamic_symbols().find(|symbol| symbol.name() == Ok(name))?;
+            let symbol =
+                elf.dynamic_symbols().chain(elf.symbols()).find(|symbol| symbol.name() == Ok(name))?;
             let (start, bytes) = (symbol.address(), symbol.size());
             let section = elf
                 .sections()

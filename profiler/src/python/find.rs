@@ -21,9 +21,6 @@ use crate::{
     },
 };
 
-/// One of these is exported by whatever holds an interpreter: CPython from 3.7 on, before, and `PyPy`.
-const SYMBOLS: [&str; 3] = ["_PyRuntime", "_PyThreadState_Current", "pypy_main_startup"];
-
 /// Why a process cannot be walked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwalkable {
@@ -80,8 +77,6 @@ impl Interpreter {
         let unwalkable =
             |reason: String, transient| Unwalkable { version: Some(version.to_string()), reason, transient };
         let address = |name| image.symbol(name).map(|symbol| symbol.wrapping_add(bias));
-        let code_type = address("PyCode_Type")
-            .ok_or_else(|| unwalkable("its interpreter exports no `PyCode_Type`".to_owned(), false))?;
         let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))
             .map_err(|reason| unwalkable(reason, false))?;
         let roots = Roots::find(memory, &layout, image, bias)
@@ -107,7 +102,7 @@ impl Interpreter {
             version: format!("{version}{}", if layout.is_free_threaded() { "t" } else { "" }),
             layout,
             roots,
-            code_type,
+            code_type: address("PyCode_Type").unwrap_or(0),
             text_type: address("PyUnicode_Type").unwrap_or(0),
             number_type: address("PyLong_Type").unwrap_or(0),
             coroutine_types: ["PyCoro_Type", "PyGen_Type"].map(|name| address(name).unwrap_or(0)),
@@ -122,6 +117,11 @@ impl Interpreter {
         let states = interpreter.thread_states(memory);
         if states.is_empty() {
             return Err(unwalkable("it has no threads yet".to_owned(), true));
+        }
+        if interpreter.code_type == 0 {
+            interpreter.learn_types(memory, &states).ok_or_else(|| {
+                unwalkable("its interpreter has no symbols, and runs nothing that tells".to_owned(), true)
+            })?;
         }
         let slot = match interpreter.layout.kept {
             Kept::ThreadLocal => {
@@ -159,7 +159,7 @@ fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mappi
     let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
     let holding = |mapping: &Mapping| {
         let image = Image::of(mapping.open(tgid)?)?;
-        SYMBOLS.iter().any(|name| image.symbol(name).is_some()).then(|| (mapping.clone(), image))
+        image.holds_interpreter().then(|| (mapping.clone(), image))
     };
     let named = mappings.iter().filter(is_named);
     let executable = mappings.iter().filter(|mapping| is_exe(mapping) && !is_named(mapping));

@@ -9,12 +9,15 @@ use std::{
 
 use object::{
     Architecture, Endianness, Object, ObjectSection, ObjectSymbol, ReadCache,
-    elf::{PF_X, PT_INTERP, PT_LOAD, PT_TLS},
-    read::elf::{ElfFile64, ProgramHeader, Sym as _},
+    elf::{FileHeader64, PF_X, PT_INTERP, PT_LOAD, PT_TLS},
+    read::{
+        ReadRef,
+        elf::{ElfFile64, ElfSymbolIterator, ProgramHeader, Sym as _},
+    },
 };
 
 use crate::{
-    python::{asyncio::Asyncio, eval::Eval, greenlets},
+    python::{asyncio::Asyncio, debug_file::DebugFile, eval::Eval, greenlets},
     sys::memory::Mapping,
 };
 
@@ -35,6 +38,9 @@ const SYMBOLS: [&str; 14] = [
     "_thread_db_sizeof_pthread",
     "pypy_main_startup",
 ];
+
+/// Whatever holds an interpreter has one of these: CPython from 3.7 on, before, and `PyPy`.
+const INTERPRETERS: [&str; 3] = ["_PyRuntime", "_PyThreadState_Current", "pypy_main_startup"];
 
 /// What is known of one file.
 #[derive(Clone, Debug, Default)]
@@ -69,28 +75,14 @@ impl Image {
         let key = (about.dev(), about.ino(), about.mtime());
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = cache.get_or_insert_default();
-        cache.entry(key).or_insert_with(|| Self::parse(file).map(Arc::new)).clone()
+        cache.entry(key).or_insert_with(|| Self::parse(&file).map(Arc::new)).clone()
     }
 
-    fn parse(file: File) -> Option<Self> {
+    fn parse(file: &File) -> Option<Self> {
         let data = ReadCache::new(file);
         let elf = ElfFile64::<Endianness, _>::parse(&data).ok()?;
         let mut image = Self { architecture: Some(elf.architecture()), ..Self::default() };
         let endian = elf.endian();
-        // All names in one read: there are thousands.
-        let names =
-            elf.section_by_name(".dynstr").and_then(|section| section.data().ok()).unwrap_or_default();
-        for symbol in elf.dynamic_symbols().filter(ObjectSymbol::is_definition) {
-            let name = names.get(symbol.elf_symbol().st_name(endian) as usize..).unwrap_or_default();
-            let is_it = |known: &&&str| {
-                name.strip_prefix(known.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
-            };
-            let Some(name) = SYMBOLS.iter().find(is_it) else { continue };
-            image.symbols.insert(name, symbol.address());
-            if let Some(words) = constant(&elf, symbol.address()) {
-                image.constants.insert(name, words);
-            }
-        }
         for header in elf.elf_program_headers() {
             match header.p_type(endian) {
                 PT_LOAD if header.p_flags(endian).contains(PF_X) => {
@@ -101,6 +93,19 @@ impl Image {
                 _ => {}
             }
         }
+        image.learn(&elf, elf.dynamic_symbols(), ".dynstr");
+        let runtime = elf.section_by_name(".PyRuntime").map(|section| section.address());
+        if !image.holds_interpreter() && (image.is_executable || runtime.is_some()) {
+            // A program's own interpreter exports nothing if it loads no modules that need it.
+            image.learn(&elf, elf.symbols(), ".strtab");
+        }
+        if !image.holds_interpreter() && image.is_executable {
+            image.learn_installed(file);
+        }
+        if let Some(address) = runtime {
+            // It has the section to itself (3.10+), which `strip` leaves.
+            image.symbols.entry("_PyRuntime").or_insert(address);
+        }
         if image.symbols.contains_key("PyCode_Type") {
             image.eval = Eval::of(&elf);
         }
@@ -110,6 +115,43 @@ impl Image {
         });
         image.bss = elf.section_by_name(".bss").map(|section| (section.address(), section.size()));
         Some(image)
+    }
+
+    /// Learns where the known symbols of a table are.
+    fn learn<'data, 'file, R: ReadRef<'data>>(
+        &mut self,
+        elf: &ElfFile64<'data, Endianness, R>,
+        table: ElfSymbolIterator<'data, 'file, FileHeader64<Endianness>, R>,
+        names: &str,
+    ) {
+        // All names in one read: there are thousands.
+        let names = elf.section_by_name(names).and_then(|section| section.data().ok()).unwrap_or_default();
+        for symbol in table.filter(ObjectSymbol::is_definition) {
+            let name = names.get(symbol.elf_symbol().st_name(elf.endian()) as usize..).unwrap_or_default();
+            let is_it = |known: &&&str| {
+                name.strip_prefix(known.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+            };
+            let Some(name) = SYMBOLS.iter().find(is_it) else { continue };
+            self.symbols.insert(name, symbol.address());
+            if let Some(words) = constant(elf, symbol.address()) {
+                self.constants.insert(name, words);
+            }
+        }
+    }
+
+    /// Learns them from the symbols that are installed for a file, if there are any.
+    fn learn_installed(&mut self, file: &File) {
+        let Some(installed) = DebugFile::of(file) else { return };
+        let data = ReadCache::new(installed.file());
+        if let Ok(elf) = ElfFile64::<Endianness, _>::parse(&data) {
+            self.learn(&elf, elf.symbols(), ".strtab");
+        }
+    }
+
+    /// True if it is an interpreter, or has one in it.
+    #[must_use]
+    pub fn holds_interpreter(&self) -> bool {
+        INTERPRETERS.iter().any(|name| self.symbols.contains_key(name))
     }
 
     /// Of which processors its code is.

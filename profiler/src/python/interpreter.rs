@@ -104,6 +104,22 @@ impl Interpreter {
         slot.load(thread_pointer, |address| memory.u64(address)).filter(|tstate| *tstate != 0)
     }
 
+    /// Learns where types are from what threads run: symbols may be stripped. `None` if no thread runs anything.
+    pub(super) fn learn_types(&mut self, memory: Memory, states: &[ThreadState]) -> Option<()> {
+        let offsets = self.layout.walk.code;
+        let is_called = |object: u64, name: &[u8]| {
+            let (of, tp_name) = (self.type_of(memory, object)?, 24 + offsets.object_shift);
+            (memory.bytes(memory.u64(of.wrapping_add(tp_name))?, name.len())? == name).then_some(of)
+        };
+        let mut codes = states.iter().flat_map(|state| super::frames(memory, self, state.address));
+        let (code_type, text_type) = codes.find_map(|frame| {
+            let name = memory.u64(frame.code().wrapping_add(u64::from(offsets.name)))?;
+            Some((is_called(frame.code(), b"code\0")?, is_called(name, b"str\0")?))
+        })?;
+        (self.code_type, self.text_type) = (code_type, text_type);
+        Some(())
+    }
+
     /// The address of the GIL's structure.
     pub(super) fn gil(&self, memory: Memory) -> Option<u64> {
         match self.layout.gil {

@@ -4,6 +4,7 @@
 
 pub mod asyncio;
 pub mod code;
+pub mod debug_file;
 pub mod debug_offsets;
 pub mod eval;
 mod find;

@@ -8,10 +8,12 @@ use blazesym::symbolize::{
     source::{Elf, Kernel, Source},
 };
 
-use crate::symbolize::{
-    debug_file::DebugFile,
-    modules::{Modules, Place},
-    readable::readable,
+use crate::{
+    python::debug_file::DebugFile,
+    symbolize::{
+        modules::{Modules, Place},
+        readable::readable,
+    },
 };
 
 /// The names of places in modules; those without a symbol are absent.
