@@ -138,9 +138,21 @@ pub fn slow(time: Duration) -> String {
 
 /// Panics unless a worker or a thread waited all the time, and at least 99 % of that for work.
 pub fn assert_idle(of: &Value, who: &str) {
+    assert!(is_idle(of), "{who} is busy, or waits for other things than work: {of:#}");
+}
+
+/// True of a worker or a thread that waited all the time, and at least 99 % of that for work.
+#[must_use]
+pub fn is_idle(of: &Value) -> bool {
     let (blocked, idle) = (counter(of, "blocked_ns"), counter(&of["blocked_by"]["idle"], "ns"));
-    assert!(blocked > 0 && blocked > 9 * counter(of, "on_cpu_ns"), "{who} is busy: {of:#}");
-    assert!(idle * 100 >= blocked * 99, "{who} waits for other things than work: {of:#}");
+    blocked > 0 && blocked > 9 * counter(of, "on_cpu_ns") && idle * 100 >= blocked * 99
+}
+
+/// True of a thread that did nothing but park: a library's, which nobody gives work.
+#[must_use]
+pub fn is_parked(thread: &Value) -> bool {
+    let parked = counter(&thread["blocked_by"]["parked"], "ns");
+    parked != 0 && parked == counter(thread, "blocked_ns")
 }
 
 /// A port that nobody listens on.

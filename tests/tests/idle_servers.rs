@@ -62,7 +62,7 @@ fn assert_wakes_every(period_ms: u32, of: &Value, who: &str) {
     let times = times_every(period_ms);
     let wakeups = counter(of, "wakeups");
     assert!(times.contains(&wakeups), "{who} wakes up {wakeups} times, not {times:?}: {of:#}");
-    let by_timers = counter(&of["wakeups_by"], "interrupt");
+    let by_timers = counter(&of["wakeups_by"], "timer");
     assert!(by_timers * 10 >= wakeups * 9, "{who}: {by_timers} of {wakeups} by timers: {of:#}");
 }
 
@@ -175,7 +175,7 @@ fn uvicorns_supervisor_wakes_twice_a_second_and_for_answers() {
     assert_idle(parent, "the supervisor");
     let ticks = times_every(500);
     let by = &parent["wakeups_by"];
-    let (timers, answers) = (counter(by, "interrupt"), counter(by, "worker"));
+    let (timers, answers) = (counter(by, "timer"), counter(by, "worker"));
     assert!(ticks.contains(&timers), "{timers} ticks, not {ticks:?}: {parent:#}");
     assert!(answers <= 2 * ticks.end(), "{answers} answers of two children to {ticks:?} pings: {parent:#}");
     assert!(counter(parent, "wakeups").abs_diff(timers + answers) <= 1, "nobody else wakes it: {parent:#}");

@@ -21,6 +21,9 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     // Event loops: whoever waits there has nothing else to do, whatever its tasks wait for.
     ("gevent/hub.py", &["run"]),
     ("eventlet/hubs/hub.py", &["run"]),
+    ("eventlet/hubs/poll.py", &["wait"]),
+    ("eventlet/hubs/selects.py", &["wait"]),
+    ("trio/_core/_io_epoll.py", &["get_events"]),
     ("asyncio/base_events.py", &["_run_once", "run_forever"]),
     ("asyncio/runners.py", &["run"]),
     ("uvicorn/server.py", &["run"]),
@@ -28,8 +31,16 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     ("uvicorn/supervisors/multiprocess.py", &[]),
     ("uvicorn/supervisors/basereload.py", &[]),
     ("tornado/ioloop.py", &["start"]),
+    // Hypercorn's master, which waits for its workers' ends; waitress' loop.
+    ("hypercorn/run.py", &["run"]),
+    ("waitress/wasyncore.py", &["poll", "poll2"]),
+    // Granian, which is Rust below these: its master, a thread of that for each worker, and the workers.
+    ("granian/server/common.py", &["_serve_loop", "_watcher"]),
+    ("granian/server/mp.py", &[]),
+    ("granian/server/mt.py", &[]),
     // uWSGI as a module of Python: its script calls it, and in it the requests are served.
     ("bin/pyuwsgi", &["<module>"]),
+    ("bin/uwsgi", &["<module>"]),
     // Pools: a thread or a process that waits for its next task, and the threads that hand tasks out.
     ("concurrent/futures/thread.py", &["_worker"]),
     ("concurrent/futures/process.py", &["_process_worker"]),
@@ -39,13 +50,19 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     ("multiprocessing/pool.py", &["_handle_tasks", "_handle_results"]),
     ("multiprocessing/queues.py", &["_feed"]),
     ("multiprocessing/resource_tracker.py", &["main"]),
+    ("multiprocessing/forkserver.py", &["main"]),
+    ("multiprocessing/managers.py", &["serve_forever", "accepter", "serve_client"]),
     // Celery: its pool's processes and the threads that serve them, and the loops of its main process.
     ("billiard/pool.py", &["wait_for_job", "workloop", "receive", "_recv", "_poll_result", "body"]),
     ("kombu/asynchronous/hub.py", &["create_loop"]),
     ("celery/worker/loops.py", &["asynloop", "synloop", "_loop_cycle"]),
     ("celery/utils/timer2.py", &["run"]),
-    // RQ: the worker that asks for its next job.
+    ("celery/beat.py", &["start"]),
+    // RQ: the worker that asks for its next job, its thread that hears commands, its scheduler, and its pool's master.
     ("rq/queue.py", &["lpop", "lmove", "dequeue_any"]),
+    ("redis/client.py", &["run"]),
+    ("rq/scheduler.py", &["work"]),
+    ("rq/worker_pool.py", &["start", "reap_workers", "check_workers"]),
     // The standard library's servers, and its thread that writes logs.
     ("socketserver.py", &["serve_forever"]),
     ("logging/handlers.py", &["_monitor", "dequeue"]),
@@ -74,8 +91,8 @@ pub fn settle<'a>(
     runs: Runs,
     stack: impl DoubleEndedIterator<Item = (&'a str, &'a str)>,
 ) -> Reason {
-    // These are what they are, whoever asks for them.
-    let certain = [Reason::Idle, Reason::Gil, Reason::Disk, Reason::Child, Reason::PageFault, Reason::Signal];
+    // These are what they are, whoever asks for them; a child's end is what some masters wait for.
+    let certain = [Reason::Idle, Reason::Gil, Reason::Disk, Reason::PageFault, Reason::Signal];
     if certain.contains(&reason) {
         return reason;
     }
@@ -92,6 +109,7 @@ pub fn settle<'a>(
     let is_told =
         through_threading && innermost_first.next().is_some_and(|(_, file)| plumbing::is_threading(file));
     match (waiting, runs) {
+        _ if reason == Reason::Child && !waits_for_work => reason,
         // uWSGI and mod_wsgi, which are C, enter Python for each request: outside of it they wait for one.
         (None, Runs::Nothing | Runs::Native { is_first: true }) => Reason::Idle,
         (None, Runs::Native { is_first: false }) => Reason::Parked,
@@ -195,6 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn masters_and_loops_of_other_servers() {
+        let hypercorn = [("run", "!hypercorn/run.py"), ("wait", "-multiprocessing/connection.py")];
+        assert_eq!(settled(Socket, &hypercorn), Idle);
+        let trio =
+            [("run", "!trio/_core/_run.py"), ("EpollIOManager.get_events", "!trio/_core/_io_epoll.py")];
+        assert_eq!(settled(Socket, &trio), Idle);
+        assert_eq!(settled(Socket, &[trio[0], ("view", "/srv/app.py")]), Socket, "it blocks the loop");
+        let eventlet = [("Hub.run", "!eventlet/hubs/hub.py"), ("Hub.wait", "!eventlet/hubs/poll.py")];
+        assert_eq!(settled(Socket, &eventlet), Idle);
+        let watcher = [
+            ("Thread.run", "-threading.py"),
+            ("AbstractWorker._watcher", "!granian/server/common.py"),
+            ("BaseProcess.join", "-multiprocessing/process.py"),
+            ("Popen.poll", "-multiprocessing/popen_fork.py"),
+        ];
+        assert_eq!(settled(Reason::Child, &watcher), Idle);
+        let own = [watcher[0], ("view", "/srv/app.py"), watcher[2], watcher[3]];
+        assert_eq!(settled(Reason::Child, &own), Reason::Child, "a view that waits for its own process");
+        assert_eq!(settled(Socket, &[("poll", "!waitress/wasyncore.py")]), Idle);
+    }
+
+    #[test]
     fn celery() {
         let job = [
             ("Worker.workloop", "!billiard/pool.py"),
@@ -261,9 +301,11 @@ mod tests {
     #[test]
     fn what_is_certain_stays() {
         let idle = [("SyncWorker.wait", "!gunicorn/workers/sync.py")];
-        for reason in [Reason::Gil, Reason::Disk, Reason::Child, Reason::PageFault, Reason::Signal] {
+        for reason in [Reason::Gil, Reason::Disk, Reason::PageFault, Reason::Signal] {
             assert_eq!(settled(reason, &idle), reason);
         }
+        assert_eq!(settled(Reason::Child, &[("view", "/srv/app.py")]), Reason::Child);
+        assert_eq!(settled(Reason::Child, &[]), Reason::Child);
         assert_eq!(settled(Socket, &[("wait", "/srv/mygunicorn/workers/sync.py")]), Socket);
     }
 }

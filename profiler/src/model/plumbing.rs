@@ -8,6 +8,8 @@ const LIBRARY_PLUMBING: &[&str] = &[
     "queue.py",
     "threading.py",
     "multiprocessing/connection.py",
+    "multiprocessing/popen_fork.py",
+    "multiprocessing/process.py",
     "multiprocessing/queues.py",
     "multiprocessing/synchronize.py",
 ];
