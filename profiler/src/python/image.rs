@@ -70,12 +70,12 @@ static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 impl Image {
     /// Of a file; `None` if it cannot be read as 64-bit ELF.
     #[must_use]
-    pub fn of(file: File) -> Option<Arc<Self>> {
+    pub fn of(file: &File) -> Option<Arc<Self>> {
         let about = file.metadata().ok()?;
         let key = (about.dev(), about.ino(), about.mtime());
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = cache.get_or_insert_default();
-        cache.entry(key).or_insert_with(|| Self::parse(&file).map(Arc::new)).clone()
+        cache.entry(key).or_insert_with(|| Self::parse(file).map(Arc::new)).clone()
     }
 
     fn parse(file: &File) -> Option<Self> {

@@ -46,12 +46,12 @@ impl Libc {
         mappings.iter().find_map(|mapping| {
             let name = mapping.path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with("ld-musl-") || name.starts_with("libc.musl-") {
-                return Some(Self::musl(Image::of(mapping.open(tgid)?)?.as_ref()));
+                return Some(Self::musl(Image::of(&mapping.open(tgid)?)?.as_ref()));
             }
             // Until glibc 2.33 the descriptors were libpthread's.
             let is_glibc =
                 name.starts_with("libc.so.") || name.starts_with("libc-2.") || name.starts_with("libpthread");
-            if is_glibc { Self::glibc(Image::of(mapping.open(tgid)?)?.as_ref()) } else { None }
+            if is_glibc { Self::glibc(Image::of(&mapping.open(tgid)?)?.as_ref()) } else { None }
         })
     }
 
@@ -95,7 +95,7 @@ pub fn descriptor_bytes(tgid: u32, mappings: &[Mapping]) -> u64 {
     if cfg!(target_arch = "x86_64") {
         return 0;
     }
-    let mut images = mappings.iter().filter_map(|mapping| Image::of(mapping.open(tgid)?));
+    let mut images = mappings.iter().filter_map(|mapping| Image::of(&mapping.open(tgid)?));
     let bytes = images.find_map(|image| image.constant("_thread_db_sizeof_pthread"));
     bytes.map_or(0, |[bytes, ..]| u64::from(bytes))
 }
@@ -164,7 +164,7 @@ mod tests {
     use crate::python::unpacked;
 
     fn image(root: &str, path: &str) -> Option<std::sync::Arc<Image>> {
-        Some(Image::of(File::open(unpacked(root)?.join(path)).ok()?).expect("it is ELF"))
+        Some(Image::of(&File::open(unpacked(root)?.join(path)).ok()?).expect("it is ELF"))
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         let array = [0x48, 0x8b, 0x80, 0x80, 0, 0, 0];
         assert!(code.windows(array.len()).any(|bytes| bytes == array), "{code:x?}");
         let slot =
-            Libc::musl(&Image::of(File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
+            Libc::musl(&Image::of(&File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
         assert_eq!(slot, Slot::new(&[0x80, 24]));
 
         let library = unpacked("arm64").expect("it is unpacked").join("usr/lib/aarch64-linux-musl/libc.so");
@@ -199,7 +199,7 @@ mod tests {
         let loads = code.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
         assert!(loads.into_iter().any(|word| word & 0xffff_fc00 == 0xf85a_8000), "{code:x?}");
         let slot =
-            Libc::musl(&Image::of(File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
+            Libc::musl(&Image::of(&File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
         assert_eq!(slot, Slot::new(&[-0x58, 24]));
     }
 
