@@ -6,6 +6,7 @@ use std::time::Duration;
 use profiler_tests::{
     interpreters,
     punchclock::{counter, json, worker, workers},
+    record::Record,
     servers::{Server, assert_idle, slow},
     watch::Watch,
 };
@@ -123,4 +124,26 @@ fn a_coroutine_that_blocks_its_loop_is_not_idle() {
     let answer = uvicorn.ask("/sleep");
     let document = watch.end();
     assert_waited(worker(&document, uvicorn.master()), &answer);
+}
+
+fn thread<'a>(worker: &'a Value, name: &str) -> &'a Value {
+    threads(worker).iter().find(|thread| thread["name"] == name).unwrap_or_else(|| panic!("{worker:#}"))
+}
+
+/// A `poll` that began before the window: the kernel side sees it from another thread.
+#[test]
+fn a_poll_from_before_the_window_is_for_what_it_polls() {
+    let Some(python) = interpreters::required(11) else { return };
+    let workload = python.start("polled.py", &[]);
+    let document = json(&["stat", "--json", "-d", "0.5", "-p", &workload.pid()]);
+    for reason in ["pipe", "socket"] {
+        let thread = thread(worker(&document, workload.tgid()), reason);
+        let waited = counter(&thread["blocked_by"][reason], "ns");
+        assert!(waited != 0 && waited == counter(thread, "blocked_ns"), "{thread:#}");
+    }
+    let recorded = Record::start(&[workload.tgid()], &[]).end();
+    let row = worker(recorded.recording.stat(), workload.tgid());
+    let tid = thread(row, "pipe")["tid"].as_u64().and_then(|tid| tid.try_into().ok()).expect("a TID");
+    let waits = recorded.recording.blocked_of(workload.tgid(), tid);
+    assert!(!waits.is_empty() && waits.iter().all(|wait| wait.reason == "pipe"), "{waits:?}");
 }

@@ -21,10 +21,19 @@ pub fn table() -> [u8; CALLS] {
 /// True of calls that wait for one of several things, for a lock or for a time: where threads without work wait.
 #[must_use]
 pub fn parks(call: u32) -> bool {
+    is_of(call, &[Call::Futex, Call::Poll, Call::Select, Call::Epoll, Call::Sleep])
+}
+
+/// True of `poll` and its like, whose descriptors are listed in memory.
+#[must_use]
+pub fn polls(call: u32) -> bool {
+    is_of(call, &[Call::Poll])
+}
+
+fn is_of(call: u32, kinds: &[Call]) -> bool {
     static KINDS: LazyLock<[u8; CALLS]> = LazyLock::new(table);
-    let parking = [Call::Futex, Call::Poll, Call::Select, Call::Epoll, Call::Sleep];
     let kind = KINDS.get(call as usize);
-    kind.is_some_and(|kind| parking.iter().any(|parking| *kind == *parking as u8))
+    kind.is_some_and(|kind| kinds.iter().any(|of| *kind == *of as u8))
 }
 
 /// The calls that both architectures have, and those that only the older one has.

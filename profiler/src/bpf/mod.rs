@@ -14,7 +14,7 @@ mod refusal;
 mod snapshot;
 mod stacks;
 
-pub use calls::parks;
+pub use calls::{parks, polls};
 pub use object::{Kernel, Plan, SamplingClock, Sizes};
 pub use offsets::missing_kernel_features;
 pub use snapshot::Snapshot;

@@ -12,6 +12,7 @@ use profiler_common::{
 use tokio::time::Instant;
 
 use crate::{
+    bpf,
     collect::{
         session::Session,
         stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
@@ -145,6 +146,10 @@ impl Intake {
                 python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer)
             });
             let kernel = thread::kernel_stack(words.tgid, words.tid);
+            // The kernel side cannot read another thread's memory, in which the descriptors are.
+            let reason = (open.reason == Reason::Socket as u32 && bpf::polls(key.call))
+                .then(|| thread::polls_pipe(words.tgid, words.tid))
+                .and_then(|is_pipe| is_pipe.then_some(Reason::Pipe));
             // It may have run meanwhile, and then what was read is another stack, or none at all.
             if !thread::has_slept_since(words.tgid, words.tid, words.voluntary) {
                 continue;
@@ -165,6 +170,7 @@ impl Intake {
                     interpreter.is_in_greenlet(Memory::of(words.tgid), words.thread_pointer)
                 }),
                 task: None,
+                reason,
             };
             self.stacks.describe(seen, interpreter);
         }

@@ -89,6 +89,8 @@ pub struct Seen<'a> {
     pub in_greenlet: bool,
     /// Index of the name of the asyncio task that ran.
     pub task: Option<u32>,
+    /// What it waits for, where that is known better than the kernel side knows it.
+    pub reason: Option<Reason>,
 }
 
 /// All stacks of a recording.
@@ -135,13 +137,14 @@ impl Stacks {
             },
             in_greenlet: head.in_greenlet != 0,
             task: name.map(|name| self.strings.intern(name)),
+            reason: None,
         };
         self.describe(seen, interpreter);
     }
 
     /// Describes a stack.
     pub fn describe(&mut self, seen: Seen<'_>, interpreter: Option<&Interpreter>) {
-        let Seen { key, end, python, user, kernel, holds_gil, in_greenlet, task } = seen;
+        let Seen { key, end, python, user, kernel, holds_gil, in_greenlet, task, reason } = seen;
         let python_len = python.len() as u32;
         let python: Vec<_> =
             python.iter().map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
@@ -159,7 +162,7 @@ impl Stacks {
             Some(_) if bpf::parks(key.call) => Runs::Native { is_first: key.tid == key.tgid },
             _ => Runs::Python,
         };
-        let reason = reason_of(&key).map(|reason| self.settle(reason, runs, &python));
+        let reason = reason.or_else(|| reason_of(&key)).map(|reason| self.settle(reason, runs, &python));
         let native = self.native_frames(key.tgid, interpreter, user);
         // Where code keeps no frame pointers the kernel side has cut the native stack.
         let is_whole = native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1;

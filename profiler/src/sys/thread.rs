@@ -1,6 +1,8 @@
 //! Threads of this host, read from /proc: where they sleep in the kernel, and whether they still do.
 
-use std::fs;
+use std::{fs, os::unix::fs::FileTypeExt as _};
+
+use crate::sys::memory::Memory;
 
 /// The kernel's frames of a thread that sleeps, leaf first, as names; empty if it runs, is gone, or may not be seen.
 ///
@@ -19,6 +21,20 @@ pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
     let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let asleep = value("State:").is_some_and(|state| !state.starts_with('R'));
     asleep && value("voluntary_ctxt_switches:").and_then(|count| count.parse().ok()) == Some(voluntary)
+}
+
+/// True if a thread sleeps in `poll`, and the first of the descriptors that it polls is a pipe's.
+///
+/// `/proc/TGID/task/TID/syscall` is the call's number and its arguments: the first is the address of `struct pollfd { int fd;
+/// … }`.
+#[must_use]
+pub fn polls_pipe(tgid: u32, tid: u32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")).unwrap_or_default();
+    let array = text.split_whitespace().nth(1).and_then(|word| word.strip_prefix("0x"));
+    let array = array.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let descriptor = array.and_then(|array| Memory::of(tgid).u32(array));
+    let file = descriptor.and_then(|descriptor| fs::metadata(format!("/proc/{tgid}/fd/{descriptor}")).ok());
+    file.is_some_and(|file| file.file_type().is_fifo())
 }
 
 /// The tids of a process; none if it is gone.
