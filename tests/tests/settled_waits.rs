@@ -147,3 +147,12 @@ fn a_poll_from_before_the_window_is_for_what_it_polls() {
     let waits = recorded.recording.blocked_of(workload.tgid(), tid);
     assert!(!waits.is_empty() && waits.iter().all(|wait| wait.reason == "pipe"), "{waits:?}");
 }
+
+/// In a frozen application the library's files have no folder.
+#[test]
+fn a_frozen_pool_waits_for_work() {
+    let Some(python) = interpreters::required(11) else { return };
+    let workload = python.start("frozen.py", &[]);
+    let document = json(&["stat", "--json", "-d", "0.5", "-p", &workload.pid()]);
+    assert_idle(thread(worker(&document, workload.tgid()), "pool"), "a frozen pool");
+}

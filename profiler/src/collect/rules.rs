@@ -122,7 +122,8 @@ pub fn settle<'a>(
 
 fn matches((rules_file, names): &(&str, &[&str]), name: &str, file: &str) -> bool {
     let name = name.rsplit('.').next().unwrap_or(name);
-    let in_file = file.strip_suffix(rules_file).is_some_and(|folder| folder.ends_with('/'));
+    let in_file =
+        file.strip_suffix(rules_file).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'));
     in_file && (names.is_empty() || names.contains(&name))
 }
 
@@ -232,6 +233,17 @@ mod tests {
         let own = [watcher[0], ("view", "/srv/app.py"), watcher[2], watcher[3]];
         assert_eq!(settled(Reason::Child, &own), Reason::Child, "a view that waits for its own process");
         assert_eq!(settled(Socket, &[("poll", "!waitress/wasyncore.py")]), Idle);
+    }
+
+    #[test]
+    fn frozen_applications_whose_files_have_no_folders() {
+        let pool = [("_worker", "concurrent/futures/thread.py")];
+        assert_eq!(settled(Lock, &pool), Idle);
+        let timer = [("Thread.run", "threading.py"), ("Condition.wait", "threading.py")];
+        assert_eq!(settled(Lock, &timer), Idle);
+        let queue = [pool[0], ("view", "app.py"), ("Queue.get", "queue.py"), timer[1]];
+        assert_eq!(settled(Lock, &queue), Lock);
+        assert_eq!(settled(Socket, &[("SyncWorker.wait", "gunicorn/workers/sync.py")]), Idle);
     }
 
     #[test]

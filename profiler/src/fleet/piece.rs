@@ -18,11 +18,10 @@ pub fn is_piece_of(child: &Process, parent: &Process) -> bool {
     is_same(child, parent) || is_spawned_by(child, parent)
 }
 
-/// True if multiprocessing's `spawn` started it.
+/// True if multiprocessing's `spawn` started it. A frozen application gives it words behind that one.
 #[must_use]
 pub fn is_spawned_by(child: &Process, parent: &Process) -> bool {
-    child.argv.last().is_some_and(|word| word == "--multiprocessing-fork")
-        && is_same_executable(child, parent)
+    child.argv.iter().any(|word| word == "--multiprocessing-fork") && is_same_executable(child, parent)
 }
 
 /// True for multiprocessing's fork server, and for what it forks: they have the same command line.
@@ -62,6 +61,8 @@ mod tests {
         assert!(is_piece_of(&process(2, 1, "python serve.py"), &parent));
         assert!(is_piece_of(&process(2, 1, "python -c from-spawn --multiprocessing-fork"), &parent));
         assert!(!is_piece_of(&process(2, 1, "python other.py"), &parent));
+        let frozen = process(2, 1, "shop --multiprocessing-fork tracker_fd=5 pipe_handle=7");
+        assert!(is_piece_of(&frozen, &process(1, 0, "shop serve")));
         let mut other = process(2, 1, "python -c from-spawn --multiprocessing-fork");
         other.exe = Some("/opt/python".into());
         assert!(is_piece_of(&other, &parent), "an unknown executable does not tell");

@@ -14,7 +14,7 @@ const CLASSES: [(&str, &str); 3] = [
     ("multiprocessing/process.py", "process"),
 ];
 
-/// A Python parent of such processes.
+/// A Python parent of such processes, or a frozen application, which is called something else.
 #[must_use]
 pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let is_started_by_multiprocessing = |child: &Process| {
@@ -22,7 +22,8 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
             || piece::is_of_forkserver(child)
             || (is_same(child, process) && class(child.tgid, search).is_some())
     };
-    if !command::is_python(process)
+    let has_spawned = |child: &Process| piece::is_spawned_by(child, process);
+    if !(command::is_python(process) || search.tree.children(process.tgid).any(has_spawned))
         || piece::is_helper(process).is_some()
         || !search.tree.children(process.tgid).any(is_started_by_multiprocessing)
     {
@@ -43,7 +44,8 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 /// The most telling module of a process's stack.
 fn class(tgid: u32, search: &Search<'_>) -> Option<(&'static str, &'static str)> {
     let stack = search.stack(tgid);
-    let is_on_stack = |part: &str| stack.iter().any(|file| file.ends_with(&format!("/{part}")));
+    let is_on_stack =
+        |part: &str| stack.iter().any(|file| file == part || file.ends_with(&format!("/{part}")));
     CLASSES.iter().find(|(file, _)| is_on_stack(file)).map(|(file, class)| (*class, *file))
 }
 
@@ -92,6 +94,16 @@ mod tests {
             (7, 6, "python other.py"),
         ]);
         assert_eq!(found(&tree, &eyes()), ["multiprocessing train.py: m2 w3"]);
+    }
+
+    #[test]
+    fn spawned_by_a_frozen_application() {
+        let tree = host(&[
+            (2, 1, "shop serve"),
+            (3, 2, "shop -c from-multiprocessing.resource_tracker"),
+            (4, 2, "shop --multiprocessing-fork tracker_fd=5 pipe_handle=7"),
+        ]);
+        assert_eq!(found(&tree, &eyes()), ["multiprocessing shop: m2 w4 h3"]);
     }
 
     #[test]

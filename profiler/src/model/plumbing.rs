@@ -16,15 +16,15 @@ const LIBRARY_PLUMBING: &[&str] = &[
 
 /// The same of packages: folders and files.
 const PACKAGE_PLUMBING: &[&str] = &[
-    "/billiard/connection.py",
-    "/billiard/compat.py",
-    "/billiard/queues.py",
-    "/billiard/synchronize.py",
-    "/gevent/_threading.py",
-    "/kombu/connection.py",
-    "/kombu/transport/",
-    "/kombu/utils/eventio.py",
-    "/redis/",
+    "billiard/connection.py",
+    "billiard/compat.py",
+    "billiard/queues.py",
+    "billiard/synchronize.py",
+    "gevent/_threading.py",
+    "kombu/connection.py",
+    "kombu/transport/",
+    "kombu/utils/eventio.py",
+    "redis/",
 ];
 
 /// The folder and the file of what every thread of Python begins in, and where it waits for others.
@@ -34,7 +34,7 @@ const THREADING: &str = "threading.py";
 #[must_use]
 pub fn is_plumbing(file: &str) -> bool {
     LIBRARY_PLUMBING.iter().any(|module| is_of_library(file, module))
-        || PACKAGE_PLUMBING.iter().any(|part| file.contains(part))
+        || PACKAGE_PLUMBING.iter().any(|part| file.starts_with(part) || file.contains(&format!("/{part}")))
 }
 
 /// True of the module `threading`.
@@ -43,8 +43,28 @@ pub fn is_threading(file: &str) -> bool {
     is_of_library(file, THREADING)
 }
 
-/// A module of the library lies in a folder like `python3.11`; `rq/queue.py` is no module of the library.
+/// A module of the library lies in a folder like `python3.11`; `rq/queue.py` is no module of the library. In applications
+/// that are frozen into one file it has no folder at all.
 fn is_of_library(file: &str, module: &str) -> bool {
-    let folder = file.strip_suffix(module).and_then(|folder| folder.strip_suffix('/'));
-    folder.is_some_and(|folder| folder.rsplit('/').next().is_some_and(|name| name.starts_with("python3")))
+    let Some(folder) = file.strip_suffix(module) else { return false };
+    let folder = folder.strip_suffix('/').map(|folder| folder.rsplit('/').next().unwrap_or(folder));
+    file == module || folder.is_some_and(|name| name.starts_with("python3"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_of_the_library_are_told_from_an_applications_own() {
+        for file in ["/usr/lib/python3.11/queue.py", "queue.py", "multiprocessing/queues.py"] {
+            assert!(is_plumbing(file), "{file}");
+        }
+        for file in ["/srv/shop/queue.py", "shop/queue.py", "/srv/queue.py", "rq/queue.py", "myqueue.py"] {
+            assert!(!is_plumbing(file), "{file}");
+        }
+        assert!(is_threading("threading.py") && !is_threading("shop/threading.py"));
+        assert!(is_plumbing("redis/client.py") && is_plumbing("/srv/lib/redis/client.py"));
+        assert!(!is_plumbing("myredis/client.py"));
+    }
 }
