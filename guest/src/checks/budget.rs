@@ -9,14 +9,14 @@ use crate::{
     tree::Tree,
 };
 
-/// A hypervisor may steal the CPU from under a thread, which no kernel counts as its time; what is missing for another
-/// reason is missing in each window.
+/// What is missing by chance, such as an edge at which the host paused, is not missing in each window.
 const WINDOWS: u64 = 4;
 
 /// The states, and what of a wait for the CPU is in no `run_delay`: kept beside the kernel's own number.
 const STATES: [&str; 4] = ["on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns"];
 
-/// Within 0.1 % or 50 µs for each thread, in this window or in one of the next.
+/// Within 0.1 % or 50 µs for each thread, and what a hypervisor stole, which no kernel counts as a thread's time; in this
+/// window or in one of the next.
 pub fn adds_up(
     punchclock: &Punchclock,
     tree: &Tree,
@@ -44,10 +44,13 @@ fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
         let states = STATES.iter().map(|state| counter(thread, state)).sum::<Result<u64>>()?;
         let missing = wall.abs_diff(states);
         worst = worst.max(missing as f64 / wall as f64 * 100.0);
-        if missing > (wall / 1000).max(50_000) {
+        if missing > (wall / 1000).max(50_000) + window.stolen().as_nanos() as u64 {
             let signed = wall.cast_signed() - states.cast_signed();
             short.push(format!("{signed} ns of {wall} are in no state of {}", thread["tid"]));
         }
+    }
+    if !window.stolen().is_zero() {
+        numbers.set("stolen_ms", window.stolen().as_millis() as u64);
     }
     numbers.set("worst_percent", (worst * 1e4).round() / 1e4);
     Ok(short)

@@ -1,6 +1,6 @@
 //! `stat` against the kernel's books: all threads are stopped at both edges, so there is one truth.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -16,9 +16,14 @@ use crate::{
 /// How long the tree works in a window.
 pub const WORK: Duration = Duration::from_secs(2);
 
+/// A tick, as `/proc` counts (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
 /// What one `stat` said, and the books at its edges.
 pub struct Window {
     document: Value,
+    /// How much a hypervisor may have taken from any of its threads.
+    stolen: Duration,
     before: BTreeMap<u32, Books>,
     after: BTreeMap<u32, Books>,
 }
@@ -30,6 +35,7 @@ impl Window {
         let arguments = ["stat", "--json", "-t", "-d", "300", "-i", "0.1", "-p", &pid];
         let stopped = tree.stop()?;
         let before = tree.books();
+        let stolen_before = stolen_so_far()?;
         let mut stat = punchclock.start(&[&arguments, more].concat())?;
         stat.wait_until("the first interval", |stat| Ok(stat.said()?.contains('\n')))?;
         drop(stopped);
@@ -37,12 +43,20 @@ impl Window {
         let _stopped = tree.stop()?;
         let after = tree.books();
         let document = stat.interrupt()?.well()?.json()?;
-        Ok(Self { document, before, after })
+        let stolen = match stolen_so_far()? {
+            Duration::ZERO => Duration::ZERO,
+            // It is told in whole ticks, CPU by CPU.
+            now => {
+                now.saturating_sub(stolen_before)
+                    + TICK * thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32)
+            }
+        };
+        Ok(Self { document, stolen, before, after })
     }
 
     /// Of a document that comes from elsewhere.
     pub fn of(document: Value, before: BTreeMap<u32, Books>, after: BTreeMap<u32, Books>) -> Self {
-        Self { document, before, after }
+        Self { document, stolen: Duration::ZERO, before, after }
     }
 
     /// Every thread's numbers are the kernel's, to the nanosecond and the switch.
@@ -78,8 +92,21 @@ impl Window {
         self.threads()?.into_iter().map(|thread| counter(thread, "on_cpu_ns")).sum()
     }
 
+    /// What a hypervisor may have stolen from a thread; nothing where none tells.
+    pub const fn stolen(&self) -> Duration {
+        self.stolen
+    }
+
     /// The threads' rows.
     pub fn threads(&self) -> Result<Vec<&Value>> {
         threads(&self.document)
     }
+}
+
+/// What the kernel tells of stolen time, over all CPUs (`/proc/stat`).
+fn stolen_so_far() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat").context("failed to read /proc/stat")?;
+    let steal = stat.lines().next().and_then(|line| line.split_whitespace().nth(8));
+    let ticks: u32 = steal.and_then(|ticks| ticks.parse().ok()).context("failed to find stolen time")?;
+    Ok(TICK * ticks)
 }
