@@ -149,6 +149,12 @@ pub fn read(task: Task, process: &Process, living: &mut Living) {
             return;
         }
     }
+    let edge = edge();
+    if edge & READS_BOOKS != 0 && kept.edge == edge {
+        // It is telling how it stood before, which takes longer than these looks.
+        living.waits.edge = edge;
+        return;
+    }
     count(Counter::WaitsTorn);
 }
 
