@@ -1,6 +1,6 @@
 //! The processes of the host as a tree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use anyhow::Context;
 
@@ -114,12 +114,13 @@ impl Tree {
     }
 }
 
-/// Reads a process, if it is not known yet and still is; true if it was read.
-fn add(tgid: u32, found: &mut HashMap<u32, Process>) -> bool {
-    if found.contains_key(&tgid) {
-        return false;
+/// Reads a process, if it is not known yet and still is.
+fn add(tgid: u32, found: &mut HashMap<u32, Process>) {
+    if let Entry::Vacant(unknown) = found.entry(tgid)
+        && let Some(process) = Process::read(tgid)
+    {
+        unknown.insert(process);
     }
-    Process::read(tgid).is_some_and(|process| found.insert(tgid, process).is_none())
 }
 
 /// Reads a process and all that is below it.

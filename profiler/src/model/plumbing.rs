@@ -27,7 +27,7 @@ const PACKAGE_PLUMBING: &[&str] = &[
     "redis/",
 ];
 
-/// The folder and the file of what every thread of Python begins in, and where it waits for others.
+/// The module in which every thread of Python begins.
 const THREADING: &str = "threading.py";
 
 /// True if a file's functions wait for their callers.

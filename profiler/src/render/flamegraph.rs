@@ -64,15 +64,13 @@ fn with_singulars(svg: &[u8], unit: &str) -> Vec<u8> {
         return svg.to_vec();
     };
     let text = String::from_utf8_lossy(svg);
-    let plural = format!("(1 {unit}, ");
+    let [plural, singular] = [unit, singular].map(|unit| format!("(1 {unit}, "));
     let mut parts = text.split(&plural);
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         // A frame may have that in its name, but not before a share that ends its title.
         let is_value = part.split_once("%)</title>").is_some_and(|(share, _)| share.parse::<f64>().is_ok());
-        told += if is_value { "(1 " } else { &plural };
-        told += if is_value { singular } else { "" };
-        told += if is_value { ", " } else { "" };
+        told += if is_value { &singular } else { &plural };
         told += part;
     }
     told.into_bytes()
