@@ -58,10 +58,10 @@ impl Workload {
         self.tgid().to_string()
     }
 
-    /// Tells it something.
+    /// Tells it something, in one write: it may read but once.
     pub fn tell(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("it listens");
-        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).expect("it listens");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("it listens");
     }
 
     /// The next line that it says.

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 /// How long a process is young to punchclock, and a little longer.
 const YOUTH: Duration = Duration::from_secs(11);
+/// CPU time that a late interpreter spins, in ms: a good deal longer than the 1.4 s from one look to the next at that age.
+const SPIN: &str = "4000";
 
 /// Each process's samples: all, and those with Python frames.
 fn samples(recorded: &Recorded) -> BTreeMap<u32, (u64, u64)> {
@@ -33,7 +35,7 @@ fn late_program() -> Option<(Workload, TempDir)> {
     };
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let mut command = Command::new(late::compile(folder.path()));
-    command.env("PYTHONHOME", prefix).arg("-w").arg(library).arg(workloads().join("brief.py")).arg("1500");
+    command.env("PYTHONHOME", prefix).arg("-w").arg(library).arg(workloads().join("brief.py")).arg(SPIN);
     Some((Workload::start(command), folder))
 }
 
