@@ -8,6 +8,7 @@ use profiler_common::{
 };
 
 use crate::{
+    pystack::read_word,
     table,
     task::{Task, offset},
 };
@@ -70,7 +71,10 @@ fn in_call(task: Task, call: u32, first: u64, second: u64, python: Option<&PyTar
     let kind = table::entry(&raw const SYSTEM_CALLS, call).unwrap_or(Call::Other as u8);
     let is = |call: Call| kind == call as u8;
     if is(Call::Futex) {
-        let is_gil = python.is_some_and(|python| first.wrapping_sub(python.gil) < GIL_BYTES);
+        let is_gil = python.is_some_and(|python| {
+            first.wrapping_sub(python.gil) < GIL_BYTES
+                || is_own_gil(first, task.thread_pointer(), python) != 0
+        });
         if is_gil { Reason::Gil } else { Reason::Lock }
     } else if is(Call::Descriptor) {
         behind(task, first as u32)
@@ -95,6 +99,15 @@ fn in_call(task: Task, call: u32, first: u64, second: u64, python: Option<&PyTar
     } else {
         Reason::Other
     }
+}
+
+/// 1 for the address of a lock that is a part of the GIL of the subinterpreter that the task is in.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_own_gil(address: u64, thread_pointer: u64, python: *const PyTarget) -> u32 {
+    // SAFETY: the caller's, live; the verifier wants it compared.
+    let Some(python) = (unsafe { python.as_ref() }) else { return 0 };
+    u32::from(python.is_in_gil_of_subinterpreter(address, thread_pointer, read_word))
 }
 
 /// `poll` of nothing is a sleep; of one or more, the first of `struct pollfd { int fd; … }` tells.

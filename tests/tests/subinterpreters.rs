@@ -1,9 +1,10 @@
-//! A thread that calls into a subinterpreter: its stack goes through both, running and blocked.
+//! A thread that calls into a subinterpreter: its stack goes through both, running and blocked; and it may wait for that
+//! one's own GIL.
 
 use std::collections::HashSet;
 
 use profiler_tests::{
-    interpreters::{Interpreter, supported},
+    interpreters::{Interpreter, since, supported},
     record::Record,
     recording::{Frame, total},
 };
@@ -44,5 +45,26 @@ fn a_stack_goes_through_both_interpreters() {
         assert!(lost.len() <= 1, "{lost:#?} of {interpreter:?}");
         let asleep: HashSet<_> = told.iter().map(|wait| own(&wait.frames)).collect();
         assert_eq!(asleep, [expected("sleeps")].into(), "{interpreter:?}");
+    }
+}
+
+#[test]
+fn a_wait_for_the_gil_of_a_subinterpreter_is_for_the_gil() {
+    let has_gil = since(12).into_iter().filter(Interpreter::has_gil);
+    let targets: Vec<_> =
+        has_gil.map(|interpreter| (interpreter.start("own_gil.py", &[]), interpreter)).collect();
+    let tgids: Vec<_> = targets.iter().map(|(workload, _)| workload.tgid()).collect();
+    let recorded = Record::start(&tgids, &["--min-block", "0"]).end_after(&tgids, 300);
+    for (workload, interpreter) in &targets {
+        let tids = recorded.recording.thread_names(workload.tgid()).into_keys();
+        let fighters: Vec<_> = tids.filter(|tid| *tid != workload.tgid()).collect();
+        assert_eq!(fighters.len(), 2, "{interpreter:?}");
+        for tid in fighters {
+            let waits = recorded.recording.blocked_of(workload.tgid(), tid);
+            // One that was under way when it began has no stack: it was seen from outside, where this cannot be told.
+            let seen = waits.iter().filter(|wait| !wait.frames.is_empty());
+            let reasons: HashSet<_> = seen.map(|wait| wait.reason.as_str()).collect();
+            assert_eq!(reasons, ["gil"].into(), "{interpreter:?}");
+        }
     }
 }

@@ -89,6 +89,8 @@ pub struct PyTarget {
     pub text_end: u64,
     /// The GIL's structure, [`GIL_BYTES`] long; 0 if there is none.
     pub gil: u64,
+    /// `PyInterpreterState` → the pointer to its GIL, which a subinterpreter can have for itself (3.12+); 0 if one is for all.
+    pub gil_pointer: u64,
     /// Where the thread state that holds the GIL is written (≤ 3.11: one for all interpreters); 0 if nowhere.
     pub gil_holder: u64,
     /// `PyThreadState` → the asyncio task that runs (3.14+); 0 if not known.
@@ -110,6 +112,30 @@ impl PyTarget {
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.text_end == 0
+    }
+
+    /// True if an address is in the GIL of the subinterpreter that the thread with this thread pointer is in.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the eBPF side has no calls")]
+    pub fn is_in_gil_of_subinterpreter(
+        &self,
+        address: u64,
+        thread_pointer: u64,
+        mut read: impl FnMut(u64) -> Option<u64>,
+    ) -> bool {
+        if self.gil_pointer == 0 {
+            return false;
+        }
+        let tstate = self.slot.load(thread_pointer, &mut read).unwrap_or(0);
+        if tstate == 0 {
+            return false;
+        }
+        let interpreter = read(tstate.wrapping_add(u64::from(self.offsets.tstate_interpreter))).unwrap_or(0);
+        if interpreter == 0 || interpreter == self.interpreters.main {
+            return false;
+        }
+        let gil = read(interpreter.wrapping_add(self.gil_pointer)).unwrap_or(0);
+        gil != 0 && address.wrapping_sub(gil) < GIL_BYTES
     }
 
     /// True for an address in the interpreter's code.

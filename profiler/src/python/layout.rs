@@ -109,7 +109,7 @@ pub enum Gil {
     None,
     /// In `_PyRuntime`, so many bytes from its start: one for all interpreters.
     InRuntime(u64),
-    /// Behind a pointer (`ceval.gil`) in the main `PyInterpreterState`, so many bytes from its start.
+    /// Behind a pointer (`ceval.gil`) in each `PyInterpreterState`, so many bytes from its start.
     Behind(u64),
 }
 
