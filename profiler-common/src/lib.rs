@@ -11,4 +11,5 @@ pub mod counter;
 pub mod event;
 pub mod python;
 pub mod sched;
+pub mod siphash;
 pub mod wait;

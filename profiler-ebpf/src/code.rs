@@ -1,9 +1,15 @@
 //! Code objects: what a stack's are, told to user space while they run.
 //!
 //! They come and go, and their memory is used again. So their names are taken where they are sure to be right: under the
-//! thread that runs them. A definition's number is a hash of what it says, and stacks name code objects by it.
+//! thread that runs them. A definition's number is a hash of what it says, and stacks name code objects by it. All processes
+//! share the numbers; the hash has a key, for else one process could make a definition with another's number.
 
-use core::{array::from_mut, ffi::c_void, mem::offset_of, ptr};
+use core::{
+    array::from_mut,
+    ffi::c_void,
+    mem::offset_of,
+    ptr::{self, read_volatile},
+};
 
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
@@ -20,9 +26,14 @@ use profiler_common::{
         CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets, ToldFrame, code_word, fold,
         identity,
     },
+    siphash::{Key, SipHash},
 };
 
 use crate::{maps::RING, pystack::read_word, stack::Scratch};
+
+/// The key of the definitions' numbers; set by the loader.
+#[unsafe(no_mangle)]
+static DEFINITION_KEY: Key = [0; 2];
 
 /// A code object of a process → what it was when it was defined, and the definition's number. This file's alone.
 #[map]
@@ -55,6 +66,8 @@ pub struct Definition {
     identities: u64,
     /// Of the last object that was read, from its third word on: there is little room on the programs' own stack.
     header: [u64; 3],
+    /// Of what the definition says.
+    hash: SipHash,
     code: Code,
     lines: [u64; MAX_LINES_BYTES / 8],
 }
@@ -205,7 +218,7 @@ extern "C" fn define_code(
 #[inline(always)]
 fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32) -> Option<u64> {
     let offsets = &python.code;
-    let Definition { words, header, code, lines: table, .. } = &mut *definition;
+    let Definition { words, header, hash, code, lines: table, .. } = &mut *definition;
     (code.kind, code.tgid, code.address) = (Kind::Code as u32, tgid, address);
     code.first_line = code_word(words, offsets.first_line) as u32;
     (code.name_width, code.name_bytes) =
@@ -214,18 +227,23 @@ fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32
         string::<MAX_FILE_BYTES>(&raw mut code.file, header, code_word(words, offsets.file), offsets)?;
     code.lines_bytes = bytes(table, header, code_word(words, offsets.line_table), offsets)?;
     let widths = u64::from(code.name_width) << 32 | u64::from(code.file_width);
-    let hash = fold(fold(u64::from(code.first_line), widths), u64::from(code.lines_bytes));
+    // SAFETY: ours. Volatile, since the compiler sees a key of zeros.
+    *hash = SipHash::new(unsafe { read_volatile(&raw const DEFINITION_KEY) });
+    hash.add(u64::from(code.first_line) << 32 | u64::from(code.lines_bytes));
+    hash.add(widths);
     // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.
-    let hash = fold(hash, u64::from(python.frame_instr) << 32 | u64::from(offsets.instructions));
-    let lines = if code.lines_bytes == u32::MAX { 0 } else { code.lines_bytes.div_ceil(8) };
-    let mut id = fold_text(definition, TEXT_WORDS as u32 + lines, hash);
-    let Definition { words, code, .. } = definition;
-    // Without a line table two that differ in it only would be one.
-    if code.lines_bytes == u32::MAX {
-        id = fold(id, code_word(words, offsets.line_table));
-    }
-    code.id = (id & !MARKS) | (MARKS + 1);
-    Some(code.id)
+    hash.add(u64::from(python.frame_instr) << 32 | u64::from(offsets.instructions));
+    // Two definitions whose line tables are not told are one only if they are one in the same process.
+    let (lines, place) = match code.lines_bytes {
+        u32::MAX => (0, (u64::from(tgid), code_word(words, offsets.line_table))),
+        bytes => (bytes.div_ceil(8), (0, 0)),
+    };
+    hash.add(place.0);
+    hash.add(place.1);
+    hash_text(definition, TEXT_WORDS as u32 + lines);
+    let id = definition.hash.finish();
+    definition.code.id = (id & !MARKS) | (MARKS + 1);
+    Some(definition.code.id)
 }
 
 /// Words of a name and a path.
@@ -233,20 +251,22 @@ const TEXT_WORDS: usize = (MAX_NAME_BYTES + MAX_FILE_BYTES) / 8;
 /// Words of these and the line table behind them.
 const ALL_WORDS: usize = TEXT_WORDS + MAX_LINES_BYTES / 8;
 
-/// Folds a definition's text, so many words, into its hash.
+/// Hashes a definition's text, so many words.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn fold_text(definition: *const Definition, len: u32, mut hash: u64) -> u64 {
+extern "C" fn hash_text(definition: *mut Definition, len: u32) -> u32 {
     // SAFETY: as above; the name begins what is followed by the path and the line table.
-    let Some(text) = (unsafe { definition.as_ref() }) else { return hash };
-    let text = unsafe { &*(&raw const text.code.name).cast::<[u64; ALL_WORDS]>() };
+    let Some(definition) = (unsafe { definition.as_mut() }) else { return 0 };
+    let text = unsafe { &*(&raw const definition.code.name).cast::<[u64; ALL_WORDS]>() };
+    let mut hash = definition.hash;
     for (index, word) in text.iter().enumerate() {
         if index as u32 >= len {
             break;
         }
-        hash = fold(hash, *word);
+        hash.add(*word);
     }
-    hash
+    definition.hash = hash;
+    0
 }
 
 /// Sends a definition; false if there is no room.

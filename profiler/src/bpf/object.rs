@@ -1,5 +1,10 @@
 //! The loaded programs.
 
+use std::{
+    fs::File,
+    io::{self, Read},
+};
+
 use anyhow::{Context, Error, Result, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
@@ -12,7 +17,10 @@ use aya::{
     },
     util::online_cpus,
 };
-use profiler_common::config::{BlockedStacks, KernelOffsets};
+use profiler_common::{
+    config::{BlockedStacks, KernelOffsets},
+    siphash::Key,
+};
 use tokio::io::unix::AsyncFd;
 
 use crate::{
@@ -168,10 +176,12 @@ impl Kernel {
         let mut loader = limits::without_files(EbpfLoader::new).context("failed to change RLIMIT_NOFILE")?;
         // It knows no task storage, and need not.
         loader.btf(None).allow_unsupported_maps();
+        let definition_key = random_key().context("failed to read /dev/urandom")?;
         let mut ebpf = loader
             .override_global("KERNEL", bytemuck::bytes_of(offsets), true)
             .override_global("SNAPSHOT_TID", &clock::tid(), true)
             .override_global("SYSTEM_CALLS", &calls::table(), true)
+            .override_global("DEFINITION_KEY", &definition_key, true)
             .override_global("WAITS", &u32::from(waits), true)
             .override_global("BLOCKED_STACKS", &(blocked as u32), true)
             .override_global("MIN_BLOCK_NS", &min_block_ns, true)
@@ -277,6 +287,13 @@ impl Kernel {
             take(&record);
         }
     }
+}
+
+/// A secret of this session's.
+fn random_key() -> io::Result<Key> {
+    let mut key = Key::default();
+    File::open("/dev/urandom")?.read_exact(bytemuck::bytes_of_mut(&mut key))?;
+    Ok(key)
 }
 
 #[expect(unsafe_code, reason = "tokio cannot see that the map keeps its descriptor")]
