@@ -1,6 +1,15 @@
 //! Programs that are made to harm whoever profiles them, or their neighbours: each of those stays whole beside them.
 
-use profiler_tests::{interpreters::required, record::Record, recording::Sample, workload::Workload};
+use std::process::Stdio;
+
+use profiler_tests::{
+    interpreters::required,
+    punchclock::punchclock,
+    record::Record,
+    recording::Sample,
+    wait_for,
+    workload::{Workload, bound_to_us},
+};
 
 /// Names of the functions of a process's samples, each once.
 fn functions(samples: &[Sample]) -> Vec<&str> {
@@ -24,4 +33,22 @@ fn a_forged_number_puts_no_names_on_anothers_frames() {
         let of_forger = functions(&of_forger);
         assert!(of_forger.contains(&"forged") && !of_forger.contains(&"victim_work"), "{of_forger:?}");
     }
+}
+
+#[test]
+fn a_page_that_never_comes_is_not_read() {
+    let Some(python) = required(12) else { return };
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let mut target =
+        Workload::python(&python.path, "never_answers.py", &[&folder.path().display().to_string()]);
+    let tgid = target.json().to_string();
+    let mut command = punchclock(&["record", "-d", "1", "-o", "all.punch", "-p", &tgid]);
+    command.current_dir(folder.path());
+    let mut record = bound_to_us(&mut command)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("punchclock is built");
+    wait_for("its end", || record.try_wait().expect("it is our child").is_some());
+    assert!(record.wait().expect("it is our child").success());
 }

@@ -3,14 +3,19 @@
 #![expect(unsafe_code, reason = "process_vm_readv takes raw addresses; malloc_trim")]
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
 use profiler_common::python::{ReadMemory, Window};
 
-use crate::sys::process;
+use crate::sys::{maps, mounts, process, readable::is_readable, target_file};
+
+/// Most executable mappings of a process that are looked at.
+const MAX_MAPPINGS: usize = 1 << 16;
 
 /// The memory of one process, read through `process_vm_readv`, which never stops it.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +30,12 @@ impl Memory {
         Self { tgid }
     }
 
-    /// Fills `buffer` from `address`; `None` unless all of it could be read.
+    /// Fills `buffer` from `address`; `None` unless all of it could be read, and without waiting for anybody.
     #[must_use]
     pub fn fill(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
+        if !is_readable(self.tgid, address, buffer.len()) {
+            return None;
+        }
         let read = read(self.tgid, address, buffer).or_else(|error| match error.raw_os_error() {
             // There is none, or its first thread has exited.
             Some(libc::ESRCH) => read(process::seen_by(self.tgid), address, buffer),
@@ -131,46 +139,40 @@ pub struct Mapping {
 impl Mapping {
     /// The executable file mappings of a process, by address.
     pub fn executable(tgid: u32) -> io::Result<Vec<Self>> {
-        let maps = procfs::process::Process::new(process::seen_by(tgid).cast_signed())
-            .and_then(|process| process.maps())
-            .map_err(io::Error::other)?;
-        Ok(maps
-            .into_iter()
-            .filter(|map| map.perms.contains(procfs::process::MMPermissions::EXECUTE))
-            .filter_map(|map| {
-                let procfs::process::MMapPath::Path(path) = map.pathname else { return None };
-                let file = (
-                    u64::from(map.dev.0.cast_unsigned()) << 32 | u64::from(map.dev.1.cast_unsigned()),
-                    map.inode,
-                );
-                Some(Self {
-                    start: map.address.0,
-                    end: map.address.1,
-                    offset: map.offset,
-                    path: undeleted(path),
-                    file,
-                })
-            })
-            .collect())
+        let mut mappings = Vec::new();
+        maps::each(tgid, |line| {
+            if line.is_executable && line.path.starts_with(b"/") && mappings.len() < MAX_MAPPINGS {
+                mappings.push(Self {
+                    start: line.start,
+                    end: line.end,
+                    offset: line.offset,
+                    path: PathBuf::from(OsStr::from_bytes(undeleted(line.path))),
+                    file: (line.device, line.inode),
+                });
+            }
+        })?;
+        Ok(mappings)
     }
 
-    /// Opens this file, whatever its mount namespace and even if it was deleted since: by the kernel's own link to it, else
-    /// by its path below the process's root; `None` if it cannot be.
+    /// Opens this file, whatever its mount namespace and even if it was deleted since: by the kernel's own link to it, else,
+    /// where those may not be followed, by its path below the process's root. `None` if it cannot be, or if whoever serves it
+    /// may never answer.
     #[must_use]
     pub fn open(&self, tgid: u32) -> Option<File> {
+        let (device, inode) = self.file;
+        if !mounts::answers(tgid, device) {
+            return None;
+        }
         let process = PathBuf::from(format!("/proc/{}", process::seen_by(tgid)));
         let link = process.join(format!("map_files/{:x}-{:x}", self.start, self.end));
-        let below_root = || {
-            let path = self.path.strip_prefix("/").unwrap_or(&self.path);
-            File::open(process.join("root").join(path))
-        };
-        File::open(link).or_else(|_| below_root()).or_else(|_| File::open(&self.path)).ok()
+        // What is at the path now may be another.
+        let is_it = |file: &File| file.metadata().is_ok_and(|about| about.ino() == inode);
+        let below_root = || target_file::open_below(&process.join("root"), &self.path).ok().filter(is_it);
+        target_file::open_link(&link).ok().or_else(below_root)
     }
 }
 
-fn undeleted(path: PathBuf) -> PathBuf {
-    match path.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
-        Some(path) => PathBuf::from(path),
-        None => path,
-    }
+/// A path without what the kernel puts behind that of a file that is gone.
+fn undeleted(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b" (deleted)").unwrap_or(path)
 }
