@@ -9,7 +9,7 @@
 //! 4  collect
 //! 3  bpf | fleet | symbolize | render | recording | load
 //! 2  model | python
-//! 1  units | sys | stats
+//! 1  units | sys | elf | stats
 //! 0  failure | profiler_common
 //! ```
 //!
@@ -34,6 +34,7 @@ pub mod bpf;
 pub mod cli;
 pub mod cmd;
 pub mod collect;
+pub mod elf;
 pub mod failure;
 pub mod fleet;
 pub mod load;

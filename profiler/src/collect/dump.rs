@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use anyhow::Result;
 use profiler_common::{
     config::{ON_CPU, StackKey},
     event::Living,
@@ -27,16 +26,18 @@ use crate::{
     sys::memory::Memory,
 };
 
-/// Makes the dump of some fleets from their threads as they were read, and the stacks that were seen until then.
+/// Makes the dump of some fleets from their threads as they were read, and the stacks that were seen until then; and why
+/// names are missing that should be there.
+#[must_use]
 pub fn dump(
     fleets: &[Fleet],
     threads: &[Living],
     clock_offset_ns: u64,
     intake: &Intake,
     counts: &Counts,
-) -> Result<Vec<FleetDump>> {
+) -> (Vec<FleetDump>, Option<String>) {
     let stacks = &intake.stacks;
-    let named = naming::name(stacks, 0)?;
+    let named = naming::name(stacks, 0);
     let sampled = sampled(counts);
     let mut by_tgid: HashMap<u32, Vec<ThreadDump>> = HashMap::new();
     for living in threads {
@@ -71,7 +72,7 @@ pub fn dump(
             })
             .collect(),
     });
-    Ok(dumps.collect())
+    (dumps.collect(), named.unnamed)
 }
 
 fn name_of(intake: &Intake, thread: &Living) -> String {

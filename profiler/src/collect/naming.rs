@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use anyhow::Result;
 use profiler_common::{
     config::{ON_CPU, StackCount, StackKey},
     wait::Reason,
@@ -21,9 +20,10 @@ use crate::{
 /// Where the kernel's part of a thread that leaves the CPU begins to be ours: tracing programs and what calls them.
 const SWITCH: &str = "__schedule";
 
-/// The profile of a window.
-pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile> {
-    let named = name(stacks, rate_hz)?;
+/// The profile of a window, and why names are missing that should be there.
+#[must_use]
+pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Option<String>) {
+    let named = name(stacks, rate_hz);
     let mut samples: HashMap<Sample, u64> = HashMap::new();
     let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
     for (key, count) in window {
@@ -47,13 +47,15 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> Result<Profile
     });
     profile.blocked = blocked.collect();
     profile.blocked.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.reason));
-    Ok(profile)
+    (profile, named.unnamed)
 }
 
 /// A profile without samples, and the indexes in it of the chains that it was made of.
 pub struct Named {
     /// The profile.
     pub profile: Profile,
+    /// Why kernel frames have no names, if that failed: a sentence.
+    pub unnamed: Option<String>,
     chains: Vec<u32>,
 }
 
@@ -66,7 +68,8 @@ impl Named {
 }
 
 /// Names what has no name yet. Frames that get the same name become one, and so do their stacks.
-pub fn name(stacks: &Stacks, rate_hz: u64) -> Result<Named> {
+#[must_use]
+pub fn name(stacks: &Stacks, rate_hz: u64) -> Named {
     let mut places = Vec::new();
     let mut addresses = Vec::new();
     for frame in stacks.frames.rows() {
@@ -76,8 +79,11 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Result<Named> {
             Raw::Python { .. } | Raw::Made(_) | Raw::KernelNamed(_) | Raw::Mark(_) => {}
         }
     }
-    let names = native::names(&stacks.modules, &places)?;
-    let kernel_names = native::kernel_names(&addresses)?;
+    let names = native::names(&stacks.modules, &places);
+    let (kernel_names, unnamed) = match native::kernel_names(&addresses) {
+        Ok(names) => (names, None),
+        Err(error) => (HashMap::new(), Some(format!("kernel frames have no names: {error:#}"))),
+    };
     let mut profile = Profile { rate_hz, strings: stacks.strings.clone(), ..Profile::default() };
     let mut frames = Vec::with_capacity(stacks.frames.rows().len());
     for raw in stacks.frames.rows() {
@@ -132,5 +138,5 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Result<Named> {
             }
         }
     }
-    Ok(Named { profile, chains })
+    Named { profile, unnamed, chains }
 }

@@ -287,7 +287,8 @@ impl Recorder {
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
-        let mut profile = naming::profile(&self.intake.stacks, &window, rate_hz)?;
+        let (mut profile, unnamed) = naming::profile(&self.intake.stacks, &window, rate_hz);
+        stat.quality.notes.extend(unnamed);
         profile.agree_with(&stat);
         let requests = end.requests.zip(start.requests).map(|(end, start)| end - start);
         let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
@@ -304,9 +305,9 @@ impl Recorder {
         fleet::refresh(&mut session.fleets);
         intake.tell_versions(session);
         let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);
-        let fleets = dump::dump(&session.fleets, threads, offset, intake, &counts)?;
+        let (fleets, unnamed) = dump::dump(&session.fleets, threads, offset, intake, &counts);
         let mut quality = books.quality;
-        quality.notes.extend(intake.notes());
+        quality.notes.extend(intake.notes().into_iter().chain(unnamed));
         quality.lose_between(&Losses::new(), &books.losses);
         Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: books.unix_ns, fleets, quality })
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use object::{
-    Architecture, Endianness, Object, ObjectSection, ObjectSymbol, ReadCache,
+    Architecture, Endianness, Object, ObjectSection, ObjectSymbol,
     elf::{FileHeader64, PF_X, PT_INTERP, PT_LOAD, PT_TLS},
     read::{
         ReadRef,
@@ -17,7 +17,8 @@ use object::{
 };
 
 use crate::{
-    python::{asyncio::Asyncio, debug_file::DebugFile, eval::Eval, greenlets},
+    elf::{Pieces, debug_file::DebugFile},
+    python::{asyncio::Asyncio, eval::Eval, greenlets},
     sys::memory::Mapping,
 };
 
@@ -79,7 +80,7 @@ impl Image {
     }
 
     fn parse(file: &File) -> Option<Self> {
-        let data = ReadCache::new(file);
+        let data = Pieces::of(file);
         let elf = ElfFile64::<Endianness, _>::parse(&data).ok()?;
         let mut image = Self { architecture: Some(elf.architecture()), ..Self::default() };
         let endian = elf.endian();
@@ -142,7 +143,7 @@ impl Image {
     /// Learns them from the symbols that are installed for a file, if there are any.
     fn learn_installed(&mut self, file: &File) {
         let Some(installed) = DebugFile::of(file) else { return };
-        let data = ReadCache::new(installed.file());
+        let data = Pieces::of(installed.file());
         if let Ok(elf) = ElfFile64::<Endianness, _>::parse(&data) {
             self.learn(&elf, elf.symbols(), ".strtab");
         }

@@ -4,7 +4,6 @@
 
 pub mod asyncio;
 pub mod code;
-pub mod debug_file;
 pub mod debug_offsets;
 pub mod eval;
 mod find;

@@ -1,15 +1,15 @@
-//! Native user and kernel addresses → function names, by blazesym.
+//! Native user and kernel addresses → function names.
 
-use std::{collections::HashMap, os::fd::AsRawFd as _};
+use std::{collections::HashMap, fs::File};
 
 use anyhow::{Context, Result};
 use blazesym::symbolize::{
-    Input, Sym, Symbolized, Symbolizer,
-    source::{Elf, Kernel, Source},
+    Input, Symbolized, Symbolizer,
+    source::{Kernel, Source},
 };
 
 use crate::{
-    python::debug_file::DebugFile,
+    elf::{Segments, debug_file::DebugFile, functions},
     symbolize::{
         modules::{Modules, Place},
         readable::readable,
@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// The names of places in modules; those without a symbol are absent.
-pub fn names(modules: &Modules, places: &[Place]) -> Result<HashMap<Place, String>> {
+#[must_use]
+pub fn names(modules: &Modules, places: &[Place]) -> HashMap<Place, String> {
     let mut by_module: HashMap<u32, Vec<u64>> = HashMap::new();
     let mut names = HashMap::new();
     for place in places {
@@ -26,36 +27,26 @@ pub fn names(modules: &Modules, places: &[Place]) -> Result<HashMap<Place, Strin
             None => by_module.entry(place.module).or_default().push(place.offset),
         }
     }
-    let symbolizer = Symbolizer::new();
     for (module, offsets) in by_module {
         let Some(file) = modules.file(module) else { continue };
-        // Installed symbols are more than those that are left in the file itself.
-        let installed = DebugFile::of(file);
-        let addresses = installed.as_ref().and_then(|installed| {
-            offsets.iter().map(|offset| installed.address(*offset)).collect::<Option<Vec<_>>>()
-        });
-        let (source, input) = match (&installed, &addresses) {
-            (Some(installed), Some(addresses)) => (installed.file(), Input::VirtOffset(addresses.as_slice())),
-            _ => (file, Input::FileOffset(offsets.as_slice())),
-        };
-        let path = format!("/proc/self/fd/{}", source.as_raw_fd());
-        let symbols = symbolizer.symbolize(&Source::Elf(Elf::new(path)), input).with_context(|| {
-            format!("failed to symbolise `{}`", modules.path(module).unwrap_or("?".as_ref()).display())
-        })?;
-        for (offset, symbol) in offsets.into_iter().zip(symbols) {
-            if let Symbolized::Sym(symbol) = symbol
-                && reaches(&symbol)
-            {
-                names.insert(Place { module, offset }, readable(symbol.name.into_owned()));
-            }
+        for (offset, name) in names_in(file, &offsets) {
+            names.insert(Place { module, offset }, readable(name));
         }
     }
-    Ok(names)
+    names
 }
 
-/// True unless a symbol is a mere label, somewhere before the address: blazesym takes those as reaching to the next one.
-fn reaches(symbol: &Sym<'_>) -> bool {
-    symbol.size.is_some() || symbol.offset == 0
+/// The names of offsets in a file.
+fn names_in(file: &File, offsets: &[u64]) -> Vec<(u64, String)> {
+    // Installed symbols are more than those that are left in the file itself.
+    let installed = DebugFile::of(file);
+    let segments = Segments::of_file(file).unwrap_or_default();
+    let addresses = offsets.iter().filter_map(|offset| Some((*offset, segments.address(*offset)?)));
+    let addresses: Vec<_> = addresses.collect();
+    let sought: Vec<_> = addresses.iter().map(|(_, address)| *address).collect();
+    let source = installed.as_ref().map_or(file, DebugFile::file);
+    let names = functions::names(source, &sought);
+    addresses.iter().filter_map(|(offset, address)| Some((*offset, names.get(address)?.clone()))).collect()
 }
 
 /// The names of kernel addresses; those without a symbol are absent, which is all where kallsyms hides them.

@@ -91,7 +91,7 @@ mod tests {
         let mut found = false;
         let here = our_own_code_is_ours as fn() as usize as u64;
         each(std::process::id(), |line| {
-            found |= line.is_executable && (line.start..line.end).contains(&here)
+            found |= line.is_executable && (line.start..line.end).contains(&here);
         })
         .unwrap();
         assert!(found);

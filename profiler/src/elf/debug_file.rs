@@ -2,21 +2,17 @@
 
 use std::{fs::File, path::Path};
 
-use object::{
-    Endianness, Object as _, ReadCache,
-    elf::PT_LOAD,
-    read::elf::{ElfFile64, ProgramHeader as _},
-};
+use object::{Endianness, Object as _, read::elf::ElfFile64};
+
+use crate::elf::Pieces;
 
 /// Where they are installed. Never where the file itself says: its makers are strangers.
 const FOLDER: &str = "/usr/lib/debug/.build-id";
 
-/// A file of symbols, and what tells where in memory the original's parts are.
+/// A file of symbols. Its addresses are the original's, its offsets are not.
 #[derive(Debug)]
 pub struct DebugFile {
     file: File,
-    /// Of the original: (offset, bytes, address).
-    segments: Vec<(u64, u64, u64)>,
 }
 
 impl DebugFile {
@@ -27,35 +23,23 @@ impl DebugFile {
     }
 
     fn below(folder: &Path, original: &File) -> Option<Self> {
-        let original = ReadCache::new(original);
+        let original = Pieces::of(original);
         let original = ElfFile64::<Endianness, _>::parse(&original).ok()?;
         let id = original.build_id().ok()??.to_owned();
         let (first, rest) = id.split_first()?;
         let rest = rest.iter().fold(String::new(), |rest, byte| format!("{rest}{byte:02x}"));
         let file = File::open(folder.join(format!("{first:02x}/{rest}.debug"))).ok()?;
         let is_of_it = {
-            let symbols = ReadCache::new(&file);
+            let symbols = Pieces::of(&file);
             ElfFile64::<Endianness, _>::parse(&symbols).ok()?.build_id().ok()? == Some(&id)
         };
-        let endian = original.endian();
-        let loaded = original.elf_program_headers().iter().filter(|header| header.p_type(endian) == PT_LOAD);
-        let segments =
-            loaded.map(|header| (header.p_offset(endian), header.p_filesz(endian), header.p_vaddr(endian)));
-        is_of_it.then(|| Self { segments: segments.collect(), file })
+        is_of_it.then_some(Self { file })
     }
 
     /// The file that has the symbols.
     #[must_use]
     pub const fn file(&self) -> &File {
         &self.file
-    }
-
-    /// The address that the symbols know an offset of the original by.
-    #[must_use]
-    pub fn address(&self, offset: u64) -> Option<u64> {
-        let (start, _, address) =
-            self.segments.iter().find(|(start, bytes, _)| offset.wrapping_sub(*start) < *bytes)?;
-        Some(offset - start + address)
     }
 }
 
@@ -64,6 +48,7 @@ mod tests {
     use std::{fs, process::Command};
 
     use super::*;
+    use crate::elf::functions;
 
     /// Of a library that is built, and stripped, here.
     #[test]
@@ -88,11 +73,8 @@ mod tests {
         run("strip", &["lib.so"]);
         let stripped = File::open(path("lib.so")).unwrap();
         let found = DebugFile::below(folder.path(), &stripped).expect("it is installed");
-        // A library's first code lies at the same offset as address.
-        assert_eq!(found.address(address), Some(address));
-        let symbols = ReadCache::new(found.file());
-        let symbols = object::File::parse(&symbols).unwrap();
-        assert!(object::Object::symbol_by_name(&symbols, "hidden").is_some());
+        let name = functions::names(found.file(), &[address]).remove(&address);
+        assert_eq!(name.as_deref(), Some("hidden"));
         // Another file's symbols at this place are not believed.
         run("gcc", &["-O1", "-shared", "-fPIC", "-o", &debug, "-Wl,--build-id=0xabcd", "lib.c"]);
         assert!(DebugFile::below(folder.path(), &stripped).is_none());
