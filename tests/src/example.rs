@@ -181,6 +181,7 @@ fn quality(stacks: u32) -> Quality {
             total: 61_440,
             python_complete: 61_102,
             python_partial: 338,
+            python_outside: 0,
             gil_held: 0,
             gil_released: 0,
             stacks: u64::from(stacks) * 6,

@@ -80,3 +80,18 @@ fn what_cannot_be_started_is_told() {
     assert!(stderr.starts_with("punchclock: ") && stderr.contains("`/no/such`"), "{stderr}");
     assert_eq!(folder.path().read_dir().expect("it is a folder").count(), 0, "nothing is left");
 }
+
+/// An interpreter that clears its objects at its end runs none of its functions any more: nothing is missing there.
+#[test]
+fn the_end_of_an_interpreter_is_outside_of_its_functions() {
+    let recorded = record(&["-r", "499"], &quietly("long_end.py", "")).wait();
+    let recording = &recorded.recording;
+    let told: u64 = recorded.text("told").trim().parse().expect("ms");
+    let all = counter(worker(recording.stat(), command(&recorded)), "on_cpu_ns") / 1_000_000;
+    let [outside, total] = ["python_outside", "total"].map(|name| recording.counted(name));
+    let (part, expected) = (outside * 100 / total, (all - told) * 100 / all);
+    assert!(expected >= 10, "it ends slowly: {told} of {all} ms before its end");
+    assert!(part.abs_diff(expected) <= 15, "{part} %, not {expected} %");
+    let said = String::from_utf8_lossy(&recorded.output.stdout);
+    assert!(said.contains(" % outside of any Python function (as an interpreter starts or ends)"), "{said}");
+}

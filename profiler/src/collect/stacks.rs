@@ -281,7 +281,8 @@ impl Stacks {
                 None => {}
             }
             match self.described.get(key) {
-                Some(stack) if stack.python_len == 0 => {}
+                Some(stack) if stack.python_len == 0 && stack.end != End::Complete as u32 => {}
+                Some(stack) if stack.python_len == 0 => about.python_outside += count,
                 Some(stack) if stack.end == End::Complete as u32 => about.python_complete += count,
                 Some(_) => about.python_partial += count,
                 None => {}

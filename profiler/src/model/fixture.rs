@@ -220,6 +220,7 @@ pub fn stat() -> StatDelta {
             total: 8,
             python_complete: 5,
             python_partial: 1,
+            python_outside: 0,
             gil_held: 3,
             gil_released: 1,
             stacks: 5,

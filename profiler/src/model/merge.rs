@@ -142,6 +142,7 @@ impl Quality {
                 total: mine.total + theirs.total,
                 python_complete: mine.python_complete + theirs.python_complete,
                 python_partial: mine.python_partial + theirs.python_partial,
+                python_outside: mine.python_outside + theirs.python_outside,
                 gil_held: mine.gil_held + theirs.gil_held,
                 gil_released: mine.gil_released + theirs.gil_released,
                 // Not a sum, for both may have the same: only the profile can tell.

@@ -39,6 +39,9 @@ pub struct SampleQuality {
     pub python_complete: u64,
     /// Of these, with some of their Python frames.
     pub python_partial: u64,
+    /// Of these, of Python threads outside of any Python function: while an interpreter starts and ends.
+    #[serde(default)]
+    pub python_outside: u64,
     /// Of these, of threads that held the GIL.
     #[serde(default)]
     pub gil_held: u64,

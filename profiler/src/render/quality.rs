@@ -75,12 +75,19 @@ fn compared(quality: &Quality) -> String {
 }
 
 fn sampled(samples: &SampleQuality) -> String {
-    let SampleQuality { total, python_complete, python_partial, stacks, event, .. } = samples;
+    let SampleQuality { total, python_complete, python_partial, python_outside, stacks, event, .. } = samples;
     if *total == 0 {
         return format!("samples: none ({event})");
     }
+    let outside = match python_outside {
+        0 => String::new(),
+        count => format!(
+            ", {} % outside of any Python function (as an interpreter starts or ends)",
+            units::percent(*count, *total, 1)
+        ),
+    };
     format!(
-        "samples: {} by {event}, {} % with all Python frames, {} % with some; {}",
+        "samples: {} by {event}, {} % with all Python frames, {} % with some{outside}; {}",
         units::grouped(*total),
         units::percent(*python_complete, *total, 1),
         units::percent(*python_partial, *total, 1),
@@ -103,6 +110,14 @@ quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 thr
   user/system split: by the kernel's ticks
 ";
         assert_eq!(text(&fixture::stat()), expected);
+    }
+
+    #[test]
+    fn where_no_python_function_runs_nothing_is_missing() {
+        let mut stat = fixture::stat();
+        stat.quality.samples.as_mut().unwrap().python_outside = 2;
+        let text = text(&stat);
+        assert!(text.contains("12.5 % with some, 25.0 % outside of any Python function (as"), "{text}");
     }
 
     #[test]
