@@ -174,7 +174,7 @@ fn sentences(diff: &Diff) -> Vec<String> {
         let judged =
             diff.groups.iter().flat_map(|group| &group.numbers).any(|number| number.is_real.is_some());
         let none = if judged {
-            "no difference measured"
+            "no difference that is more than chance, all numbers considered; longer recordings tell more"
         } else {
             "the windows do not tell what is more than chance"
         };
