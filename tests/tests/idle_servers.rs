@@ -1,5 +1,5 @@
 //! What idle servers do: they wake up as often as their sources say, woken by timers, and wait for nothing but work.
-//! The numbers are from Gunicorn 27.0.1 and uvicorn 0.54.0.
+//! The numbers are from Gunicorn 27.0.1, uvicorn 0.54.0 and uWSGI 2.0.30.
 
 use std::{ops::RangeInclusive, sync::LazyLock};
 
@@ -22,6 +22,7 @@ struct Seen {
     asgi: [u32; 2],
     uvicorn: [u32; 2],
     uvicorn_workers: u32,
+    uwsgi: u32,
 }
 
 static SEEN: LazyLock<Seen> = LazyLock::new(|| {
@@ -38,16 +39,19 @@ static SEEN: LazyLock<Seen> = LazyLock::new(|| {
     };
     let gunicorns: [&[&str]; 3] = [&["--timeout", "4"], &["--threads", "4"], &["--worker-class", "gevent"]];
     let gunicorns = gunicorns.map(|arguments| Gunicorn::start(2, arguments));
+    let uwsgi = ["--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2", "--wsgi-file"];
+    let uwsgi = [&uwsgi[..], &["who_app.py"]].concat();
+    let uwsgi = Server::start("pyuwsgi", &uwsgi, ("spawned uWSGI worker", 2));
     let servers =
         [asgi("asyncio"), asgi("uvloop"), uvicorn("asyncio", 1), uvicorn("uvloop", 1), uvicorn("asyncio", 2)];
     let [sync, gthread, gevent] = [0, 1, 2].map(|index| gunicorns[index].master());
     let [asgi, asgi_uvloop, uvicorn, uvicorn_uvloop, uvicorn_workers] =
         [0, 1, 2, 3, 4].map(|index| servers[index].master());
     let (asgi, uvicorn) = ([asgi, asgi_uvloop], [uvicorn, uvicorn_uvloop]);
-    let masters = [&[sync, gthread, gevent, uvicorn_workers][..], &asgi, &uvicorn].concat();
+    let masters = [&[sync, gthread, gevent, uvicorn_workers, uwsgi.master()][..], &asgi, &uvicorn].concat();
     let masters: Vec<_> = masters.iter().map(ToString::to_string).collect();
     let document = json(&["stat", "--json", "-d", &SECONDS.to_string(), "-p", &masters.join(",")]);
-    Seen { document, sync, gthread, gevent, asgi, uvicorn, uvicorn_workers }
+    Seen { document, sync, gthread, gevent, asgi, uvicorn, uvicorn_workers, uwsgi: uwsgi.master() }
 });
 
 /// How often something happens in the window that happens every so many ms: never early, and up to a tenth late.
@@ -131,6 +135,16 @@ fn gunicorn_asgi_wakes_every_second() {
         for worker in children(master, 2) {
             assert_wakes_every(1000, worker, "an asgi worker");
         }
+    }
+}
+
+/// Of a master's loop a turn takes a second at most; a worker waits in `epoll_wait` without an end.
+#[test]
+fn uwsgis_master_wakes_every_second_and_its_workers_never() {
+    assert_wakes_every(1000, worker(&SEEN.document, SEEN.uwsgi), "the master");
+    for worker in children(SEEN.uwsgi, 2) {
+        assert_idle(worker, "a worker");
+        assert_eq!(counter(worker, "wakeups"), 0, "{worker:#}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! How often servers wake up while they have nothing to do, by the design of their main loops.
 //!
-//! From the sources of gunicorn 26.1, uvicorn 0.54 and celery 5.7, and measured by `tests/tests/idle_servers.rs`.
+//! From the sources of gunicorn 26.1, uvicorn 0.54 and uWSGI 2.0.30, and measured by `tests/tests/idle_servers.rs`.
 
 use serde::Serialize;
 
@@ -43,6 +43,8 @@ pub fn of(fleet: &FleetDelta, worker: &WorkerDelta) -> Option<Design> {
             let children = fleet.workers.iter().filter(|worker| worker.role == Role::Worker).count() as f64;
             design(1.8, 2.2 + 4.4 * children, "uvicorn's supervisor pings its workers each half second")
         }
+        ("uwsgi", Role::Master, _) => design(0.9, 1.1, "the master looks after its workers each second"),
+        ("uwsgi", Role::Worker, _) => design(0.0, 0.1, "a worker sleeps until a request comes"),
         _ => None,
     }
 }
@@ -66,5 +68,7 @@ mod tests {
         assert_eq!(of_first(&fleet, Role::Worker), None);
         "uvicorn".clone_into(&mut fleet.server);
         assert_eq!(of_first(&fleet, Role::Worker), Some(9.0));
+        "uwsgi".clone_into(&mut fleet.server);
+        assert_eq!([Role::Master, Role::Worker].map(|role| of_first(&fleet, role)), [Some(0.9), Some(0.0)]);
     }
 }

@@ -147,12 +147,17 @@ impl Idle<'_> {
     }
 
     /// A sentence, if it does not keep to its design: how often it wakes up, and from where that is not waiting for work.
+    /// An event loop waits for work and for its timers in one place: if it is that which wakes, only what it runs tells why.
     fn verdict(&self) -> Option<String> {
         let design = self.by_design.filter(|design| self.wakeups_per_second > 1.5 * design.to_per_second)?;
         let who = format!("{} {}", self.worker.role.name(), self.worker.tgid);
         let rate = units::decimal(self.wakeups_per_second, 1);
-        let other = self.sleeps_on.iter().find(|place| place.reason != Reason::Idle.name());
-        let why = other.map_or_else(|| format!("not as {}", design.why), Place::name);
+        let others = || self.sleeps_on.iter().filter(|place| place.reason != Reason::Idle.name());
+        let wakeups: u64 = others().map(|place| place.wakeups).sum();
+        let other = others().next().filter(|_| 2 * wakeups >= self.worker.counters.wakeups);
+        let tgid = self.worker.tgid;
+        let unknown = || format!("`punchclock record -p {tgid}` shows what it runs then");
+        let why = other.map_or_else(unknown, Place::name);
         Some(format!("{who}: {rate} wake-ups/s instead of {}/s by design: {why}", range(design)))
     }
 }
@@ -229,6 +234,20 @@ mod tests {
         assert!(text.contains("timer 100 %"), "{text}");
         assert!(!text.contains("master 1230: "), "{text}");
         assert!(text.contains("worker 1234: 1.0 wake-ups/s instead of 0.06–0.08/s by design: "), "{text}");
+    }
+
+    #[test]
+    fn what_wakes_an_event_loop_is_to_be_looked_for() {
+        let mut recording = fixture::recording();
+        for sample in recording.profile.blocked.iter_mut().filter(|sample| sample.reason != Reason::Idle) {
+            sample.count = 1;
+        }
+        for worker in &mut recording.stat.fleets[0].workers {
+            worker.counters.wakeups = 100;
+        }
+        let text = Audit::new(&recording.profile, &recording.stat).text(Look::default());
+        let verdict = text.lines().find(|line| line.starts_with("worker 1234: ")).unwrap();
+        assert!(verdict.ends_with(": `punchclock record -p 1234` shows what it runs then"), "{verdict}");
     }
 
     #[test]
