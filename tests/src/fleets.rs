@@ -78,11 +78,13 @@ pub fn assert_becomes(tgid: u32, expected: &Expected<'_>) {
     }
 }
 
-/// A process's children, by the kernel, oldest first.
+/// A process's children, by the kernel: of each of its threads in turn, oldest first.
 #[must_use]
 pub fn children(tgid: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{tgid}/task/{tgid}/children")).unwrap_or_default();
-    children.split_whitespace().filter_map(|tgid| tgid.parse().ok()).collect()
+    let threads = fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let tgids = |children: String| children.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    children.flat_map(tgids).filter_map(|tgid| tgid.parse().ok()).collect()
 }
 
 /// A process's command line, its words separated by blanks.

@@ -1,16 +1,20 @@
 //! Workers that are replaced while their fleet is watched: who comes is what he is by his server's rules, whatever his
 //! command line says by then.
 
+use std::process::Command;
+
 use profiler_tests::{
     books::state,
     fleets::{children, command_line},
-    gunicorn::Gunicorn,
+    gunicorn::{Gunicorn, venv},
+    interpreters,
     punchclock::{counter, worker},
     record::Record,
     servers::Server,
     wait_for,
     watch::Watch,
     workload::signal,
+    workloads,
 };
 
 const UNTITLED: [(&str, &str); 1] = [("PYTHONPATH", ".:untitled")];
@@ -101,4 +105,76 @@ fn of_uvicorn_which_spawns_them() {
     let uvicorn = Server::start("uvicorn", &arguments, ("Application startup complete", 2));
     let workers = uvicorn.said_tgids("Started server process [");
     assert_succeed(uvicorn.master(), &workers, Some("uvloop"));
+}
+
+/// It titles them by itself.
+#[test]
+fn of_granian_which_respawns_them() {
+    let arguments = ["--interface", "wsgi", "--port", "{port}", "--workers", "2"];
+    let arguments = [&arguments[..], &["--respawn-failed-workers", "who_app:application"]].concat();
+    let granian = Server::start("granian", &arguments, ("Started worker-", 2));
+    assert_succeed(granian.master(), &granian.said_tgids(" with PID: "), Some("wsgi"));
+}
+
+/// Its workers end after their requests, and others are spawned.
+#[test]
+fn of_hypercorn_that_serve_few_requests() {
+    let arguments = ["-b", "127.0.0.1:{port}", "-w", "2", "--max-requests", "2", "asgi_app:application"];
+    let hypercorn = Server::start("hypercorn", &arguments, ("Running on", 2));
+    let spawned = || -> Vec<u32> {
+        let children = children(hypercorn.master()).into_iter();
+        children.filter(|tgid| command_line(*tgid).contains("spawn_main")).collect()
+    };
+    let watch = Watch::start(&hypercorn.master().to_string());
+    let mut seen = spawned();
+    assert_eq!(seen.len(), 2, "{}", command_line(hypercorn.master()));
+    wait_for("two successors", || {
+        // A worker on its way out may drop a connection.
+        let _ = profiler_tests::load::get(hypercorn.port());
+        seen.extend(spawned().into_iter().filter(|tgid| !seen.contains(tgid)).collect::<Vec<_>>());
+        seen.len() >= 4
+    });
+    let document = watch.end();
+    for tgid in &seen {
+        let row = worker(&document, *tgid);
+        assert_eq!((&row["role"], row["slot"].is_u64()), (&"worker".into(), true), "{row:#}");
+    }
+}
+
+/// The pool's own thread forks them.
+#[test]
+fn of_a_pool_of_processes() {
+    let Some(python) = interpreters::required(11) else { return };
+    let pool = python.start("pool.py", &[]);
+    assert_succeed(pool.tgid(), &children(pool.tgid()), Some("pool"));
+}
+
+/// A process for each job.
+#[test]
+fn of_rqs_horses() {
+    let redis =
+        "exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port {port} --save '' --dir /tmp >&2";
+    let redis = Server::start("/bin/bash", &["-c", redis], ("Ready to accept connections", 1));
+    let url = format!("redis://127.0.0.1:{}", redis.port());
+    let rq = Server::start("rq", &["worker", "mail", "--url", &url], ("Listening on", 1));
+    let watch = Watch::start(&rq.master().to_string());
+    let put = || {
+        let job = ["rest_job.py", &url, "mail", "/dev/null"];
+        let job = Command::new(venv().join("bin/python")).current_dir(workloads()).args(job).status();
+        assert!(job.expect("it runs").success());
+    };
+    let horses = [0, 1, 2].map(|_| {
+        put();
+        wait_for("a horse", || children(rq.master()).iter().any(|tgid| state(*tgid) == Some('S')));
+        let horse = children(rq.master())[0];
+        signal(horse, libc::SIGKILL);
+        wait_for("its end", || state(horse).is_none());
+        horse
+    });
+    let document = watch.end();
+    for (tgid, generation) in horses.into_iter().zip(0..) {
+        let row = worker(&document, tgid);
+        assert_eq!((&row["role"], &row["worker_class"]), (&"worker".into(), &"horse".into()), "{row:#}");
+        assert_eq!((counter(row, "slot"), counter(row, "generation")), (1, generation), "{row:#}");
+    }
 }
