@@ -35,26 +35,28 @@ pub enum Counter {
     /// A thread's waits changed while the books were being read, and how they stood before was lost: the ring buffer was
     /// full.
     KeptLost = 14,
+    /// A sample lacks the Python frames of another interpreter of its process, which is not walked.
+    OtherInterpreter = 15,
     /// A code object could not be read in time.
-    CodeUnreadable = 15,
+    CodeUnreadable = 16,
     /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
-    Unmapped = 16,
+    Unmapped = 17,
     /// A native stack has its leaf alone: it did not fit the Python frames.
-    NativeApart = 17,
+    NativeApart = 18,
     /// Samples of a stack whose description never came.
-    Undescribed = 18,
+    Undescribed = 19,
     /// A ring record of an unknown kind or a wrong length.
-    Undecodable = 19,
+    Undecodable = 20,
     /// The kernel skipped a run of a program, which would have interrupted itself: an event was not seen.
-    RunSkipped = 20,
+    RunSkipped = 21,
 }
 
 impl Counter {
     /// Counters that the kernel side keeps: the size of its array.
-    pub const KERNEL: u32 = 15;
+    pub const KERNEL: u32 = 16;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -70,6 +72,7 @@ impl Counter {
         Self::WaitsTorn,
         Self::CodeReplaced,
         Self::KeptLost,
+        Self::OtherInterpreter,
         Self::CodeUnreadable,
         Self::Unmapped,
         Self::NativeApart,
@@ -97,6 +100,7 @@ impl Counter {
             Self::WaitsTorn => "waits_torn",
             Self::CodeReplaced => "code_replaced",
             Self::KeptLost => "kept_lost",
+            Self::OtherInterpreter => "other_interpreter",
             Self::CodeUnreadable => "code_unreadable",
             Self::Unmapped => "unmapped",
             Self::NativeApart => "native_apart",
@@ -125,6 +129,7 @@ impl Counter {
             Self::WaitsTorn => ("thread", "without its last wait (it changed while it was read)"),
             Self::CodeReplaced => ("sample or wait", "dropped (a code object of the stack was replaced)"),
             Self::KeptLost => ("thread", "whose stacks and waits may differ at an edge (ring buffer full)"),
+            Self::OtherInterpreter => ("stack", "in another interpreter of the process, which is not walked"),
             Self::CodeUnreadable => ("code object", "not readable in time"),
             Self::Unmapped => ("native stack", "cut where an address is no code (no frame pointers)"),
             Self::NativeApart => ("native stack", "kept to the leaf (no fit with the Python frames)"),

@@ -73,6 +73,7 @@ fn in_call(task: Task, call: u32, first: u64, second: u64, python: Option<&PyTar
     if is(Call::Futex) {
         let is_gil = python.is_some_and(|python| {
             first.wrapping_sub(python.gil) < GIL_BYTES
+                || first.wrapping_sub(python.unwalked.gil) < GIL_BYTES
                 || is_own_gil(first, task.thread_pointer(), python) != 0
         });
         if is_gil { Reason::Gil } else { Reason::Lock }

@@ -102,6 +102,10 @@ pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Re
     if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
         return Err(Counter::ThreadStateRead);
     }
+    if python.unwalked.main != 0 && python.unwalked.main == walk.interpreter {
+        walk.start(0);
+        return Err(Counter::NoThreadState);
+    }
     if python.gil_holder != 0 {
         walk.gil = gil as u32;
     }

@@ -14,7 +14,7 @@ use profiler_common::{
     config::{Process, READS_STACKS, StackCount, StackKey},
     counter::Counter,
     event::{Kind, Stack},
-    python::{End, MAX_PY_FRAMES, PyFrame, Walk, fold},
+    python::{End, Gil, MAX_PY_FRAMES, PyFrame, Walk, fold},
     wait::{BUCKETS, bucket},
 };
 
@@ -63,7 +63,11 @@ pub extern "C" fn walk(thread_pointer: u64, process: *const Process, scratch: *m
         count(Counter::NotWalkable);
         return 0;
     }
-    if let Err(cause) = pystack::walk(thread_pointer, &process.python, scratch) {
+    let result = pystack::walk(thread_pointer, &process.python, scratch);
+    let is_elsewhere = process.python.unwalked.runs(thread_pointer, pystack::read_word);
+    if let Err(cause) = result
+        && !is_elsewhere
+    {
         count(cause);
         return 0;
     }
@@ -73,6 +77,11 @@ pub extern "C" fn walk(thread_pointer: u64, process: *const Process, scratch: *m
         count(Counter::FramesTruncated);
     } else if walk.end == End::Unreadable as u32 {
         count(Counter::FrameRead);
+    }
+    if is_elsewhere {
+        // Which GIL it holds is not known.
+        (walk.end, walk.gil) = (End::Elsewhere as u32, Gil::Unknown as u32);
+        count(Counter::OtherInterpreter);
     }
     walk.mix_in();
     walk.len

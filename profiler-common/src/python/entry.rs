@@ -20,7 +20,7 @@ const TSTATE_BYTES: u32 = 8 * WINDOW_WORDS as u32;
 /// Bytes of a `_PyCFrame` that are read: all that it has in 3.11; one word more than it has in 3.12.
 const CFRAME_BYTES: u32 = 24;
 /// Bytes of a thread state within which its own `_PyCFrame` lies.
-const ROOT_CFRAME_WITHIN: u64 = 512;
+pub(super) const ROOT_CFRAME_WITHIN: u64 = 512;
 
 /// A run of the interpreter's loop, by its `_PyCFrame` (3.11 and 3.12): a local variable of the C function, which the thread
 /// state points to before it is filled in. Until then it has what some other call left on the C stack.

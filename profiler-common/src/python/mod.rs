@@ -8,6 +8,7 @@ mod frame;
 mod greenlets;
 mod interpreters;
 mod slot;
+mod unwalked;
 mod walk;
 
 use bytemuck::{Pod, Zeroable};
@@ -17,6 +18,7 @@ pub use frame::{BY_ADDRESS, ENTRY, MARKS, PyFrame, ToldFrame};
 pub use greenlets::Greenlets;
 pub use interpreters::{Interpreters, Search};
 pub use slot::Slot;
+pub use unwalked::Unwalked;
 pub use walk::{End, Gil, MAX_PY_FRAMES, MAX_STEPS, ReadMemory, WINDOW_WORDS, Walk, Window, fold};
 
 /// Bytes of a frame within which the fields that are read lie, where frames are packed (3.11+).
@@ -101,6 +103,8 @@ pub struct PyTarget {
     pub interpreters: Interpreters,
     /// Which greenlets run.
     pub greenlets: Greenlets,
+    /// Another interpreter at work in the process.
+    pub unwalked: Unwalked,
     /// 1 if its code keeps frame pointers: then the user stack goes through it.
     pub keeps_frame_pointers: u64,
     /// Of this version.

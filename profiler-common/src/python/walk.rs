@@ -49,6 +49,8 @@ pub enum End {
     Truncated = 2,
     /// At a frame that could not be read: the outer frames are missing.
     Unreadable = 3,
+    /// Wherever it ended, the thread has frames in another interpreter too, which is not walked.
+    Elsewhere = 4,
 }
 
 /// Reads a target's memory.

@@ -12,12 +12,13 @@ use profiler_common::{
 use tokio::time::Instant;
 
 use crate::{
-    bpf,
+    bpf::{self, Counts},
     collect::{
         session::Session,
         stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
         starting::Starting,
         stat::ThreadKey,
+        unwalked,
     },
     fleet,
     python::{self, Interpreter, thread_name},
@@ -43,6 +44,8 @@ pub struct Intake {
     starting: Starting,
     /// Processes that were looked at again since they loaded asyncio or greenlet.
     looked_again: HashSet<u32>,
+    /// Processes that have loaded another interpreter, which may not have started yet.
+    with_another: HashSet<u32>,
     /// What threads are called by their Pythons.
     names: HashMap<ThreadKey, String>,
     notes: BTreeSet<String>,
@@ -92,6 +95,12 @@ impl Intake {
                 {
                     self.starting.expect(head.key.tgid, Instant::now());
                 }
+                if interpreter
+                    .is_some_and(|interpreter| unwalked::is_shown(&mut self.stacks, head, interpreter))
+                    && self.with_another.insert(head.key.tgid)
+                {
+                    self.starting.expect(head.key.tgid, Instant::now());
+                }
                 // A stack is new when it is first waited on: the first wait for work ends the boot.
                 if head.key.tid == head.key.tgid
                     && self.stacks.reason(&head.key) == Some(Reason::Idle)
@@ -115,6 +124,7 @@ impl Intake {
             Event::Exec(exec) => {
                 self.interpreters.remove(&exec.tgid);
                 self.looked_again.remove(&exec.tgid);
+                self.with_another.remove(&exec.tgid);
                 self.stacks.forget(exec.tgid);
                 self.stacks.renumber(exec.tgid, exec.caller_tid);
                 self.starting.expect(exec.tgid, Instant::now());
@@ -159,6 +169,10 @@ impl Intake {
                 |frames: Vec<_>| frames.iter().map(|frame| ToldFrame::by_address(frame, &offsets)).collect();
             let (frames, end) =
                 frames.map_or((Vec::new(), End::None), |frames| (told(frames), End::Complete));
+            let is_elsewhere = interpreter.is_some_and(|interpreter| {
+                interpreter.runs_elsewhere(Memory::of(words.tgid), words.thread_pointer)
+            });
+            let end = if is_elsewhere { End::Elsewhere } else { end };
             let seen = Seen {
                 key,
                 end: end as u32,
@@ -199,13 +213,16 @@ impl Intake {
     pub fn look_at_starting(&mut self, session: &mut Session) -> Result<()> {
         let now = Instant::now();
         for tgid in self.starting.due(now, Mapped::of) {
-            match Interpreter::of(tgid) {
+            let known = self.interpreters.get(&tgid);
+            match known.map_or_else(|| Interpreter::of(tgid), |known| Interpreter::again(tgid, known)) {
                 Ok(interpreter) => {
                     session.follow(tgid, interpreter.target)?;
                     fleet::learn_python(&mut session.fleets, tgid, &interpreter.version);
+                    if interpreter.unwalked.is_some() || !self.with_another.contains(&tgid) {
+                        self.starting.found(tgid);
+                    }
                     self.interpreters.insert(tgid, interpreter);
                     self.notes.retain(|known| !known.starts_with(&note(tgid, "")));
-                    self.starting.found(tgid);
                 }
                 Err(unwalkable) => {
                     if let Some(version) = &unwalkable.version {
@@ -223,11 +240,13 @@ impl Intake {
         Ok(())
     }
 
-    /// Tells the fleets the versions that showed only after a while, as before 3.11.
-    pub fn tell_versions(&self, session: &mut Session) {
-        for tgid in self.interpreters.keys() {
-            if let Some(version) = python::version(*tgid) {
-                fleet::learn_python(&mut session.fleets, *tgid, &version);
+    /// Tells the fleets the versions that showed only after a while, as before 3.11; and learns which processes have got
+    /// another interpreter by now.
+    pub fn tell_versions(&mut self, session: &mut Session) {
+        for (tgid, interpreter) in &mut self.interpreters {
+            if let Ok(now) = Interpreter::again(*tgid, interpreter) {
+                fleet::learn_python(&mut session.fleets, *tgid, &now.version);
+                interpreter.unwalked = now.unwalked.or_else(|| interpreter.unwalked.take());
             }
         }
     }
@@ -250,10 +269,12 @@ impl Intake {
         self.interpreters.get(&tgid)
     }
 
-    /// One sentence for each process without Python frames.
+    /// One sentence for each process without Python frames, or without those of another interpreter, with what of a window
+    /// that was.
     #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        self.notes.iter().cloned().collect()
+    pub fn notes(&self, window: &Counts) -> Vec<String> {
+        let unwalked = unwalked::notes(&self.interpreters, &self.stacks, window);
+        self.notes.iter().cloned().chain(unwalked).collect()
     }
 }
 

@@ -13,4 +13,5 @@ pub mod session;
 pub mod stacks;
 pub mod starting;
 pub mod stat;
+mod unwalked;
 pub mod windows;

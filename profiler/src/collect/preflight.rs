@@ -202,17 +202,25 @@ pub fn interpreters(fleets: &[Fleet]) -> Vec<Check> {
             fleet.members.iter().filter(|member| member.role != Role::Helper || member.python.is_some());
         let results: Vec<_> = pythons.map(|member| (member.tgid, Interpreter::of(member.tgid))).collect();
         let refused = results.iter().find_map(|(tgid, result)| Some((tgid, result.as_ref().err()?)));
-        match (refused, results.iter().find_map(|(_, result)| result.as_ref().ok())) {
-            (Some((tgid, why)), _) => Check::degraded(
+        let walked = results.iter().filter_map(|(tgid, result)| Some((*tgid, result.as_ref().ok()?)));
+        let also = walked.clone().find_map(|(tgid, interpreter)| interpreter.also_runs(tgid));
+        match (refused, also, walked.map(|(_, interpreter)| interpreter).next()) {
+            (Some((tgid, why)), ..) => Check::degraded(
                 &name,
                 format!("process {tgid}: {}", why.reason),
                 "its Python frames; exact numbers, native and kernel frames remain",
                 "run it on CPython 3.6 to 3.15",
             ),
-            (None, Some(interpreter)) => {
+            (None, Some(also), _) => Check::degraded(
+                &name,
+                also,
+                "the Python frames of that one, whose samples and waits are counted",
+                "run each interpreter in a process of its own",
+            ),
+            (None, None, Some(interpreter)) => {
                 Check::ok(&name, format!("Python {} can be walked", interpreter.version))
             }
-            (None, None) => Check::ok(&name, "has no processes left"),
+            (None, None, None) => Check::ok(&name, "has no processes left"),
         }
     });
     checks.collect()

@@ -210,13 +210,13 @@ impl Recorder {
     pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
         let Self { session, intake, notes, .. } = self;
         let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
+        let window = stacks::between(&start.stacks, &end.stacks);
         stat.quality.notes.extend(notes.iter().cloned());
-        stat.quality.notes.extend(intake.notes());
+        stat.quality.notes.extend(intake.notes(&window));
         for worker in stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.born)
         {
             worker.boot_cpu_ns = intake.boot_cpu_ns(worker.tgid);
         }
-        let window = stacks::between(&start.stacks, &end.stacks);
         stat.quality.lose_between(&start.losses, &end.losses);
         intake.stacks.tell_undescribed(&window, &mut stat.quality);
         for (key, count) in window {
@@ -307,7 +307,7 @@ impl Recorder {
         let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);
         let (fleets, unnamed) = dump::dump(&session.fleets, threads, offset, intake, &counts);
         let mut quality = books.quality;
-        quality.notes.extend(intake.notes().into_iter().chain(unnamed));
+        quality.notes.extend(intake.notes(&counts).into_iter().chain(unnamed));
         quality.lose_between(&Losses::new(), &books.losses);
         Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: books.unix_ns, fleets, quality })
     }

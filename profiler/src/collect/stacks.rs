@@ -156,13 +156,20 @@ impl Stacks {
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
             self.push(&mut chain, Raw::Mark("[outer frames missing]"));
         }
+        let is_elsewhere = end == End::Elsewhere as u32;
+        if is_elsewhere {
+            self.push(&mut chain, Raw::Mark("[frames of another interpreter missing]"));
+        }
         let runs = match interpreter {
+            Some(_) if is_elsewhere => Runs::Python,
             Some(_) if !python.is_empty() => Runs::Python,
             Some(_) if end == End::Complete as u32 => Runs::Nothing,
             Some(_) if bpf::parks(key.call) => Runs::Native { is_first: key.tid == key.tgid },
             _ => Runs::Python,
         };
-        let reason = reason.or_else(|| reason_of(&key)).map(|reason| self.settle(reason, runs, &python));
+        // Which of two interpreters' functions waits is not known.
+        let waiting = if is_elsewhere { &[][..] } else { &python };
+        let reason = reason.or_else(|| reason_of(&key)).map(|reason| self.settle(reason, runs, waiting));
         let native = self.native_frames(key.tgid, interpreter, user);
         // Where code keeps no frame pointers the kernel side has cut the native stack.
         let is_whole = native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1;
@@ -220,6 +227,12 @@ impl Stacks {
     #[must_use]
     pub fn task(&self, key: &StackKey) -> Option<u32> {
         self.described.get(key)?.task
+    }
+
+    /// True if the thread ran Python of an interpreter that is not walked.
+    #[must_use]
+    pub fn is_elsewhere(&self, key: &StackKey) -> bool {
+        self.described.get(key).is_some_and(|described| described.end == End::Elsewhere as u32)
     }
 
     /// True if a stack has a Python frame of a file.

@@ -1,15 +1,15 @@
 //! The interpreter in a process: found, versioned, and checked to be walkable, or the reason why it is not.
 
-use std::{path::Path, sync::Arc};
+use std::{cmp::Reverse, path::Path, sync::Arc};
 
-use profiler_common::python::{Greenlets, Interpreters, PyTarget, Slot};
+use profiler_common::python::{Greenlets, Interpreters, PyTarget, Slot, Unwalked};
 
 use crate::{
     python::{
         asyncio::Asyncio,
         debug_offsets,
         image::Image,
-        interpreter::Interpreter,
+        interpreter::{Interpreter, ThreadState},
         layout::{self, Gil, Kept, Layout},
         roots::Roots,
         slot, thread_local,
@@ -44,19 +44,58 @@ impl Unwalkable {
 }
 
 impl Interpreter {
-    /// The interpreter of a process. Of several that are mapped it is the one that runs.
+    /// The interpreter of a process. Of several that run it is the one with the most threads, of as many the one that was
+    /// there first: the program's own, or the one that lies highest, for the kernel maps files from the top down. The second
+    /// is told.
     pub fn of(tgid: u32) -> Result<Self, Unwalkable> {
+        Self::like(tgid, None)
+    }
+
+    /// The interpreter of a process as it is by now: no other one than was found before, while that runs.
+    pub fn again(tgid: u32, before: &Self) -> Result<Self, Unwalkable> {
+        Self::like(tgid, Some(before))
+    }
+
+    fn like(tgid: u32, before: Option<&Self>) -> Result<Self, Unwalkable> {
         let mappings =
             Mapping::executable(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
         let exe = std::fs::read_link(format!("/proc/{}/exe", process::seen_by(tgid))).ok();
-        let mut result = Err(Unwalkable::not_python("it is not Python"));
+        let mut found: Vec<(Self, Mapping)> = Vec::new();
+        let mut refused = Unwalkable::not_python("it is not Python");
         for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
-            result = Self::in_mapping(tgid, &mappings, &mapping, &image);
-            if result.is_ok() {
-                break;
+            match Self::in_mapping(tgid, &mappings, &mapping, &image) {
+                // Of one file several parts may be mapped.
+                Ok(interpreter) if found.iter().any(|(known, _)| known.is(&interpreter)) => {}
+                Ok(interpreter) => found.push((interpreter, mapping)),
+                Err(why) => refused = why,
             }
         }
-        result
+        let memory = Memory::of(tgid);
+        found.sort_by_cached_key(|(interpreter, mapping)| {
+            let is_known = before.is_some_and(|before| before.is(interpreter));
+            let is_own = Some(mapping.path.as_path()) == exe.as_deref();
+            Reverse((is_known, interpreter.threads_at_work(memory), is_own, mapping.start))
+        });
+        let mut found = found.into_iter();
+        let (mut walked, _) = found.next().ok_or(refused)?;
+        if let Some((other, mapping)) = found.next() {
+            walked.target.unwalked = Unwalked::beside(&walked.target, &other.target);
+            walked.unwalked = Some(format!("Python {} ({})", other.version, file_name(&mapping.path)));
+        }
+        Ok(walked)
+    }
+
+    /// True if both are of one place in a process.
+    fn is(&self, other: &Self) -> bool {
+        self.roots.interpreters == other.roots.interpreters
+    }
+
+    /// Threads that have their thread states where this interpreter's threads keep them.
+    fn threads_at_work(&self, memory: Memory) -> usize {
+        let states = self.thread_states(memory);
+        let holds =
+            |state: &&ThreadState| self.thread_state(memory, state.thread_pointer) == Some(state.address);
+        states.iter().filter(holds).count()
     }
 
     fn in_mapping(
@@ -82,8 +121,9 @@ impl Interpreter {
         let roots = Roots::find(memory, &layout, image, bias)
             .ok_or_else(|| unwalkable("its interpreter is not started yet".to_owned(), true))?;
         let asyncio = if version.minor >= 14 { asyncio(tgid, mappings) } else { None };
-        let text_end =
-            mappings.iter().filter(|other| other.file == mapping.file).map(|other| other.end).max();
+        // A file may be loaded twice (`dlmopen`).
+        let is_part = |other: &&Mapping| other.file == mapping.file && image.bias(other) == Some(bias);
+        let text_end = mappings.iter().filter(is_part).map(|other| other.end).max();
         let mut interpreter = Self {
             target: PyTarget {
                 slot: Slot::default(),
@@ -100,10 +140,12 @@ impl Interpreter {
                 running_task: asyncio.map_or(0, |asyncio| asyncio.running_task),
                 code_generation: layout.code_generation.unwrap_or(0),
                 greenlets: greenlets(tgid, mappings).unwrap_or_default(),
+                unwalked: Unwalked::default(),
                 offsets: layout.walk,
             },
             // As `python3.13t` calls itself.
             version: format!("{version}{}", if layout.is_free_threaded() { "t" } else { "" }),
+            unwalked: None,
             layout,
             roots,
             code_type: address("PyCode_Type").unwrap_or(0),
@@ -159,7 +201,7 @@ fn greenlets(tgid: u32, mappings: &[Mapping]) -> Option<Greenlets> {
 /// What may hold the interpreter: the libpythons, the executable itself, and, if none of these does, any other file: an
 /// interpreter may be a part of a program's own library.
 fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mapping, Arc<Image>)> {
-    let is_named = |mapping: &&Mapping| file_name(&mapping.path).starts_with("libpython");
+    let is_named = |mapping: &&Mapping| is_library(&mapping.path);
     let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
     let holding = |mapping: &Mapping| {
         let image = Image::of(&mapping.open(tgid)?)?;
@@ -172,6 +214,12 @@ fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mappi
         return likely;
     }
     mappings.iter().filter(|mapping| !is_named(mapping) && !is_exe(mapping)).filter_map(holding).collect()
+}
+
+/// True of a file that is called as an interpreter's library.
+#[must_use]
+pub fn is_library(path: &Path) -> bool {
+    file_name(path).starts_with("libpython")
 }
 
 fn file_name(path: &Path) -> String {

@@ -27,6 +27,8 @@ pub struct Interpreter {
     pub version: String,
     /// What the kernel side needs.
     pub target: PyTarget,
+    /// Another one at work in its process, such as `Python 3.9.18 (libpython3.9.so.1.0)`.
+    pub unwalked: Option<String>,
     pub(super) layout: Layout,
     pub(super) roots: Roots,
     /// `PyCode_Type` in memory.
@@ -100,8 +102,9 @@ impl Interpreter {
     /// The thread state of the thread with this thread pointer; `None` if it has none.
     #[must_use]
     pub fn thread_state(&self, memory: Memory, thread_pointer: u64) -> Option<u64> {
-        let slot = &self.target.slot;
-        slot.load(thread_pointer, |address| memory.u64(address)).filter(|tstate| *tstate != 0)
+        let PyTarget { slot, unwalked, .. } = &self.target;
+        let read = |address| memory.u64(address);
+        slot.load(thread_pointer, read).filter(|tstate| *tstate != 0 && !unwalked.owns(*tstate, read))
     }
 
     /// Learns where types are from what threads run: symbols may be stripped. `None` if no thread runs anything.
@@ -160,6 +163,19 @@ impl Interpreter {
     /// True for the type of coroutines, and that of generators.
     pub(super) fn is_coroutine_type(&self, address: u64) -> bool {
         address != 0 && self.coroutine_types.contains(&address)
+    }
+
+    /// That another interpreter is at work in this process too, as a sentence; `None` if none is.
+    #[must_use]
+    pub fn also_runs(&self, tgid: u32) -> Option<String> {
+        let other = self.unwalked.as_ref()?;
+        Some(format!("process {tgid} also runs {other}, which is not walked"))
+    }
+
+    /// True if a thread runs a Python function of the other interpreter.
+    #[must_use]
+    pub fn runs_elsewhere(&self, memory: Memory, thread_pointer: u64) -> bool {
+        self.target.unwalked.runs(thread_pointer, |address| memory.u64(address))
     }
 
     /// True if a thread runs a greenlet that is not its main one.

@@ -23,7 +23,7 @@ mod version;
 use profiler_common::python::{End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, Search, Walk};
 
 use crate::sys::memory::Memory;
-pub use find::Unwalkable;
+pub use find::{Unwalkable, is_library};
 pub use interpreter::{Interpreter, Part};
 
 /// The version of the interpreter in a process, such as `3.11.7`; `None` if it runs none that is known.
