@@ -88,6 +88,8 @@ pub struct KernelOffsets {
     pub regs_second: u32,
     /// The instruction pointer in `pt_regs`.
     pub regs_ip: u32,
+    /// The stack pointer in `pt_regs`.
+    pub regs_sp: u32,
     /// This CPU's preemption count less its run queue, both per-CPU variables; 0 if not known.
     pub preempt_count_from_rq: i32,
 }

@@ -37,26 +37,28 @@ pub enum Counter {
     KeptLost = 14,
     /// A sample lacks the Python frames of another interpreter of its process, which is not walked.
     OtherInterpreter = 15,
+    /// A sample may lack its inner Python frames: the thread may be in a subinterpreter that another thread made.
+    MayBeElsewhere = 16,
     /// A code object could not be read in time.
-    CodeUnreadable = 16,
+    CodeUnreadable = 17,
     /// A native stack was cut at an address that belongs to no mapping: code without frame pointers.
-    Unmapped = 17,
+    Unmapped = 18,
     /// A native stack has its leaf alone: it did not fit the Python frames.
-    NativeApart = 18,
+    NativeApart = 19,
     /// Samples of a stack whose description never came.
-    Undescribed = 19,
+    Undescribed = 20,
     /// A ring record of an unknown kind or a wrong length.
-    Undecodable = 20,
+    Undecodable = 21,
     /// The kernel skipped a run of a program, which would have interrupted itself: an event was not seen.
-    RunSkipped = 21,
+    RunSkipped = 22,
 }
 
 impl Counter {
     /// Counters that the kernel side keeps: the size of its array.
-    pub const KERNEL: u32 = 16;
+    pub const KERNEL: u32 = 17;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -73,6 +75,7 @@ impl Counter {
         Self::CodeReplaced,
         Self::KeptLost,
         Self::OtherInterpreter,
+        Self::MayBeElsewhere,
         Self::CodeUnreadable,
         Self::Unmapped,
         Self::NativeApart,
@@ -101,6 +104,7 @@ impl Counter {
             Self::CodeReplaced => "code_replaced",
             Self::KeptLost => "kept_lost",
             Self::OtherInterpreter => "other_interpreter",
+            Self::MayBeElsewhere => "may_be_elsewhere",
             Self::CodeUnreadable => "code_unreadable",
             Self::Unmapped => "unmapped",
             Self::NativeApart => "native_apart",
@@ -130,6 +134,9 @@ impl Counter {
             Self::CodeReplaced => ("sample or wait", "dropped (a code object of the stack was replaced)"),
             Self::KeptLost => ("thread", "whose stacks and waits may differ at an edge (ring buffer full)"),
             Self::OtherInterpreter => ("stack", "in another interpreter of the process, which is not walked"),
+            Self::MayBeElsewhere => {
+                ("stack", "that may lack frames (of a subinterpreter that another thread made)")
+            }
             Self::CodeUnreadable => ("code object", "not readable in time"),
             Self::Unmapped => ("native stack", "cut where an address is no code (no frame pointers)"),
             Self::NativeApart => ("native stack", "kept to the leaf (no fit with the Python frames)"),

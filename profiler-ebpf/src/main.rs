@@ -6,6 +6,7 @@
 #![no_main]
 
 mod blocked;
+mod borrowed;
 mod call;
 mod code;
 mod maps;

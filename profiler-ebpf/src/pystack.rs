@@ -7,8 +7,8 @@ use profiler_common::{
     config::Process,
     counter::Counter,
     python::{
-        ABSENT, Gil, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget, ReadMemory,
-        Search, Walk, Window,
+        ABSENT, End, Gil, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget,
+        ReadMemory, Search, UNREADABLE, Walk, Window,
     },
 };
 
@@ -30,9 +30,9 @@ pub struct Block {
     /// What is copied begins here …
     start: u64,
     /// … and ends here.
-    end: u64,
+    pub end: u64,
     /// The verifier does not know that no frame begins near the end; there is room for one that would.
-    words: [u64; BLOCK_WORDS + FRAME_WORDS],
+    pub words: [u64; BLOCK_WORDS + FRAME_WORDS],
 }
 
 /// The current task's memory. A page that is not present fails: a program may not wait for it.
@@ -77,7 +77,7 @@ impl ReadMemory for CurrentMemory<'_> {
 }
 
 #[inline(always)]
-fn read_user(to: *mut c_void, bytes: u32, address: u64) -> bool {
+pub fn read_user(to: *mut c_void, bytes: u32, address: u64) -> bool {
     // SAFETY: the callers own `to`, which has room for `bytes`; the helper checks the source.
     unsafe { bpf_probe_read_user(to, bytes, address as *const c_void) == 0 }
 }
@@ -92,7 +92,13 @@ pub fn read_word(address: u64) -> Option<u64> {
 /// Walks the frames of the thread that runs into the scratch; the error is why there are none.
 #[inline(always)]
 pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Result<(), Counter> {
-    let (tstate, gil) = thread_state(python, thread_pointer)?;
+    let kept = python.slot.load(thread_pointer, read_word).ok_or(Counter::ThreadSlotRead)?;
+    let borrowed = scratch.borrowed.result();
+    let tstate = if kept == 0 && borrowed != UNREADABLE { borrowed } else { kept };
+    if tstate == 0 {
+        return Err(if borrowed == UNREADABLE { Counter::MayBeElsewhere } else { Counter::NoThreadState });
+    }
+    let gil = held(python, kept, borrowed);
     let Scratch { walk, block, .. } = &mut *scratch;
     (block.chunk, block.top, block.start, block.end) = (0, 0, 0, 0);
     if python.offsets.tstate_datastack != ABSENT {
@@ -113,12 +119,19 @@ pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Re
         walk.task = read_word(tstate.wrapping_add(python.running_task)).unwrap_or(0);
     }
     walk.in_greenlet = u32::from(python.greenlets.is_one_running(thread_pointer, read_word));
-    join(python, thread_pointer, walk, block);
-    let Scratch { walk, block, frames, .. } = scratch;
+    if borrowed == 0 || borrowed == UNREADABLE {
+        join_callers(python, thread_pointer, walk, block);
+    } else if kept != 0 {
+        join_frames(walk, block, &raw const python.offsets, borrowed, 0);
+    }
+    let Scratch { walk, block, frames, borrowed, .. } = scratch;
     for _ in 0..MAX_STEPS / BATCH {
         if walk_batch(walk, block, &python.offsets, frames) == 0 {
             break;
         }
+    }
+    if borrowed.result() == UNREADABLE && walk.end == End::Complete as u32 {
+        walk.end = End::MayBeElsewhere as u32;
     }
     Ok(())
 }
@@ -173,38 +186,31 @@ extern "C" fn step_back(walk: *mut Walk, block: *mut Block, offsets: *const PyOf
     u32::from(walk.step_back(&mut CurrentMemory { block }, offsets))
 }
 
-/// The thread state that runs, and whether it holds the GIL where one word tells of all that do (≤ 3.11).
+/// Whether one of a thread's states holds the GIL, where one word tells of all that do (≤ 3.11).
 #[inline(always)]
-fn thread_state(python: &PyTarget, thread_pointer: u64) -> Result<(u64, Gil), Counter> {
-    let tstate = python.slot.load(thread_pointer, read_word).ok_or(Counter::ThreadSlotRead)?;
-    if tstate == 0 {
-        return Err(Counter::NoThreadState);
-    }
+fn held(python: &PyTarget, kept: u64, borrowed: u64) -> Gil {
     if python.gil_holder == 0 {
-        return Ok((tstate, Gil::Unknown));
+        return Gil::Unknown;
     }
-    let Some(holder) = read_word(python.gil_holder) else { return Ok((tstate, Gil::Unknown)) };
-    if holder == tstate {
-        return Ok((tstate, Gil::Held));
+    match read_word(python.gil_holder) {
+        None => Gil::Unknown,
+        Some(0) => Gil::Released,
+        Some(holder) if holder == kept || holder == borrowed => Gil::Held,
+        Some(_) if borrowed == UNREADABLE => Gil::Unknown,
+        Some(_) => Gil::Released,
     }
-    // A thread of several interpreters keeps the thread state of one. It runs another if that one holds the GIL.
-    let thread_id = python.interpreters.thread_id(thread_pointer);
-    let is_ours =
-        holder != 0 && read_word(holder + u64::from(python.offsets.tstate_thread_id)) == Some(thread_id);
-    Ok(if is_ours { (holder, Gil::Held) } else { (tstate, Gil::Released) })
 }
 
-/// Joins the frames that the thread has in another interpreter, if there are any.
+/// Of a thread that is in a subinterpreter and keeps its thread state there, joins the frames that called it, of the main one.
 #[inline(always)]
-fn join(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Block) {
+fn join_callers(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Block) {
     let PyTarget { interpreters, offsets, .. } = python;
-    let other = interpreters.other_than(walk.interpreter, read_word);
-    if other == 0 {
+    if walk.interpreter == interpreters.main {
         return;
     }
-    let tstate = find_thread(offsets, other, interpreters.thread_id(thread_pointer));
+    let tstate = find_thread(offsets, interpreters.main, interpreters.thread_id(thread_pointer));
     if tstate != 0 {
-        join_frames(walk, block, offsets, tstate, u32::from(other == interpreters.main));
+        join_frames(walk, block, offsets, tstate, 1);
     }
 }
 

@@ -14,11 +14,12 @@ use profiler_common::{
     config::{Process, READS_STACKS, StackCount, StackKey},
     counter::Counter,
     event::{Kind, Stack},
-    python::{End, Gil, MAX_PY_FRAMES, PyFrame, Walk, fold},
+    python::{Borrowed, End, Gil, MAX_PY_FRAMES, PyFrame, Walk, fold},
     wait::{BUCKETS, bucket},
 };
 
 use crate::{
+    borrowed::find_borrowed,
     code::{self, Definition},
     maps::{LATE, RING, STACKS, count, count_many, edge},
     pystack::{self, Block},
@@ -46,6 +47,7 @@ pub struct Scratch {
     pub why: [u64; 3],
     pub walk: Walk,
     pub block: Block,
+    pub borrowed: Borrowed,
     pub definition: Definition,
     pub stack: Stack,
     pub frames: [PyFrame; MAX_PY_FRAMES],
@@ -53,9 +55,15 @@ pub struct Scratch {
 
 /// Walks the Python frames of the thread that runs, by its thread pointer; how many there are. Why there are none is
 /// counted.
+#[inline(always)]
+pub fn walk(thread_pointer: u64, process: &Process, scratch: &mut Scratch) -> u32 {
+    find_borrowed(thread_pointer, process, scratch);
+    walk_found(thread_pointer, process, scratch)
+}
+
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn walk(thread_pointer: u64, process: *const Process, scratch: *mut Scratch) -> u32 {
+extern "C" fn walk_found(thread_pointer: u64, process: *const Process, scratch: *mut Scratch) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
     let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
     scratch.walk.start(0);
@@ -77,10 +85,12 @@ pub extern "C" fn walk(thread_pointer: u64, process: *const Process, scratch: *m
         count(Counter::FramesTruncated);
     } else if walk.end == End::Unreadable as u32 {
         count(Counter::FrameRead);
+    } else if walk.end == End::MayBeElsewhere as u32 {
+        count(Counter::MayBeElsewhere);
     }
     if is_elsewhere {
         // Which GIL it holds is not known.
-        (walk.end, walk.gil) = (End::Elsewhere as u32, Gil::Unknown as u32);
+        (walk.end, walk.gil) = (End::OtherInterpreter as u32, Gil::Unknown as u32);
         count(Counter::OtherInterpreter);
     }
     walk.mix_in();

@@ -47,6 +47,7 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     regs_first: 0,
     regs_second: 0,
     regs_ip: 0,
+    regs_sp: 0,
     preempt_count_from_rq: 0,
 };
 

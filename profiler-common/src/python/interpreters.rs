@@ -14,7 +14,7 @@ use crate::python::{PyOffsets, walk::UNREADABLE};
 pub struct Interpreters {
     /// The one that was there first.
     pub main: u64,
-    /// The word that points to the one that was made last, if a thread that is inside one may not keep its thread state
+    /// The word that points to the one that was made last, if a thread that is inside one keeps its thread state of another
     /// (≤ 3.11); else 0.
     pub newest: u64,
     /// What is added to a thread's `pthread_self()` for its thread pointer.
@@ -35,17 +35,10 @@ impl Interpreters {
         thread_id.wrapping_add(self.descriptor_bytes)
     }
 
-    /// The interpreter in which a thread may have frames besides those in `interpreter`; 0 if there is none. Of several it
-    /// is the main one, or the newest.
+    /// True if a thread may run a thread state that it does not keep: there are several.
     #[inline(always)]
-    pub fn other_than(&self, interpreter: u64, read: impl FnOnce(u64) -> Option<u64>) -> u64 {
-        if interpreter != self.main {
-            return self.main;
-        }
-        if self.newest == 0 {
-            return 0;
-        }
-        read(self.newest).filter(|newest| *newest != self.main).unwrap_or(0)
+    pub fn may_lend(&self, read: impl FnOnce(u64) -> Option<u64>) -> bool {
+        self.newest != 0 && read(self.newest).is_some_and(|newest| newest != self.main)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! What differs between versions and processes is data, [`PyTarget`], that the loader finds out and the kernel side goes by.
 
+mod borrowed;
 mod code;
 mod entry;
 mod frame;
@@ -13,13 +14,16 @@ mod walk;
 
 use bytemuck::{Pod, Zeroable};
 
+pub use borrowed::{Borrowed, C_STACK_WORDS, CStack};
 pub use code::{CODE_WORDS, CodeOffsets, CodeWords, code_word, identity};
 pub use frame::{BY_ADDRESS, ENTRY, MARKS, PyFrame, ToldFrame};
 pub use greenlets::Greenlets;
 pub use interpreters::{Interpreters, Search};
 pub use slot::Slot;
 pub use unwalked::Unwalked;
-pub use walk::{End, Gil, MAX_PY_FRAMES, MAX_STEPS, ReadMemory, WINDOW_WORDS, Walk, Window, fold};
+pub use walk::{
+    End, Gil, MAX_PY_FRAMES, MAX_STEPS, ReadMemory, UNREADABLE, WINDOW_WORDS, Walk, Window, fold,
+};
 
 /// Bytes of a frame within which the fields that are read lie, where frames are packed (3.11+).
 pub const PACKED_FRAME_BYTES: u32 = 80;
@@ -36,6 +40,8 @@ pub struct PyOffsets {
     pub tstate_frame: u32,
     /// `_PyCFrame.current_frame`, which `previous` follows, or [`ABSENT`].
     pub cframe_frame: u32,
+    /// `PyThreadState.cframe`, which points into the C stack of the thread that runs it (3.10 and 3.11), or [`ABSENT`].
+    pub tstate_cframe: u32,
     /// `PyThreadState.datastack_chunk`, behind which `datastack_top` stands (3.11+), or [`ABSENT`].
     pub tstate_datastack: u32,
     /// Bytes of one read: no more than a frame surely has, for it may end with its mapping.
@@ -66,6 +72,8 @@ pub struct PyOffsets {
     pub tstate_next: u32,
     /// `PyThreadState.interp`.
     pub tstate_interpreter: u32,
+    /// `PyInterpreterState.next`.
+    pub interpreter_next: u32,
     /// `PyInterpreterState` → its first thread state.
     pub interpreter_threads: u32,
     /// Of code objects.

@@ -22,7 +22,7 @@ pub const WINDOW_WORDS: usize = 16;
 pub type Window = [u64; WINDOW_WORDS];
 
 /// An address at which nothing is ever mapped.
-pub(super) const UNREADABLE: u64 = 1;
+pub const UNREADABLE: u64 = 1;
 
 /// Whether a thread held the GIL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,9 @@ pub enum End {
     /// At a frame that could not be read: the outer frames are missing.
     Unreadable = 3,
     /// Wherever it ended, the thread has frames in another interpreter too, which is not walked.
-    Elsewhere = 4,
+    OtherInterpreter = 4,
+    /// At the outermost frame, but the thread may be in a subinterpreter whose frames are missing.
+    MayBeElsewhere = 5,
 }
 
 /// Reads a target's memory.
@@ -227,6 +229,7 @@ mod tests {
     const OFFSETS: PyOffsets = PyOffsets {
         tstate_frame: 56,
         cframe_frame: 0,
+        tstate_cframe: ABSENT,
         tstate_datastack: ABSENT,
         read_bytes: PACKED_FRAME_BYTES,
         frame_previous: 8,
@@ -242,6 +245,7 @@ mod tests {
         tstate_thread_id: 136,
         tstate_next: 8,
         tstate_interpreter: 16,
+        interpreter_next: 0,
         interpreter_threads: 72,
         code: code::tests::OFFSETS,
     };

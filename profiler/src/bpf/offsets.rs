@@ -108,6 +108,7 @@ pub fn kernel_offsets(btf: &Btf) -> Result<KernelOffsets, String> {
         regs_first: registers(CALL_REGISTERS[1])?,
         regs_second: registers(CALL_REGISTERS[2])?,
         regs_ip: registers(CALL_REGISTERS[3])?,
+        regs_sp: registers(Register { field: "sp", bytes: 8, index: 0 })?,
         preempt_count_from_rq: preempt_count_from_rq(btf).unwrap_or(0),
     })
 }

@@ -153,7 +153,8 @@ impl Intake {
             let key = StackKey::of_wait(words.tgid, words.tid, &open);
             let interpreter = self.interpreters.get(&words.tgid);
             let frames = interpreter.and_then(|interpreter| {
-                python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer)
+                let stack = thread::stack_pointer(words.tgid, words.tid);
+                python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer, stack)
             });
             let kernel = thread::kernel_stack(words.tgid, words.tid);
             // The kernel side cannot read another thread's memory, in which the descriptors are.
@@ -167,12 +168,11 @@ impl Intake {
             let offsets = interpreter.map(|interpreter| interpreter.target.offsets).unwrap_or_default();
             let told =
                 |frames: Vec<_>| frames.iter().map(|frame| ToldFrame::by_address(frame, &offsets)).collect();
-            let (frames, end) =
-                frames.map_or((Vec::new(), End::None), |frames| (told(frames), End::Complete));
+            let (frames, end) = frames.map_or((Vec::new(), End::None), |(frames, end)| (told(frames), end));
             let is_elsewhere = interpreter.is_some_and(|interpreter| {
                 interpreter.runs_elsewhere(Memory::of(words.tgid), words.thread_pointer)
             });
-            let end = if is_elsewhere { End::Elsewhere } else { end };
+            let end = if is_elsewhere { End::OtherInterpreter } else { end };
             let seen = Seen {
                 key,
                 end: end as u32,

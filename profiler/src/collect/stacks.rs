@@ -156,7 +156,10 @@ impl Stacks {
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
             self.push(&mut chain, Raw::Mark("[outer frames missing]"));
         }
-        let is_elsewhere = end == End::Elsewhere as u32;
+        if end == End::MayBeElsewhere as u32 {
+            self.push(&mut chain, Raw::Mark("[frames of a subinterpreter may be missing]"));
+        }
+        let is_elsewhere = end == End::OtherInterpreter as u32;
         if is_elsewhere {
             self.push(&mut chain, Raw::Mark("[frames of another interpreter missing]"));
         }
@@ -232,7 +235,7 @@ impl Stacks {
     /// True if the thread ran Python of an interpreter that is not walked.
     #[must_use]
     pub fn is_elsewhere(&self, key: &StackKey) -> bool {
-        self.described.get(key).is_some_and(|described| described.end == End::Elsewhere as u32)
+        self.described.get(key).is_some_and(|described| described.end == End::OtherInterpreter as u32)
     }
 
     /// True if a stack has a Python frame of a file.

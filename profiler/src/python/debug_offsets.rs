@@ -177,6 +177,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         walk: PyOffsets {
             tstate_frame: u32::try_from(within(positions.tstate + 16, 8 * WINDOW_WORDS as u64)?).ok()?,
             cframe_frame: ABSENT,
+            tstate_cframe: ABSENT,
             tstate_datastack: u32::try_from(within(positions.tstate_datastack, SMALL)?).ok()?,
             read_bytes: PACKED_FRAME_BYTES,
             frame_previous: in_frame(positions.frame)?,
@@ -194,6 +195,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             tstate_thread_id: u32::try_from(within(positions.tstate_thread_id, SMALL)?).ok()?,
             tstate_next: u32::try_from(within(positions.tstate, SMALL)?).ok()?,
             tstate_interpreter: 16,
+            interpreter_next: u32::try_from(within(64, LARGE)?).ok()?,
             interpreter_threads: u32::try_from(within(positions.threads_head, LARGE)?).ok()?,
             code: CodeOffsets {
                 object_shift,
@@ -209,7 +211,6 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             },
         },
         globals: Globals::Runtime { interpreters_head: within(40, LARGE)?, gil_holder: None },
-        interpreter_next: within(64, LARGE)?,
         kept: positions.kept,
         // `ceval` begins the struct's second word, `ceval.gil` its third.
         gil: if is_free_threaded { Gil::None } else { Gil::Behind(16) },

@@ -72,7 +72,8 @@ impl Interpreter {
     pub(super) fn interpreters(&self, memory: Memory) -> Vec<u64> {
         let next = |address| memory.u64(address).filter(|address| *address != 0);
         let first = next(self.roots.interpreters);
-        let after = |address: &u64| next(address.wrapping_add(self.layout.interpreter_next));
+        let after =
+            |address: &u64| next(address.wrapping_add(u64::from(self.target.offsets.interpreter_next)));
         iter::successors(first, after).take(MAX_INTERPRETERS).collect()
     }
 
@@ -114,7 +115,9 @@ impl Interpreter {
             let (of, tp_name) = (self.type_of(memory, object)?, 24 + offsets.object_shift);
             (memory.bytes(memory.u64(of.wrapping_add(tp_name))?, name.len())? == name).then_some(of)
         };
-        let mut codes = states.iter().flat_map(|state| super::frames(memory, self, state.address));
+        let mut codes = states
+            .iter()
+            .flat_map(|state| super::walk(memory, self, state.thread_pointer, (state.address, 0)).frames);
         let (code_type, text_type) = codes.find_map(|frame| {
             let name = memory.u64(frame.code().wrapping_add(u64::from(offsets.name)))?;
             Some((is_called(frame.code(), b"code\0")?, is_called(name, b"str\0")?))

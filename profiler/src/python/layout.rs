@@ -15,8 +15,6 @@ pub struct Layout {
     pub walk: PyOffsets,
     /// Where the globals are.
     pub globals: Globals,
-    /// `PyInterpreterState.next`.
-    pub interpreter_next: u64,
     /// Where the thread keeps its thread state.
     pub kept: Kept,
     /// Where the GIL is.
@@ -137,6 +135,7 @@ const CODE_3_11: CodeOffsets =
 const HEAP_FRAMES: PyOffsets = PyOffsets {
     tstate_frame: 24,
     cframe_frame: ABSENT,
+    tstate_cframe: ABSENT,
     tstate_datastack: ABSENT,
     read_bytes: 8 * WINDOW_WORDS as u32,
     frame_previous: 24,
@@ -152,6 +151,7 @@ const HEAP_FRAMES: PyOffsets = PyOffsets {
     tstate_thread_id: 176,
     tstate_next: 8,
     tstate_interpreter: 16,
+    interpreter_next: 0,
     interpreter_threads: 8,
     code: CODE_3_8,
 };
@@ -160,6 +160,7 @@ const HEAP_FRAMES: PyOffsets = PyOffsets {
 const PACKED_FRAMES: PyOffsets = PyOffsets {
     tstate_frame: 56,
     cframe_frame: 8,
+    tstate_cframe: 56,
     tstate_datastack: 296,
     read_bytes: PACKED_FRAME_BYTES,
     frame_previous: 48,
@@ -193,7 +194,6 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
     let heap = Layout {
         walk: HEAP_FRAMES,
         globals: runtime(32, 568),
-        interpreter_next: 0,
         kept: key(584),
         gil: Gil::InRuntime(352),
         code_generation: None,
@@ -230,7 +230,7 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         8 => Layout { globals: runtime(32, 1368), kept: key(1392), gil: Gil::InRuntime(1152), ..heap },
         9 => heap,
         10 => Layout {
-            walk: PyOffsets { frame_instr: 96, ..HEAP_FRAMES },
+            walk: PyOffsets { frame_instr: 96, tstate_cframe: 48, ..HEAP_FRAMES },
             frame_locals: 352,
             lines: Format::Linetable,
             ..heap
@@ -248,6 +248,7 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         12 => Layout {
             walk: PyOffsets {
                 cframe_frame: 0,
+                tstate_cframe: ABSENT,
                 tstate_datastack: 232,
                 frame_previous: 8,
                 frame_code: 0,

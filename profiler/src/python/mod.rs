@@ -20,9 +20,12 @@ mod thread_local;
 pub mod thread_name;
 mod version;
 
-use profiler_common::python::{End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, Search, Walk};
+use profiler_common::python::{
+    Borrowed, C_STACK_WORDS, CStack, End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, Search, UNREADABLE,
+    Walk,
+};
 
-use crate::sys::memory::Memory;
+use crate::sys::{memory::Memory, thread};
 pub use find::{Unwalkable, is_library};
 pub use interpreter::{Interpreter, Part};
 
@@ -40,9 +43,11 @@ pub fn version(tgid: u32) -> Option<String> {
 pub fn peek(tgid: u32) -> Option<Vec<String>> {
     let interpreter = Interpreter::of(tgid).ok()?;
     let memory = Memory::of(tgid);
-    let tstate = interpreter.thread_states(memory).into_iter().find(|state| state.is_main)?;
+    let main = interpreter.thread_states(memory).into_iter().find(|state| state.is_main)?;
+    let stack = thread::stack_pointer(tgid, tgid);
+    let (frames, _) = frames_of_thread(memory, &interpreter, main.thread_pointer, stack)?;
     let mut files = Vec::new();
-    for frame in frames(memory, &interpreter, tstate.address) {
+    for frame in frames {
         files.push(interpreter.code(memory, frame.code())?.file);
     }
     Some(files).filter(|files| !files.is_empty())
@@ -55,8 +60,16 @@ pub fn frames_of_thread(
     memory: Memory,
     interpreter: &Interpreter,
     thread_pointer: u64,
-) -> Option<Vec<PyFrame>> {
-    Some(frames(memory, interpreter, interpreter.thread_state(memory, thread_pointer)?))
+    stack_pointer: Option<u64>,
+) -> Option<(Vec<PyFrame>, End)> {
+    let kept = interpreter.thread_state(memory, thread_pointer).unwrap_or(0);
+    let stack = stack_pointer.map(|pointer| CStack { pointer, thread_pointer });
+    let borrowed = borrowed(memory, interpreter, stack, kept);
+    if kept == 0 && (borrowed == 0 || borrowed == UNREADABLE) {
+        return None;
+    }
+    let walked = walk(memory, interpreter, thread_pointer, (kept, borrowed));
+    Some((walked.frames, walked.end))
 }
 
 /// A thread's frames as they are met from outside.
@@ -65,24 +78,30 @@ struct Walked {
     frames: Vec<PyFrame>,
     /// The address of the last of them.
     outermost: u64,
-    /// True if it is the outermost of all.
-    is_complete: bool,
+    /// Of the walk.
+    end: End,
 }
 
-/// Walks a thread's frames from outside, leaf first. Exact for a thread that does not run meanwhile.
-#[must_use]
-pub fn frames(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<PyFrame> {
-    walk(memory, interpreter, tstate).frames
-}
-
-fn walk(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Walked {
+/// Walks the frames of a thread from outside: those of the thread states that it keeps and borrows, of which one can be 0.
+/// Exact for a thread that does not run meanwhile.
+fn walk(
+    mut memory: Memory,
+    interpreter: &Interpreter,
+    thread_pointer: u64,
+    (kept, borrowed): (u64, u64),
+) -> Walked {
     let offsets = &interpreter.target.offsets;
-    let mut memory = memory;
+    let is_elsewhere = borrowed == UNREADABLE;
     let mut frames = Box::new([PyFrame::default(); MAX_PY_FRAMES]);
     let mut walk: Walk = bytemuck::Zeroable::zeroed();
     let mut outermost = 0;
+    let tstate = if kept == 0 && !is_elsewhere { borrowed } else { kept };
     if walk.enter(&mut memory, offsets, tstate) {
-        join(memory, interpreter, &mut walk, tstate);
+        if borrowed != 0 && !is_elsewhere && borrowed != tstate {
+            walk.join(&mut memory, offsets, borrowed, false);
+        } else {
+            join_callers(memory, interpreter, &mut walk, thread_pointer);
+        }
         for _ in 0..MAX_STEPS {
             let (at, len) = (walk.next, walk.len);
             if !walk.step(&mut memory, offsets, &mut frames) && !walk.step_back(&mut memory, offsets) {
@@ -93,27 +112,56 @@ fn walk(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Walked {
             }
         }
     }
-    let is_complete = walk.end == End::Complete as u32;
-    Walked { frames: frames[..walk.len as usize].to_vec(), outermost, is_complete }
+    let end = match walk.end {
+        end if end == End::Complete as u32 && is_elsewhere => End::MayBeElsewhere,
+        end if end == End::Complete as u32 => End::Complete,
+        end if end == End::Unreadable as u32 => End::Unreadable,
+        _ => End::Truncated,
+    };
+    Walked { frames: frames[..walk.len as usize].to_vec(), outermost, end }
 }
 
-/// Joins the frames that the thread has in another interpreter.
-fn join(mut memory: Memory, interpreter: &Interpreter, walk: &mut Walk, tstate: u64) {
+/// The thread state that a thread runs besides the one that it keeps, 0 if there is none, or what cannot be read if it is
+/// not known.
+fn borrowed(memory: Memory, interpreter: &Interpreter, stack: Option<CStack>, kept: u64) -> u64 {
     let PyTarget { interpreters, offsets, .. } = &interpreter.target;
     let read = |address| memory.u64(address);
-    let other = interpreters.other_than(walk.interpreter, read);
-    if other == 0 {
+    if !interpreters.may_lend(read) {
+        return 0;
+    }
+    let Some(stack) = stack else { return UNREADABLE };
+    let bytes = memory.bytes(stack.pointer, 8 * C_STACK_WORDS).unwrap_or_default();
+    let words: Vec<_> = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+    let place_of = |word| {
+        let place = words.iter().position(|other| *other == word);
+        place.map_or(Borrowed::NOWHERE, |place| place as u32)
+    };
+    let own = read(kept.wrapping_add(u64::from(offsets.tstate_interpreter))).unwrap_or(0);
+    let mut search = Borrowed::begin((offsets, interpreters), stack, (kept, own), read, place_of);
+    for _ in 0..Borrowed::STEPS {
+        if !search.step(offsets, read, place_of) {
+            break;
+        }
+    }
+    search.result()
+}
+
+/// Joins the frames of the main interpreter that called those of a subinterpreter.
+fn join_callers(mut memory: Memory, interpreter: &Interpreter, walk: &mut Walk, thread_pointer: u64) {
+    let PyTarget { interpreters, offsets, .. } = &interpreter.target;
+    if walk.interpreter == interpreters.main {
         return;
     }
-    let Some(thread_id) = read(tstate.wrapping_add(u64::from(offsets.tstate_thread_id))) else { return };
-    let mut search = Search::begin(offsets, other, thread_id, read);
+    let read = |address| memory.u64(address);
+    let thread_id = interpreters.thread_id(thread_pointer);
+    let mut search = Search::begin(offsets, interpreters.main, thread_id, read);
     for _ in 0..Search::STEPS {
         if !search.step(offsets, read) {
             break;
         }
     }
     if search.result() != 0 {
-        walk.join(&mut memory, offsets, search.result(), other == interpreters.main);
+        walk.join(&mut memory, offsets, search.result(), true);
     }
 }
 

@@ -3,6 +3,8 @@
 //! A thread that `threading` started runs all its life below `Thread._bootstrap`, whose first variable is the thread's
 //! object.
 
+use profiler_common::python::End;
+
 use crate::{
     python::{self, instances, interpreter::Interpreter},
     sys::memory::Memory,
@@ -15,8 +17,8 @@ const TRIES: usize = 8;
 #[must_use]
 pub fn of(memory: Memory, interpreter: &Interpreter, thread_pointer: u64) -> Option<String> {
     let tstate = interpreter.thread_state(memory, thread_pointer)?;
-    let mut walks = (0..TRIES).map(|_| python::walk(memory, interpreter, tstate));
-    let walked = walks.find(|walked| walked.is_complete)?;
+    let mut walks = (0..TRIES).map(|_| python::walk(memory, interpreter, thread_pointer, (tstate, 0)));
+    let walked = walks.find(|walked| walked.end == End::Complete)?;
     let code = interpreter.code(memory, walked.frames.last()?.code())?;
     if !code.file.ends_with("threading.py") || !code.name.ends_with("_bootstrap") {
         return None;

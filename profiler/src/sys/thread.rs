@@ -37,6 +37,14 @@ pub fn polls_pipe(tgid: u32, tid: u32) -> bool {
     file.is_some_and(|file| file.file_type().is_fifo())
 }
 
+/// The stack pointer of a thread that sleeps; `None` if it runs, is gone, or may not be seen.
+#[must_use]
+pub fn stack_pointer(tgid: u32, tid: u32) -> Option<u64> {
+    // `/proc/TGID/task/TID/syscall` ends with the stack pointer and the instruction pointer.
+    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")).ok()?;
+    u64::from_str_radix(text.split_whitespace().nth_back(1)?.strip_prefix("0x")?, 16).ok()
+}
+
 /// The tids of a process; none if it is gone.
 #[must_use]
 pub fn all_of(tgid: u32) -> Vec<u32> {

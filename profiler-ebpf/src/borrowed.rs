@@ -1,0 +1,91 @@
+//! The thread state that a thread runs besides the one that it keeps: [`Borrowed`], for the thread that runs.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_task_pt_regs};
+use profiler_common::{
+    config::Process,
+    python::{Borrowed, C_STACK_WORDS, CStack, PyOffsets},
+};
+
+use crate::{
+    pystack::{Block, read_user, read_word},
+    stack::Scratch,
+    task::{Task, offset},
+};
+
+/// General registers, with which `pt_regs` begins.
+const REGISTERS: usize = if cfg!(bpf_target_arch = "aarch64") { 31 } else { 15 };
+/// Thread states that one function looks at.
+const BATCH: u32 = 32;
+
+/// Looks for it, into the scratch. A function that the programs call before the walk: within that there is no room on their
+/// stack.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn find_borrowed(thread_pointer: u64, process: *const Process, scratch: *mut Scratch) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
+    let (python, Scratch { block, borrowed: search, .. }) = (&process.python, scratch);
+    search.forget();
+    if python.is_none() || !python.interpreters.may_lend(read_word) {
+        return 0;
+    }
+    let kept = python.slot.load(thread_pointer, read_word).unwrap_or(0);
+    // Who holds the GIL runs the thread state that does.
+    if kept != 0 && read_word(python.gil_holder) == Some(kept) {
+        return 0;
+    }
+    // SAFETY: the verifier knows the task.
+    let registers = Task(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf().cast()) } as *const _);
+    let stack = CStack { pointer: registers.read(offset!(regs_sp)), thread_pointer };
+    let (offsets, interpreters) = (&python.offsets, &python.interpreters);
+    let words = &raw mut block.words;
+    let own = match kept {
+        0 => 0,
+        _ => read_word(kept.wrapping_add(u64::from(offsets.tstate_interpreter))).unwrap_or(0),
+    };
+    // SAFETY: there is room; the helper checks the source.
+    unsafe { bpf_probe_read_kernel(words.cast(), 8 * REGISTERS as u32, registers.0) };
+    // SAFETY: it is within.
+    let behind = unsafe { words.cast::<u64>().add(REGISTERS) };
+    let is_read = read_user(behind.cast(), 8 * (C_STACK_WORDS - REGISTERS) as u32, stack.pointer);
+    block.end = if is_read { C_STACK_WORDS as u64 } else { REGISTERS as u64 };
+    *search =
+        Borrowed::begin((offsets, interpreters), stack, (kept, own), read_word, |word| place_of(word, block));
+    for _ in 0..Borrowed::STEPS / BATCH {
+        if look_batch(search, offsets, block) == 0 {
+            break;
+        }
+    }
+    0
+}
+
+/// Takes some steps of a search; 0 when it is over.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn look_batch(search: *mut Borrowed, offsets: *const PyOffsets, block: *const Block) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(search), Some(offsets)) = (unsafe { (search.as_mut(), offsets.as_ref()) }) else { return 0 };
+    for _ in 0..BATCH {
+        if !search.step(offsets, read_word, |word| place_of(word, block)) {
+            return 0;
+        }
+    }
+    1
+}
+
+/// Where in the copy of registers and C stack a word is: its index.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn place_of(word: u64, block: *const Block) -> u32 {
+    // SAFETY: the caller's, live; the verifier wants it compared.
+    let Some(block) = (unsafe { block.as_ref() }) else { return Borrowed::NOWHERE };
+    for (index, other) in block.words.iter().enumerate().take(C_STACK_WORDS) {
+        if index as u64 >= block.end {
+            break;
+        }
+        if *other == word {
+            return index as u32;
+        }
+    }
+    Borrowed::NOWHERE
+}
