@@ -17,6 +17,14 @@ pub fn busy() -> (Workload, Truth) {
     (workload, truth)
 }
 
+/// Frames as some workloads tell theirs: each function with the line of its call, and the last without.
+#[must_use]
+pub fn calls(frames: &[&Frame]) -> Vec<String> {
+    let (last, callers) = frames.split_last().expect("a frame");
+    let callers = callers.iter().map(|frame| format!("{}:{}", frame.name, frame.line));
+    callers.chain([last.name.clone()]).collect()
+}
+
 /// The stack that a workload has almost all the time.
 #[derive(Debug)]
 pub struct Truth {

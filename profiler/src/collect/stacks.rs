@@ -147,7 +147,7 @@ impl Stacks {
         let Seen { key, end, python, user, kernel, holds_gil, in_greenlet, task, reason } = seen;
         let python_len = python.len() as u32;
         let python: Vec<_> =
-            python.iter().map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
+            python.iter().filter_map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
         let mut chain = None;
         if in_greenlet {
             let is_hub = python.last().is_some_and(|(root, _)| self.is_of(root, GEVENT_HUB));
@@ -356,24 +356,27 @@ impl Stacks {
         frames
     }
 
-    /// A frame, and whether native code called it.
+    /// A frame, and whether native code called it; `None` for one that is the interpreter's own.
     fn python_frame(
         &mut self,
         tgid: u32,
         interpreter: Option<&Interpreter>,
         frame: &ToldFrame,
-    ) -> (Raw, bool) {
+    ) -> Option<(Raw, bool)> {
         let frame = self.codes.resolve(tgid, interpreter, frame);
         let Some(code) = frame.code else {
             self.unreadable += 1;
-            return (Raw::Mark("[unreadable Python frame]"), frame.is_entry);
+            return Some((Raw::Mark("[unreadable Python frame]"), frame.is_entry));
         };
+        if code.is_interpreters() {
+            return None;
+        }
         let raw = Raw::Python {
             name: self.strings.intern(code.name.clone()),
             file: self.strings.intern(code.file.clone()),
             line: code.line(frame.instr),
         };
-        (raw, frame.is_entry)
+        Some((raw, frame.is_entry))
     }
 }
 

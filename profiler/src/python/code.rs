@@ -82,6 +82,13 @@ impl Code {
         })
     }
 
+    /// True for what the interpreter runs for itself, and hides from everybody: the frame between a call of a class and its
+    /// `__init__` (3.13+) has no line, and no file but its name.
+    #[must_use]
+    pub fn is_interpreters(&self) -> bool {
+        self.first_line == 0 && self.file == self.name
+    }
+
     /// The line of a frame's instruction word (see [`profiler_common::python::ToldFrame::instr`]).
     #[must_use]
     pub fn line(&self, instr: u64) -> u32 {
