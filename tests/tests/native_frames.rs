@@ -93,6 +93,18 @@ fn code_made_at_run_time_has_its_names() {
     assert!(with_name * 2 >= total(&all), "{with_name} of {} with the name", total(&all));
 }
 
+/// Code that is mapped from a file which is no ELF is that file's, under the Python function that called it.
+#[test]
+fn code_of_no_elf_file_is_its_files() {
+    let python = supported().pop().expect("there is a Python");
+    let workload = python.start("closure.py", &[]);
+    let recorded = Record::start(&[workload.tgid()], &["-n", "-r", "999"]).end_after(&[workload.tgid()], 500);
+    let samples = recorded.recording.samples_of(workload.tgid());
+    let (leaf, all) = with_leaf_in(&samples, "calls", "closure");
+    assert!(all > 200 && all * 100 >= total(&samples) * 99, "{all} of {}", total(&samples));
+    assert!(leaf * 100 >= all * 99, "{leaf} of {all} with the file's code at the leaf: {samples:#?}");
+}
+
 /// Where a build keeps frame pointers the native stack is whole, and each segment of Python frames stands where native code
 /// called it: below is what called the interpreter, above what that calls.
 #[test]
