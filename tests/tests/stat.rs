@@ -1,14 +1,15 @@
 //! The exact numbers, against the kernel's own books and against targets that keep theirs.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{ops::RangeInclusive, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use profiler_tests::{
+    attached::Attached,
     books::{Books, state, states},
     interpreters,
-    punchclock::{counter, json, under, worker, workers},
+    punchclock::{counter, json, punchclock, under, worker, workers},
     wait_for,
     watch::Watch,
-    workload::Workload,
+    workload::{Workload, bound_to_us, signal},
 };
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ fn threads(worker: &Value) -> &Vec<Value> {
     worker["threads"].as_array().expect("threads")
 }
 
-fn thread(worker: &Value, tid: u32) -> &Value {
+fn thread_of(worker: &Value, tid: u32) -> &Value {
     threads(worker).iter().find(|thread| thread["tid"] == tid).expect("the thread has a row")
 }
 
@@ -85,7 +86,7 @@ fn stopped_at_both_edges_all_books_are_equal() {
     let worker = worker(&document, workload.tgid());
     assert!(after.len() == 5 && threads(worker).len() == 5);
     for (tid, books) in after {
-        assert_equal(thread(worker, tid), books, before.get(&tid).copied().unwrap_or_default());
+        assert_equal(thread_of(worker, tid), books, before.get(&tid).copied().unwrap_or_default());
     }
 }
 
@@ -220,7 +221,7 @@ fn threads_that_come_and_go() {
     let said = said.as_object().expect("CPU time by tid");
     assert_eq!(said.len(), 4);
     for (tid, own) in said {
-        let thread = thread(worker, tid.parse().expect("a tid"));
+        let thread = thread_of(worker, tid.parse().expect("a tid"));
         let (own, on_cpu) = (own.as_u64().expect("ns"), counter(thread, "on_cpu_ns"));
         assert_eq!(thread["exited"], true);
         // After its last look at the clock it only had to end.
@@ -308,4 +309,27 @@ fn intervals_add_up() {
             documents.iter().map(|document| counter(worker(document, workload.tgid()), name)).sum();
         assert_eq!(sum, counter(worker(&all, workload.tgid()), name), "{name}");
     }
+}
+
+/// punchclock is held up while it starts, as on a host that has no time for it.
+#[test]
+fn a_window_that_begins_late_says_so_and_is_as_long_as_asked() {
+    let workload = Workload::python(&python(), "work.py", &["spin"]);
+    let mut command = punchclock(&["stat", "--json", "-d", "1", "-p", &workload.pid()]);
+    let child = bound_to_us(&mut command).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let child = child.expect("punchclock is built: cargo xtask test");
+    wait_for("its first map", || Attached::to(child.id()).count("map_id") > 0);
+    signal(child.id(), libc::SIGSTOP);
+    thread::sleep(Duration::from_millis(1500));
+    signal(child.id(), libc::SIGCONT);
+    let output = child.wait_with_output().expect("it is our child");
+    let stat: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let notes = stat["quality"]["notes"].as_array().expect("notes");
+    let late = notes.iter().filter_map(Value::as_str).filter_map(|note| {
+        note.strip_prefix("the window began ")?.strip_suffix(" s after it was asked for")?.parse::<f64>().ok()
+    });
+    let late: Vec<_> = late.collect();
+    assert!(late.len() == 1 && late[0] >= 1.5, "{notes:?}");
+    let ns = counter(&stat, "duration_ns");
+    assert!((1_000_000_000..1_500_000_000).contains(&ns), "{ns} ns");
 }
