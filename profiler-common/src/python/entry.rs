@@ -66,7 +66,7 @@ impl Walk {
         }
         self.next = word(&self.window, offsets.cframe_frame);
         // The thread state's own is always filled in.
-        if cframe.wrapping_sub(self.tstate) >= ROOT_CFRAME_WITHIN {
+        if !self.is_thread_states_own(cframe) {
             // `previous` follows.
             let caller = word(&self.window, offsets.cframe_frame.wrapping_add(8));
             let is_read = caller != 0 && memory.read(caller, CFRAME_BYTES, &mut self.window);
@@ -74,6 +74,18 @@ impl Walk {
             self.caller = Run { cframe: if is_read { caller } else { UNREADABLE }, frame };
         }
         true
+    }
+
+    /// True of the `_PyCFrame` on which the outermost run of the loop stands.
+    #[inline(always)]
+    const fn is_thread_states_own(&self, cframe: u64) -> bool {
+        cframe.wrapping_sub(self.tstate) < ROOT_CFRAME_WITHIN
+    }
+
+    /// True if nothing called the innermost run but C: only then may it and its caller have no frames.
+    #[inline(always)]
+    pub(super) const fn is_outermost_run(&self) -> bool {
+        self.is_thread_states_own(self.caller.cframe)
     }
 
     /// Joins the frames that the thread has in another interpreter, after [`Walk::enter`]: those that called the ones

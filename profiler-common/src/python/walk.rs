@@ -128,7 +128,7 @@ impl Walk {
         offsets: &PyOffsets,
         frames: &mut [PyFrame; MAX_PY_FRAMES],
     ) -> bool {
-        let has_none = self.len == 0 && self.caller.frame == 0;
+        let has_none = self.len == 0 && self.caller.frame == 0 && self.is_outermost_run();
         if self.next == 0 && (self.caller.cframe == 0 || has_none) {
             if self.below == 0 {
                 self.end = End::Complete as u32;
