@@ -7,6 +7,7 @@ use profiler_tests::{
     interpreters::supported,
     punchclock::{counter, run, worker, workers},
     record::{Record, Recorded},
+    workload::Workload,
 };
 use serde_json::Value;
 
@@ -82,43 +83,66 @@ fn drawn(recorded: &Recorded, words: &[&str]) -> HashMap<String, u64> {
     by_leaf
 }
 
-/// Programs that wait often, for ever, run, fork, and run deep.
-const KINDS: [(&str, &[&str]); 5] = [
-    ("many_waits.py", &["20", "3"]),
+/// The workloads that need nothing but an interpreter, and their arguments: they wait often, for ever, run, fork, fight, poll,
+/// run deep, and end.
+const WORKLOADS: [(&str, &[&str]); 27] = [
     ("blocked_threads.py", &[]),
-    ("generator.py", &[]),
-    ("short_lives.py", &[]),
+    ("borrowed_interpreter.py", &["thread"]),
+    ("callback.py", &[]),
+    ("callbacks.py", &[]),
+    ("calls.py", &[]),
+    ("churn.py", &[]),
+    ("clocked.py", &[]),
+    ("compress.py", &[]),
     ("deep.py", &["30"]),
+    ("first_thread.py", &["exits"]),
+    ("fleet.py", &["2"]),
+    ("frozen.py", &[]),
+    ("generator.py", &[]),
+    ("held.py", &[]),
+    ("idle_pools.py", &[]),
+    ("many_waits.py", &["20", "3"]),
+    ("named_threads.py", &[]),
+    ("names.py", &[]),
+    ("natives.py", &[]),
+    ("ping_pong.py", &["10"]),
+    ("polled.py", &[]),
+    ("pool.py", &[]),
+    ("possible.py", &[]),
+    ("prefork.py", &["2"]),
+    ("short_lives.py", &[]),
+    ("subinterpreters.py", &[]),
+    ("tasks.py", &[]),
 ];
 
 #[test]
 fn every_output_of_a_recording_has_the_same_sums() {
     let interpreter = supported().pop().expect("there is a Python");
-    for (script, arguments) in KINDS {
-        let workload = interpreter.start(script, arguments);
-        let record = Record::start(&[workload.tgid()], &["--min-block", "0"]);
-        sleep(Duration::from_millis(1500));
-        let recorded = record.end();
-        let stat = recorded.recording.stat();
-        let sum = |name: &str| workers(stat).iter().map(|worker| counter(worker, name)).sum::<u64>();
-        let mut budget: HashMap<String, u64> = HashMap::new();
-        for worker in workers(stat) {
-            for (reason, blocked) in worker["blocked_by"].as_object().expect("reasons") {
-                let leaf = format!("[{}]", reason.replace('_', " "));
-                *budget.entry(leaf).or_default() += counter(blocked, "ns");
-            }
-        }
-        budget.retain(|_, ns| *ns != 0);
-        assert_eq!(drawn(&recorded, &["--off-cpu"]), budget, "{script}");
-        assert_eq!(budget.values().sum::<u64>(), sum("blocked_ns"), "{script}");
-        let rows = recorded.recording.blocked().iter().map(|row| counter(row, "ns")).sum::<u64>();
-        assert_eq!(rows, sum("blocked_ns"), "{script}");
-        assert_eq!(drawn(&recorded, &[]).values().sum::<u64>(), sum("on_cpu_ns"), "{script}");
-        let states = ["on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns"].map(sum);
-        let wall = drawn(&recorded, &["--wall"]).values().sum::<u64>();
-        assert_eq!(wall, states.iter().sum::<u64>(), "{script}");
-        let windows = recorded.recording.windows().iter().filter_map(|window| window["workers"].as_array());
-        let on_cpu = windows.flatten().map(|worker| counter(worker, "on_cpu_ns")).sum::<u64>();
-        assert_eq!(on_cpu, sum("on_cpu_ns"), "{script}: its seconds");
+    let running = WORKLOADS.map(|(script, arguments)| interpreter.start(script, arguments));
+    let tgids = running.each_ref().map(Workload::tgid);
+    let record = Record::start(&tgids, &["--min-block", "0"]);
+    sleep(Duration::from_secs(3));
+    let recorded = record.end();
+    let stat = recorded.recording.stat();
+    for tgid in tgids {
+        assert!(workers(stat).iter().any(|worker| worker["tgid"] == tgid), "{tgid} has no row");
     }
+    let sum = |name: &str| workers(stat).iter().map(|worker| counter(worker, name)).sum::<u64>();
+    let mut budget: HashMap<String, u64> = HashMap::new();
+    for worker in workers(stat) {
+        for (reason, blocked) in worker["blocked_by"].as_object().expect("reasons") {
+            *budget.entry(format!("[{}]", reason.replace('_', " "))).or_default() += counter(blocked, "ns");
+        }
+    }
+    budget.retain(|_, ns| *ns != 0);
+    assert_eq!(drawn(&recorded, &["--off-cpu"]), budget);
+    assert_eq!(budget.values().sum::<u64>(), sum("blocked_ns"));
+    let rows = recorded.recording.blocked().iter().map(|row| counter(row, "ns")).sum::<u64>();
+    assert_eq!(rows, sum("blocked_ns"));
+    assert_eq!(drawn(&recorded, &[]).values().sum::<u64>(), sum("on_cpu_ns"));
+    let states = ["on_cpu_ns", "run_queue_ns", "run_queue_uncounted_ns", "blocked_ns"].map(sum);
+    assert_eq!(drawn(&recorded, &["--wall"]).values().sum::<u64>(), states.iter().sum::<u64>());
+    let windows = recorded.recording.windows().iter().filter_map(|window| window["workers"].as_array());
+    let on_cpu = windows.flatten().map(|worker| counter(worker, "on_cpu_ns")).sum::<u64>();
+    assert_eq!(on_cpu, sum("on_cpu_ns"), "the seconds");
 }
