@@ -116,13 +116,9 @@ pub struct Process {
     /// 1 once a code object was seen to take another's place: from then on each stack's are looked at each time. Set by
     /// the kernel side.
     pub code_changes: u32,
-    /// How often known stacks of it were met, as far as that matters: see [`THOROUGH`]. Counted by the kernel side.
-    pub met: u32,
+    /// Zero.
+    pub reserved: u32,
 }
-
-/// So often the code objects of a process's known stacks are looked at each time that one is met; then seldom, unless one
-/// was seen to take another's place.
-pub const THOROUGH: u32 = 1024;
 
 /// What is interned at a switch: which program is on it, and the value of the rodata global `BLOCKED_STACKS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,8 +127,7 @@ extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, 
 }
 
 /// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, telling
-/// those that are new; what [`identify`] says of them. One that cannot be read keeps its address, by which user space reads it
-/// later; where code comes and goes another one may be there by then, so there the stack is given up.
+/// those that are new; what [`identify`] says of them. One that cannot be read keeps its address.
 #[inline(always)]
 pub fn define(process: &Process, scratch: &mut Scratch) -> Result<u64, Counter> {
     scratch.definition.identities = 1;
@@ -136,19 +135,16 @@ pub fn define(process: &Process, scratch: &mut Scratch) -> Result<u64, Counter> 
         match define_batch(scratch, process, batch as u32) {
             TOLD_ALL => break,
             TOLD_BATCH => {}
-            UNSURE => return Err(Counter::CodeReplaced),
             _ => return Err(Counter::RingFull),
         }
     }
     Ok(scratch.definition.identities.max(1))
 }
 
-/// What became of a batch: there was no room for a definition, all were told and more frames follow, or none do, or one could
-/// not be read and will not stay.
+/// What became of a batch: there was no room for a definition, all were told and more frames follow, or none do.
 const NO_ROOM: u32 = 0;
 const TOLD_BATCH: u32 = 1;
 const TOLD_ALL: u32 = 2;
-const UNSURE: u32 = 3;
 
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -164,16 +160,14 @@ extern "C" fn define_batch(scratch: *mut Scratch, process: *const Process, batch
             return TOLD_ALL;
         }
         let frame = &mut frames[index & (MAX_PY_FRAMES - 1)];
-        match define_code(frame, definition, &process.python.offsets, stack.key.tgid, process.code_changes) {
-            TOLD_BATCH => {}
-            other => return other,
+        if define_code(frame, definition, &process.python.offsets, stack.key.tgid) == 0 {
+            return NO_ROOM;
         }
     }
     TOLD_BATCH
 }
 
-/// Names a frame's code object by its definition: [`TOLD_BATCH`], [`NO_ROOM`], or [`UNSURE`] if it cannot be read where code
-/// changes.
+/// Names a frame's code object by its definition; 0 if there was no room to tell it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn define_code(
@@ -181,13 +175,12 @@ extern "C" fn define_code(
     definition: *mut Definition,
     offsets: *const PyOffsets,
     tgid: u32,
-    code_changes: u32,
 ) -> u32 {
     // SAFETY: as above.
     let (Some(frame), Some(definition), Some(offsets)) =
         (unsafe { (frame.as_mut(), definition.as_mut(), offsets.as_ref()) })
     else {
-        return NO_ROOM;
+        return 0;
     };
     let (address, entry) = (frame.code(), frame.tagged_code & ENTRY);
     let told = ToldFrame::by_address(frame, offsets);
@@ -201,17 +194,15 @@ extern "C" fn define_code(
         // SAFETY: not kept.
         if unsafe { TOLD.get(id) }.is_some() {
             frame.tagged_code = id | entry;
-            return TOLD_BATCH;
+            return 1;
         }
     }
     definition.code.identity = identity;
-    let Some(id) = fill(definition, offsets, address, tgid) else {
-        return if code_changes == 0 { TOLD_BATCH } else { UNSURE };
-    };
+    let Some(id) = fill(definition, offsets, address, tgid) else { return 1 };
     // SAFETY: not kept.
     if unsafe { TOLD.get(id) }.is_none() {
         if !tell(definition) {
-            return NO_ROOM;
+            return 0;
         }
         // If it is not kept it is told again.
         let _ = TOLD.insert(id, 0, 0);
@@ -219,7 +210,7 @@ extern "C" fn define_code(
     // If it is not kept its words are told again, and found to be known.
     let _ = SEEN.insert(place, Seen { identity, id }, 0);
     frame.tagged_code = id | entry;
-    TOLD_BATCH
+    1
 }
 
 /// Fills a definition from the code object whose words it has; its number, or `None` if it cannot be read or has too long

@@ -11,7 +11,7 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm,
 };
 use profiler_common::{
-    config::{Process, READS_STACKS, StackCount, StackKey, THOROUGH},
+    config::{Process, READS_STACKS, StackCount, StackKey},
     counter::Counter,
     event::{Kind, Stack},
     python::{Borrowed, End, Gil, MAX_PY_FRAMES, PyFrame, Walk, fold},
@@ -132,22 +132,16 @@ pub fn meet(
 /// not.
 ///
 /// CPython 3.14 counts those that died: while none did, none can have been replaced. Before, only looking at each one
-/// tells, which costs as much as the walk. So it is done while the process is new to us, since code that comes and goes
-/// shows soon; when a stack is met the first times; and then every [`SELDOM`]th. What was counted in between is dropped if
-/// another code object is found then.
+/// tells, which costs as much as the walk. So it is done when the stack is met the first times, and then every
+/// [`SELDOM`]th; what was counted in between is dropped if another code object is found then.
 #[inline(always)]
-fn look_again(sum: &mut StackCount, process: &mut Process, scratch: &mut Scratch) -> Option<u64> {
+fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) -> Option<u64> {
     const SELDOM: u64 = 64;
     let generation = pystack::code_generation(process, &scratch.walk);
     sum.met += 1;
-    process.met += u32::from(process.met < THOROUGH);
     let is_due = match generation {
         Some(generation) => generation.get() != sum.generation,
-        None => {
-            process.met < THOROUGH
-                || sum.met.is_multiple_of(SELDOM)
-                || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0)
-        }
+        None => sum.met.is_multiple_of(SELDOM) || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0),
     };
     if scratch.walk.len == 0 || (!is_due && sum.identity != 0) {
         return None;
