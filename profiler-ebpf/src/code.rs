@@ -23,8 +23,8 @@ use profiler_common::{
     counter::Counter,
     event::{Code, Kind, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES},
     python::{
-        CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets, ToldFrame, code_word, fold,
-        identity,
+        CODE_WORDS, CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets, ToldFrame,
+        code_word, fold, identity,
     },
     siphash::{Key, SipHash},
 };
@@ -122,7 +122,10 @@ extern "C" fn identify_batch(scratch: *mut Scratch, process: *const Process, bat
 extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, code: u64) -> u64 {
     // SAFETY: as above.
     let (Some(words), Some(offsets)) = (unsafe { (words.as_mut(), offsets.as_ref()) }) else { return 0 };
-    read(words, code);
+    // No more than the smallest has: it may end with its mapping, and then nothing of it would be read.
+    if let Some(words) = words.first_chunk_mut::<CODE_WORDS>() {
+        read(words, code);
+    }
     identity(words, offsets, read_word)
 }
 
