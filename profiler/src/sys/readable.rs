@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sys::{maps, mounts};
+use crate::sys::{clock, maps, mounts};
 
 /// What is known is believed so long.
 const AGE: Duration = Duration::from_secs(1);
-/// To look takes no larger part of the time than one in so many.
+/// To look takes no larger part of a CPU than one in so many.
 const PART: u32 = 10;
 /// Most processes that are remembered.
 const MAX_PROCESSES: usize = 4096;
@@ -26,12 +26,13 @@ static KNOWN: Mutex<Option<HashMap<u32, Readable>>> = Mutex::new(None);
 struct Readable {
     parts: Vec<(u64, u64)>,
     looked: Instant,
+    /// CPU time: whoever takes the CPU from us meanwhile must not make us blind.
     took: Duration,
 }
 
 impl Readable {
     fn of(tgid: u32) -> Self {
-        let looked = Instant::now();
+        let (looked, began_ns) = (Instant::now(), clock::thread_cpu_ns());
         let mut parts: Vec<(u64, u64)> = Vec::new();
         let mut devices = HashMap::new();
         // Who is gone, or may not be looked at, has none.
@@ -44,7 +45,7 @@ impl Readable {
                 _ => parts.push((line.start, line.end)),
             }
         });
-        Self { parts, looked, took: looked.elapsed() }
+        Self { parts, looked, took: Duration::from_nanos(clock::thread_cpu_ns() - began_ns) }
     }
 
     fn contains(&self, address: u64, bytes: u64) -> bool {
