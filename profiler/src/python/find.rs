@@ -41,6 +41,10 @@ impl Unwalkable {
     fn foreign(reason: &str) -> Self {
         Self { transient: false, ..Self::not_python(reason) }
     }
+
+    fn python(version: &Version, reason: &str, transient: bool) -> Self {
+        Self { version: Some(version.to_string()), reason: reason.to_owned(), transient }
+    }
 }
 
 impl Interpreter {
@@ -113,13 +117,11 @@ impl Interpreter {
             .ok_or_else(|| Unwalkable::not_python("its interpreter is mapped in an unknown way"))?;
         let version = Version::of(memory, mapping, image, bias)
             .ok_or_else(|| Unwalkable::not_python("its Python version cannot be told"))?;
-        let unwalkable =
-            |reason: String, transient| Unwalkable { version: Some(version.to_string()), reason, transient };
+        let starting = |reason| Unwalkable::python(&version, reason, true);
         let address = |name| image.symbol(name).map(|symbol| symbol.wrapping_add(bias));
-        let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))
-            .map_err(|reason| unwalkable(reason, false))?;
+        let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))?;
         let roots = Roots::find(memory, &layout, image, bias)
-            .ok_or_else(|| unwalkable("its interpreter is not started yet".to_owned(), true))?;
+            .ok_or_else(|| starting("its interpreter is not started yet"))?;
         let asyncio = if version.minor >= 14 { asyncio(tgid, mappings) } else { None };
         // A file may be loaded twice (`dlmopen`).
         let is_part = |other: &&Mapping| other.file == mapping.file && image.bias(other) == Some(bias);
@@ -162,12 +164,12 @@ impl Interpreter {
         };
         let states = interpreter.thread_states(memory);
         if states.is_empty() {
-            return Err(unwalkable("it has no threads yet".to_owned(), true));
+            return Err(starting("it has no threads yet"));
         }
         if interpreter.code_type == 0 {
-            interpreter.learn_types(memory, &states).ok_or_else(|| {
-                unwalkable("its interpreter has no symbols, and runs nothing that tells".to_owned(), true)
-            })?;
+            interpreter
+                .learn_types(memory, &states)
+                .ok_or_else(|| starting("its interpreter has no symbols, and runs nothing that tells"))?;
         }
         let slot = match interpreter.layout.kept {
             Kept::ThreadLocal => {
@@ -176,7 +178,8 @@ impl Interpreter {
             Kept::Key(_) => slot::find(memory, tgid, mappings, interpreter.roots.key(memory), &states),
         };
         // While it starts, a thread state is listed before the thread keeps it.
-        interpreter.target.slot = slot.map_err(|reason| unwalkable(reason, states.len() == 1))?;
+        interpreter.target.slot =
+            slot.map_err(|reason| Unwalkable::python(&version, &reason, states.len() == 1))?;
         interpreter.target.gil = interpreter.gil(memory).unwrap_or(0);
         Ok(interpreter)
     }
@@ -226,15 +229,16 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The layout of a version; the error says why there is none, as a clause.
+/// The layout of a version. What a process tells of its layout may be told when its loader has run.
 fn layout_of(
     memory: Memory,
     version: &Version,
     mapping: &Mapping,
     runtime: Option<u64>,
-) -> Result<Layout, String> {
+) -> Result<Layout, Unwalkable> {
+    let never = |reason: &str| Unwalkable::python(version, reason, false);
     let unsupported =
-        |why: &str| format!("Python {version}{why} is not supported (3.6 to 3.15 are, and 3.13t)");
+        |why: &str| never(&format!("Python {version}{why} is not supported (3.6 to 3.15 are, and 3.13t)"));
     if let Some(layout) = layout::of_version(version.minor, version.patch) {
         // Up to 3.12 nothing but its name tells a debug build, whose objects have more fields.
         if version.is_debug(&file_name(&mapping.path)) {
@@ -245,17 +249,17 @@ fn layout_of(
     if version.minor < 13 {
         return Err(unsupported(""));
     }
-    let runtime = runtime.ok_or_else(|| "its interpreter exports no `_PyRuntime`".to_owned())?;
+    let runtime = runtime.ok_or_else(|| never("its interpreter exports no `_PyRuntime`"))?;
     let table = memory
         .bytes(runtime, debug_offsets::TABLE_BYTES)
-        .ok_or_else(|| "its `_PyRuntime` cannot be read".to_owned())?;
+        .ok_or_else(|| Unwalkable::python(version, "its `_PyRuntime` cannot be read", true))?;
     debug_offsets::read(&table).ok_or_else(|| {
         if debug_offsets::is_free_threaded(&table) {
             unsupported(" without the GIL")
         } else if version.minor > 15 {
             unsupported("")
         } else {
-            "its `_Py_DebugOffsets` hold impossible values".to_owned()
+            Unwalkable::python(version, "its `_Py_DebugOffsets` hold impossible values", true)
         }
     })
 }
