@@ -21,7 +21,7 @@ use crate::{
         unwalked,
     },
     fleet,
-    python::{self, Interpreter, thread_name},
+    python::{self, Interpreter, Unwalkable, thread_name},
     sys::{
         memory::{self, Mapped, Memory},
         thread,
@@ -42,6 +42,8 @@ pub struct Intake {
     interpreters: HashMap<u32, Interpreter>,
     /// Processes that may yet become Python.
     starting: Starting,
+    /// Processes of which we were told since we last asked any that they have called exec.
+    execs: HashSet<u32>,
     /// Processes that were looked at again since they loaded asyncio or greenlet.
     looked_again: HashSet<u32>,
     /// Processes that have loaded another interpreter, which may not have started yet.
@@ -57,8 +59,11 @@ impl Intake {
     /// Looks at the processes that run already, and tells the kernel side how to walk them.
     pub fn of_running(session: &mut Session) -> Result<Self> {
         let mut intake = Self::default();
-        for tgid in session.members() {
-            match Interpreter::of(tgid) {
+        let answers: Vec<_> =
+            session.members().into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
+        session.drain(|event| intake.take(event));
+        for (tgid, answer) in intake.believed(answers) {
+            match answer {
                 Ok(interpreter) => {
                     session.follow(tgid, interpreter.target)?;
                     intake.interpreters.insert(tgid, interpreter);
@@ -122,6 +127,7 @@ impl Intake {
                 }
             }
             Event::Exec(exec) => {
+                self.execs.insert(exec.tgid);
                 self.interpreters.remove(&exec.tgid);
                 self.looked_again.remove(&exec.tgid);
                 self.with_another.remove(&exec.tgid);
@@ -209,12 +215,23 @@ impl Intake {
         self.names.get(thread).map(String::as_str)
     }
 
-    /// Asks the processes that are starting whether they are Python by now.
-    pub fn look_at_starting(&mut self, session: &mut Session) -> Result<()> {
-        let now = Instant::now();
-        for tgid in self.starting.due(now, Mapped::of) {
+    /// Asks the processes that are starting, those whose turn it is, whether they are Python by now.
+    pub fn ask_starting(&mut self) -> Vec<Answer> {
+        self.execs.clear();
+        let asked = self.starting.due(Instant::now(), Mapped::of);
+        let ask = |tgid| {
             let known = self.interpreters.get(&tgid);
-            match known.map_or_else(|| Interpreter::of(tgid), |known| Interpreter::again(tgid, known)) {
+            (tgid, known.map_or_else(|| Interpreter::of(tgid), |known| Interpreter::again(tgid, known)))
+        };
+        asked.into_iter().map(ask).collect()
+    }
+
+    /// Tells the kernel side how to walk those that are Python. Comes after all was taken in that was sent before they
+    /// answered.
+    pub fn hear_starting(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
+        let now = Instant::now();
+        for (tgid, answer) in self.believed(answers) {
+            match answer {
                 Ok(interpreter) => {
                     session.follow(tgid, interpreter.target)?;
                     fleet::learn_python(&mut session.fleets, tgid, &interpreter.version);
@@ -238,6 +255,13 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// The answers but those of processes that have called exec. An exec of which we are told after we asked may have come
+    /// before the answer: to believe that would be to forget the interpreter as soon as we are told, though the kernel side
+    /// walks by it, and tells each code object once. Such a process is asked again.
+    fn believed(&self, answers: Vec<Answer>) -> Vec<Answer> {
+        answers.into_iter().filter(|(tgid, _)| !self.execs.contains(tgid)).collect()
     }
 
     /// Tells the fleets the versions that showed only after a while, as before 3.11; and learns which processes have got
@@ -277,6 +301,9 @@ impl Intake {
         self.notes.iter().cloned().chain(unwalked).collect()
     }
 }
+
+/// A process, and what interpreter it runs.
+pub type Answer = (u32, Result<Interpreter, Unwalkable>);
 
 /// True if a stack shows that its process has loaded asyncio or greenlet, which it had not when it was looked at.
 fn has_more(interpreter: &Interpreter, stacks: &Stacks, key: &StackKey) -> bool {

@@ -314,20 +314,29 @@ impl Recorder {
 
     /// Takes in what the kernel side sent, and empties its table before that is full.
     fn take_in(&mut self) -> Result<()> {
-        let Self { session, intake, stacks_max, windows, .. } = self;
-        session.drain(|event: &Event<'_>| {
-            intake.take(event);
-            if let Some(windows) = windows {
-                windows.take(event);
-            }
-        });
-        intake.look_at_starting(session)?;
+        self.drain();
+        let answers = self.intake.ask_starting();
+        if !answers.is_empty() {
+            self.drain();
+        }
+        let Self { session, intake, stacks_max, .. } = self;
+        intake.hear_starting(session, answers)?;
         session.judge_newcomers();
         if intake.in_table > *stacks_max / 2 {
             intake.in_table = 0;
             session.kernel.empty_stacks()?;
         }
         Ok(())
+    }
+
+    fn drain(&mut self) {
+        let Self { session, intake, windows, .. } = self;
+        session.drain(|event: &Event<'_>| {
+            intake.take(event);
+            if let Some(windows) = windows {
+                windows.take(event);
+            }
+        });
     }
 }
 
