@@ -120,7 +120,7 @@ fn a_wait_for_the_gil_of_a_subinterpreter_is_for_the_gil() {
         assert_eq!(fighters.len(), 2, "{interpreter:?}");
         for tid in fighters {
             let waits = recorded.recording.blocked_of(workload.tgid(), tid);
-            // One that was under way when it began has no stack: it was seen from outside, where this cannot be told.
+            // One that was under way when it began, and over before it was looked at, has no stack.
             let seen = waits.iter().filter(|wait| !wait.frames.is_empty());
             let reasons: HashSet<_> = seen.map(|wait| wait.reason.as_str()).collect();
             assert_eq!(reasons, ["gil"].into(), "{interpreter:?}");

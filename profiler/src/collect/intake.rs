@@ -163,10 +163,7 @@ impl Intake {
                 python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer, stack)
             });
             let kernel = thread::kernel_stack(words.tgid, words.tid);
-            // The kernel side cannot read another thread's memory, in which the descriptors are.
-            let reason = (open.reason == Reason::Socket as u32 && bpf::polls(key.call))
-                .then(|| thread::polls_pipe(words.tgid, words.tid))
-                .and_then(|is_pipe| is_pipe.then_some(Reason::Pipe));
+            let reason = reason_from_outside(&key, words.thread_pointer, interpreter);
             // It may have run meanwhile, and then what was read is another stack, or none at all.
             if !thread::has_slept_since(words.tgid, words.tid, words.voluntary) {
                 continue;
@@ -309,6 +306,26 @@ pub type Answer = (u32, Result<Interpreter, Unwalkable>);
 fn has_more(interpreter: &Interpreter, stacks: &Stacks, key: &StackKey) -> bool {
     (interpreter.may_load_asyncio() && stacks.has_frame_of(key, ASYNCIO))
         || (interpreter.may_load_greenlet() && HUBS.iter().any(|hub| stacks.has_frame_of(key, hub)))
+}
+
+/// What a thread that slept before waits for, where that is told by memory, which the kernel side reads of no other thread than
+/// the running one.
+fn reason_from_outside(
+    key: &StackKey,
+    thread_pointer: u64,
+    interpreter: Option<&Interpreter>,
+) -> Option<Reason> {
+    let StackKey { tgid, tid, reason, call, .. } = *key;
+    if reason == Reason::Socket as u32 && bpf::polls(call) {
+        return thread::polls_pipe(tgid, tid).then_some(Reason::Pipe);
+    }
+    if reason == Reason::Lock as u32 {
+        let address = thread::first_argument(tgid, tid)?;
+        let read = |address| Memory::of(tgid).u64(address);
+        let is_gil = interpreter?.target.is_in_gil_of_subinterpreter(address, thread_pointer, read);
+        return is_gil.then_some(Reason::Gil);
+    }
+    None
 }
 
 fn note(tgid: u32, reason: &str) -> String {

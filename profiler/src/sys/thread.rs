@@ -23,16 +23,20 @@ pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
     asleep && value("voluntary_ctxt_switches:").and_then(|count| count.parse().ok()) == Some(voluntary)
 }
 
+/// The first argument of the system call in which a thread sleeps; `None` if it is in none, runs, is gone, or may not be seen.
+#[must_use]
+pub fn first_argument(tgid: u32, tid: u32) -> Option<u64> {
+    // `/proc/TGID/task/TID/syscall` is the call's number and its arguments, or `-1` and pointers.
+    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")).ok()?;
+    let (_, arguments) = text.split_once(' ').filter(|(number, _)| *number != "-1")?;
+    u64::from_str_radix(arguments.split_whitespace().next()?.strip_prefix("0x")?, 16).ok()
+}
+
 /// True if a thread sleeps in `poll`, and the first of the descriptors that it polls is a pipe's.
-///
-/// `/proc/TGID/task/TID/syscall` is the call's number and its arguments: the first is the address of `struct pollfd { int fd;
-/// … }`.
 #[must_use]
 pub fn polls_pipe(tgid: u32, tid: u32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")).unwrap_or_default();
-    let array = text.split_whitespace().nth(1).and_then(|word| word.strip_prefix("0x"));
-    let array = array.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    let descriptor = array.and_then(|array| Memory::of(tgid).u32(array));
+    // The address of `struct pollfd { int fd; … }`.
+    let descriptor = first_argument(tgid, tid).and_then(|array| Memory::of(tgid).u32(array));
     let file = descriptor.and_then(|descriptor| fs::metadata(format!("/proc/{tgid}/fd/{descriptor}")).ok());
     file.is_some_and(|file| file.file_type().is_fifo())
 }
