@@ -72,7 +72,7 @@ fn short_lives_leave_their_names() {
         .filter(|sample| sample.functions().iter().any(|name| number(name, "job_").is_some()));
     let jobs = named.map(|sample| sample.tgid).collect::<std::collections::BTreeSet<_>>().len();
     assert!(jobs > 2 * targets.len(), "{jobs} jobs of {} interpreters", targets.len());
-    // A page that is on its way to somewhere else at that very moment cannot be read, and is gone when we come.
+    // Two runs of CI had a sample whose code could not be read; the cause is not known. It must be rare, and counted.
     let is_unnamed = |frame: &Frame| frame.name == "[unreadable Python frame]";
     let all: u64 = of_children.iter().map(|sample| sample.count).sum();
     let unnamed = of_children.iter().filter(|sample| sample.frames.iter().any(is_unnamed));

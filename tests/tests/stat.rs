@@ -155,7 +155,7 @@ fn open_slices_count_up_to_the_edges() {
         assert!(sum <= wall + tolerance(wall), "{sum} ns are more than {wall} ns: {worker:#}");
         short.extend((sum + tolerance(wall) < wall).then(|| wall - sum));
     }
-    // A hypervisor may steal the CPU from under it, now and then, which no kernel counts as its time.
+    // Some time is in none of the kernel's books: a thread that reads its own misses the same, to the µs.
     assert!(short.len() * 2 <= documents.len(), "{short:?} ns are missing in {} windows", documents.len());
     let all = worker(documents.last().expect("the whole window"), workload.tgid());
     assert!(counter(all, "on_cpu_ns") > 500_000_000, "it ran: {all:#}");
