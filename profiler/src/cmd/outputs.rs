@@ -17,7 +17,7 @@ use crate::{
     model::recording::Recording,
     recording,
     render::{
-        self, flamegraph, folded, json,
+        self, escape, flamegraph, folded, json,
         shape::{By, Shape, Time, Weight},
     },
     sys::output::OutputFile,
@@ -114,6 +114,7 @@ pub fn default_paths(fleet: &str, since_epoch: Duration) -> [PathBuf; 2] {
 
 /// Writes text to standard output. That its reader has left, as `head` does, is no failure.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    let text = escape::rendered(text);
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -123,9 +124,10 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Says something on standard error. That nobody listens there changes nothing of what is done.
+/// Says something on standard error, in one line: whatever names are in it, and whoever chose them, none acts. That nobody
+/// listens there changes nothing of what is done.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", escape::visible(text));
 }
 
 /// Whether standard output shows bold and dim: it is a terminal, and `NO_COLOR` is not set.

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::render::escape;
+
 /// A line that says what is done and for how long yet.
 pub struct Progress {
     bar: ProgressBar,
@@ -62,6 +64,7 @@ impl Phases {
     /// Another phase.
     pub fn say(&mut self, what: &str, left: Duration) {
         let (minutes, seconds) = (left.as_secs() / 60, left.as_secs() % 60);
+        let what = escape::visible(what);
         self.0.set_message(format!("{what}; about {minutes}:{seconds:02} left"));
     }
 

@@ -22,6 +22,8 @@ use crate::{
 
 /// Most windows of a recording.
 const MOST: usize = 600;
+/// Most processes in all windows together: of a large fleet there are fewer windows.
+const MOST_ROWS: usize = 1 << 16;
 
 /// What each process has done, by tgid.
 type Sums = BTreeMap<u32, WorkerWindow>;
@@ -100,7 +102,8 @@ impl Windows {
                 }
             }
         }
-        if self.edges.len() + 1 == MOST {
+        let rows = self.edges.iter().map(|edge| edge.sums.len()).sum::<usize>() + sums.len();
+        if self.edges.len() + 1 == MOST || rows > MOST_ROWS {
             let mut forget = false;
             self.edges.retain(|_| {
                 forget = !forget;
@@ -241,6 +244,17 @@ mod tests {
         windows.push(200 * MS, None, &ThreadDeltas::new());
         let sums = |edge: usize| windows.edges[edge].sums[&1230].counters.on_cpu_ns;
         assert_eq!((sums(0), sums(1)), (MS, MS));
+    }
+
+    #[test]
+    fn a_large_fleet_stays_small() {
+        let mut windows = Windows::begin(SECOND);
+        let many: ThreadDeltas = (0..1000).map(|tgid| (tgid, threads(MS).remove(&1230).unwrap())).collect();
+        for second in 1..150 {
+            windows.push(second * 1000 * MS, None, &many);
+        }
+        let rows = windows.edges.iter().map(|edge| edge.sums.len()).sum::<usize>();
+        assert!(rows > MOST_ROWS / 4 && rows <= MOST_ROWS, "{rows}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub async fn first_answer(target: &Target, within: Duration) -> Result<u16> {
             Err(fault) => fault,
         };
         if Instant::now() + pause >= deadline {
-            let url = target.url().escape_debug();
+            let url = target.url();
             return Err(fault).with_context(|| format!("failed to get an answer from {url} in {within:?}"));
         }
         sleep(pause).await;

@@ -3,17 +3,16 @@
 //! A stack is a chain: its leaf frame and the stack of its caller. An index is only good for the table that
 //! gave it.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, fmt, hash::Hash, marker::PhantomData};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Most rows of a table that is read: a row takes many times the memory that its text has.
+pub const MAX_ROWS: usize = 1 << 21;
 
 /// An append-only table of distinct values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    from = "Vec<T>",
-    into = "Vec<T>",
-    bound(serialize = "T: Clone + Serialize", deserialize = "T: Deserialize<'de>")
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "Vec<T>", bound(serialize = "T: Clone + Serialize"))]
 pub struct Table<T: Clone + Eq + Hash> {
     rows: Vec<T>,
     index: HashMap<T, u32>,
@@ -54,6 +53,34 @@ impl<T: Clone + Eq + Hash> From<Vec<T>> for Table<T> {
     fn from(rows: Vec<T>) -> Self {
         let index = rows.iter().cloned().zip(0..).collect();
         Self { rows, index }
+    }
+}
+
+impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Rows(PhantomData))
+    }
+}
+
+/// Reads rows one by one, so that too many are refused before they take memory.
+struct Rows<T>(PhantomData<T>);
+
+impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> de::Visitor<'de> for Rows<T> {
+    type Value = Table<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a table's rows")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut rows = Vec::new();
+        while let Some(row) = seq.next_element()? {
+            if rows.len() == MAX_ROWS {
+                return Err(de::Error::custom("a table has too many rows"));
+            }
+            rows.push(row);
+        }
+        Ok(rows.into())
     }
 }
 

@@ -17,7 +17,13 @@ use crate::{
 
 /// The largest body that is unpacked. A recording of an hour has some ten MiB; a small file that unpacks to more
 /// than this was made to exhaust our memory.
-const MAX_BODY_BYTES: u64 = 1 << 30;
+const MAX_BODY_BYTES: u64 = 256 << 20;
+
+/// Most values of a body: each may take 64 bytes while it is read, of which its text need have but two.
+const MAX_VALUES: usize = 24 << 20;
+
+/// The longest message of a decoder, in characters: it may quote all of a text that was not expected.
+const MAX_MESSAGE: usize = 200;
 
 /// The gzip header that we write (RFC 1952): deflate, no flags, no time, default level, unknown system. Its bits
 /// are in no checksum, so we accept no others.
@@ -75,8 +81,10 @@ fn decode(mut file: impl BufRead, max_body_bytes: u64) -> Result<Recording, Stop
     if !body.into_inner().fill_buf()?.is_empty() {
         return Err(corrupt("something follows its end").into());
     }
-    let recording: Recording =
-        serde_json::from_slice(&json).map_err(|error| Unreadable::Corrupt(error.to_string()))?;
+    if values(&json) > MAX_VALUES {
+        return Err(corrupt("it has more values than a recording can have").into());
+    }
+    let recording: Recording = serde_json::from_slice(&json).map_err(|error| corrupt(short(&error)))?;
     check_version(recording.stat.schema_version)?;
     validate(&recording).map_err(corrupt)?;
     Ok(recording)
@@ -108,6 +116,30 @@ fn check_version(version: u32) -> Result<(), Unreadable> {
     }
 }
 
+/// How many values a JSON text has at most: each but the first follows a separator.
+fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b':' | b'[' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// A decoder's message, cut.
+fn short(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.char_indices().nth(MAX_MESSAGE) {
+        Some((cut, _)) => format!("{}… at line {} column {}", &message[..cut], error.line(), error.column()),
+        None => message,
+    }
+}
+
 fn corrupt(why: impl Into<String>) -> Unreadable {
     Unreadable::Corrupt(why.into())
 }
@@ -119,7 +151,10 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
-    use crate::{model::fixture, recording::write};
+    use crate::{
+        model::{fixture, tables::MAX_ROWS},
+        recording::write,
+    };
 
     fn bytes() -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -217,6 +252,32 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_text_of_many_values_is_refused_before_it_is_read() {
+        assert_eq!(values(br#"{"a,:[\\\",":[1,2,"\\"],"b":3}"#), 7);
+        let json = format!("[{}0]", "0,".repeat(MAX_VALUES));
+        let why = refusal(&file("1", json.as_bytes())).to_string();
+        assert!(why.contains("more values"), "{why}");
+    }
+
+    #[test]
+    fn a_table_of_many_rows_is_refused_while_it_is_read() {
+        let mut recording = serde_json::to_value(fixture::recording()).unwrap();
+        recording["profile"]["strings"] = "@".into();
+        let strings = format!("[{}\"\"]", "\"\",".repeat(MAX_ROWS));
+        let json = recording.to_string().replace("\"@\"", &strings);
+        let why = refusal(&file("1", json.as_bytes())).to_string();
+        assert!(why.contains("too many rows"), "{why}");
+    }
+
+    #[test]
+    fn what_a_message_quotes_is_cut() {
+        let mut recording = serde_json::to_value(fixture::recording()).unwrap();
+        recording["profile"]["frames"][0]["kind"] = "\u{1b}x".repeat(1 << 20).into();
+        let why = refusal(&file("1", recording.to_string().as_bytes())).to_string();
+        assert!(why.contains("unknown variant") && why.len() < 1000, "{} bytes", why.len());
     }
 
     #[test]

@@ -3,15 +3,29 @@
 use crate::model::{
     profile::Profile,
     recording::Recording,
-    tables::{Frame, Stack, Table},
+    tables::{Frame, Table},
     window::WorkerWindow,
 };
 
 /// The deepest stack: Python's, native and kernel frames at the collector's limits, several times over.
 const MAX_DEPTH: u32 = 8192;
 
+/// Most windows: as many as the collector keeps.
+const MAX_WINDOWS: usize = 600;
+
+/// Most processes in all windows together.
+const MAX_WINDOW_ROWS: usize = 1 << 18;
+
+/// What all stacks that were seen have together, where each is written out as a renderer does: a small table of stacks
+/// that share their callers can stand for more than fits into memory.
+const MAX_SHOWN: Shown = Shown { frames: 8 << 20, bytes: 256 << 20 };
+
+/// The longest name that is shown of a frame, in characters; an escaped one takes up to so many bytes.
+const MAX_NAME: usize = 240;
+const ESCAPED_BYTES: u64 = 8;
+
 /// Checks that every index is of its table, that callers come before their leaves and stacks are not endless,
-/// and that no sum of the numbers overflows.
+/// that what is to be shown can be, and that no sum of the numbers overflows.
 pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     let Profile { strings, frames, stacks, samples, blocked, .. } = &recording.profile;
     let named = |frame: &Frame| has(strings, frame.name) && frame.file.is_none_or(|file| has(strings, file));
@@ -21,11 +35,18 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     if !stacks.rows().iter().all(|stack| has(frames, stack.frame)) {
         return Err("a stack names a frame that is not there");
     }
-    check_depths(stacks)?;
-    let mut shown =
-        samples.iter().map(|sample| sample.stack).chain(blocked.iter().map(|sample| sample.stack));
-    if !shown.all(|stack| stack.is_none_or(|stack| has(stacks, stack))) {
+    let sizes = sizes(&recording.profile)?;
+    let mut seen = samples.iter().map(|sample| sample.stack).chain(blocked.iter().map(|sample| sample.stack));
+    if !seen.clone().all(|stack| stack.is_none_or(|stack| has(stacks, stack))) {
         return Err("a sample names a stack that is not there");
+    }
+    let mut all = Shown::default();
+    let fits = |stack: Option<u32>| {
+        all = all.and(stack.and_then(|stack| sizes.get(stack as usize).copied()).unwrap_or_default());
+        all.frames <= MAX_SHOWN.frames && all.bytes <= MAX_SHOWN.bytes
+    };
+    if !seen.all(fits) {
+        return Err("its stacks are too many, too deep or too long to be shown");
     }
     let mut counts = samples
         .iter()
@@ -41,19 +62,47 @@ fn has<T: Clone + Eq + std::hash::Hash>(table: &Table<T>, index: u32) -> bool {
     table.get(index).is_some()
 }
 
-fn check_depths(stacks: &Table<Stack>) -> Result<(), &'static str> {
-    let mut depths: Vec<u32> = Vec::with_capacity(stacks.rows().len());
-    for stack in stacks.rows() {
-        let below = match stack.caller {
-            None => 0,
-            Some(caller) => *depths.get(caller as usize).ok_or("a stack comes before its caller")?,
+/// How much there is to show.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    frames: u64,
+    bytes: u64,
+}
+
+impl Shown {
+    const fn and(self, other: Self) -> Self {
+        Self {
+            frames: self.frames.saturating_add(other.frames),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+/// Of each stack, with its callers.
+fn sizes(profile: &Profile) -> Result<Vec<Shown>, &'static str> {
+    let texts: Vec<u64> = profile.strings.rows().iter().map(|text| shown_bytes(text)).collect();
+    let bytes = |text: u32| texts.get(text as usize).copied().unwrap_or(0);
+    let mut sizes: Vec<Shown> = Vec::with_capacity(profile.stacks.rows().len());
+    for stack in profile.stacks.rows() {
+        let callers = match stack.caller {
+            None => Shown::default(),
+            Some(caller) => *sizes.get(caller as usize).ok_or("a stack comes before its caller")?,
         };
-        if below == MAX_DEPTH {
+        if callers.frames == u64::from(MAX_DEPTH) {
             return Err("a stack is too deep");
         }
-        depths.push(below + 1);
+        let frame = profile.frames.get(stack.frame);
+        let bytes = frame.map_or(0, |frame| bytes(frame.name) + frame.file.map_or(0, bytes));
+        sizes.push(callers.and(Shown { frames: 1, bytes }));
     }
-    Ok(())
+    Ok(sizes)
+}
+
+/// How many bytes a name takes where it is shown, at most.
+fn shown_bytes(name: &str) -> u64 {
+    let bytes = |c: char| if c.is_alphanumeric() { c.len_utf8() as u64 } else { ESCAPED_BYTES };
+    let plain = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '\\' | ';');
+    name.chars().take(MAX_NAME).map(|c| if plain(c) { 1 } else { bytes(c) }).sum()
 }
 
 /// Renderers add up workers, and a worker's parts; so all numbers together must fit.
@@ -68,6 +117,10 @@ fn check_sums(recording: &Recording) -> Result<(), &'static str> {
             .chain(worker.vain_wakeups)
     });
     let windows = &recording.windows;
+    let rows = windows.iter().map(|window| window.workers.len()).sum::<usize>();
+    if windows.len() > MAX_WINDOWS || rows > MAX_WINDOW_ROWS {
+        return Err("it has more windows than a recording can have");
+    }
     let mut in_windows = windows.iter().flat_map(|window| {
         let workers = window.workers.iter().flat_map(WorkerWindow::numbers);
         workers.chain([window.duration_ns]).chain(window.requests)
@@ -80,7 +133,12 @@ fn check_sums(recording: &Recording) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{fixture, profile::Sample, tables::FrameKind, window::Window};
+    use crate::model::{
+        fixture,
+        profile::Sample,
+        tables::{FrameKind, Stack},
+        window::Window,
+    };
 
     fn refusal(damage: impl FnOnce(&mut Recording)) -> &'static str {
         let mut recording = fixture::recording();
@@ -124,6 +182,43 @@ mod tests {
             }
         });
         assert_eq!(endless, "a stack is too deep");
+    }
+
+    #[test]
+    fn stacks_that_share_their_callers_are_counted_as_often_as_they_are_shown() {
+        let many = |name: &str, depth: u32, leaves: u32| {
+            let name = name.to_owned();
+            move |recording: &mut Recording| {
+                let profile = &mut recording.profile;
+                let name = profile.strings.intern(name);
+                let frame = Frame { kind: FrameKind::Python, name, file: None, line: 0 };
+                let frame = profile.frames.intern(frame);
+                let chain = |caller, _| Some(profile.stacks.intern(Stack { frame, caller }));
+                let caller = (0..depth).fold(None, chain);
+                for tid in 0..leaves {
+                    let sample = Sample { tgid: 1, tid, stack: caller, count: 1, ..Sample::default() };
+                    profile.samples.push(sample);
+                }
+            }
+        };
+        let mut recording = fixture::recording();
+        many("f", 1000, 8000)(&mut recording);
+        assert_eq!(validate(&recording), Ok(()));
+        let refused = "its stacks are too many, too deep or too long to be shown";
+        assert_eq!(refusal(many("f", 1000, 9000)), refused);
+        assert_eq!(refusal(many(&"\u{202e}".repeat(500), 1000, 150)), refused);
+    }
+
+    #[test]
+    fn windows_are_not_endless() {
+        let refused = "it has more windows than a recording can have";
+        let many = |recording: &mut Recording| recording.windows = vec![Window::default(); MAX_WINDOWS + 1];
+        assert_eq!(refusal(many), refused);
+        let wide = |recording: &mut Recording| {
+            let workers = vec![WorkerWindow::default(); MAX_WINDOW_ROWS / MAX_WINDOWS + 1];
+            recording.windows = vec![Window { workers, ..Window::default() }; MAX_WINDOWS];
+        };
+        assert_eq!(refusal(wide), refused);
     }
 
     #[test]

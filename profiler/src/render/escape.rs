@@ -17,6 +17,31 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     if text.chars().any(|c| acts(c) || c == '\\') { escaped(text, acts).into() } else { text.into() }
 }
 
+/// What is left to act in a rendered text, made visible: nothing, if every name in it was escaped where it was put in. What
+/// renderers may use are ends of lines, bold and dim.
+#[must_use]
+pub fn rendered(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| acts(c) && c != '\n') {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let used = STYLES.into_iter().find(|style| rest.starts_with(style));
+        let length = used.map_or(c.len_utf8(), str::len);
+        if used.is_some() || !acts(c) {
+            safe.push_str(&rest[..length]);
+        } else {
+            push(&mut safe, c);
+        }
+        rest = &rest[length..];
+    }
+    safe.into()
+}
+
+/// What renderers write that acts: the end of a line; bold, dim, plain.
+const STYLES: [&str; 4] = ["\n", "\x1b[1m", "\x1b[2m", "\x1b[0m"];
+
 /// A name as part of a line of folded stacks: `visible`, without the `;` that separates frames, without blanks
 /// at its ends (readers trim them), never empty and not longer than 240 characters.
 #[must_use]
@@ -63,15 +88,22 @@ pub fn json(document: String) -> String {
 fn escaped(text: &str, hidden: impl Fn(char) -> bool) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        // Writing to a string cannot fail.
-        let _ = match c {
-            '\\' => safe.write_str("\\\\"),
-            c if hidden(c) && u32::from(c) <= 0xff => write!(safe, "\\x{:02x}", u32::from(c)),
-            c if hidden(c) => write!(safe, "\\u{{{:x}}}", u32::from(c)),
-            c => safe.write_char(c),
-        };
+        match c {
+            '\\' => safe.push_str("\\\\"),
+            c if hidden(c) => push(&mut safe, c),
+            c => safe.push(c),
+        }
     }
     safe
+}
+
+/// Writes a character as Rust does.
+fn push(safe: &mut String, c: char) {
+    // Writing to a string cannot fail.
+    let _ = match u32::from(c) {
+        code @ ..=0xff => write!(safe, "\\x{code:02x}"),
+        code => write!(safe, "\\u{{{code:x}}}"),
+    };
 }
 
 /// True for control characters, breaks of lines, marks of writing direction, and what XML forbids. All of them
@@ -92,6 +124,16 @@ mod tests {
         assert_eq!(visible("\x1b[31mred\x07\n"), r"\x1b[31mred\x07\x0a");
         assert_eq!(visible("\u{9b}31m"), r"\x9b31m");
         assert_eq!(visible("abc\u{202e}fed\u{2029}"), r"abc\u{202e}fed\u{2029}");
+    }
+
+    #[test]
+    fn what_was_forgotten_does_not_act_either() {
+        let styled = "\x1b[1mbold\x1b[0m \\x1b\n";
+        assert_eq!(rendered(styled), styled);
+        assert_eq!(
+            rendered("\x1b[1mb\x1b[31m\x1b]0;t\x07\r\n\u{202e}"),
+            "\x1b[1mb\\x1b[31m\\x1b]0;t\\x07\\x0d\n\\u{202e}"
+        );
     }
 
     #[test]

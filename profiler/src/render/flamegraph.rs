@@ -135,7 +135,9 @@ fn palette(folded: &Folded) -> PaletteMap {
     // The box under all roots.
     palette.insert("", shade(Tint::Root, ""));
     for label in folded.keys().flatten() {
-        palette.insert(&label.text, shade(label.tint, &label.text));
+        let shade = shade(label.tint, &label.text);
+        palette.insert(&label.text, shade);
+        palette.insert(folded::as_leaf(&label.text), shade);
     }
     palette
 }
@@ -212,6 +214,21 @@ mod tests {
         assert_eq!(svg.matches("<script").count(), 1);
         assert!(svg.contains(r"]]&gt;&lt;script&gt;x\x1b[2J\u{fffe}\x0a\x3b&amp;"));
         assert!(svg.chars().all(|c| c == '\n' || !c.is_control() && !"\u{fffe}\u{ffff}".contains(c)));
+    }
+
+    #[test]
+    fn a_number_at_the_end_of_a_name_is_no_count() {
+        let mut recording = fixture::recording();
+        let names = ["work 12", "work 13"];
+        let mut sample = |name| {
+            let stack = fixture::stack(&mut recording.profile, &[(FrameKind::Python, name, "", 0)]);
+            Sample { tgid: 1234, tid: 1234, stack, count: 1, ..Sample::default() }
+        };
+        recording.profile.samples = names.map(&mut sample).to_vec();
+        let svg = draw(&recording, Shape { weight: Weight::Samples, ..Shape::default() });
+        for number in [12, 13] {
+            assert!(svg.contains(&format!(r"<title>work\x20{number} (1 sample, 50.00%)</title>")), "{svg}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod budget;
 pub mod compare;
 pub mod diffgraph;
 pub mod dump;
-mod escape;
+pub mod escape;
 pub mod flamegraph;
 pub mod fleets;
 pub mod folded;
