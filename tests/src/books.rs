@@ -21,7 +21,11 @@ impl Books {
     /// Of one thread, if it lives.
     #[must_use]
     pub fn of_thread(tgid: u32, tid: u32) -> Option<Self> {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{tgid}/task/{tid}/{file}")).ok();
+        // The thread's name in it need not be UTF-8.
+        let read = |file: &str| {
+            let bytes = fs::read(format!("/proc/{tgid}/task/{tid}/{file}")).ok()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
         let (schedstat, status, sched) =
             (read("schedstat")?, read("status")?, read("sched").unwrap_or_default());
         let mut words = schedstat.split_whitespace().map(|word| word.parse().ok());
@@ -60,5 +64,5 @@ pub fn states(tgid: u32) -> Vec<char> {
 }
 
 fn state_in(path: &str) -> Option<char> {
-    fs::read_to_string(path).ok()?.rsplit(") ").next()?.chars().next()
+    String::from_utf8_lossy(&fs::read(path).ok()?).rsplit(") ").next()?.chars().next()
 }

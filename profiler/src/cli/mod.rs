@@ -4,7 +4,7 @@ pub mod audit;
 pub mod compare;
 pub mod hint;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -122,7 +122,7 @@ pub struct Record {
     pub json: bool,
     /// Start this command, and record it
     #[arg(last = true, value_name = "CMD", conflicts_with_all = ["fleet", "pid", "all"])]
-    pub command: Vec<String>,
+    pub command: Vec<OsString>,
 }
 
 /// `punchclock dump`

@@ -1,7 +1,9 @@
 //! `punchclock record`: exact numbers and sampled stacks of a window.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
+    path::Path,
     process::{Child, Command, ExitCode},
     time::Duration,
 };
@@ -47,8 +49,8 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     if let (None, Some(fleet)) = (&outputs, fleets.first()) {
         outputs = Some(open_default(&fleet.name)?);
     } else if let (None, Some(command)) = (&outputs, args.command.first()) {
-        let name = command.rsplit('/').next().unwrap_or(command);
-        outputs = Some(open_default(name)?);
+        let name = Path::new(command).file_name().unwrap_or(command);
+        outputs = Some(open_default(&name.to_string_lossy())?);
     }
     let recording = block_on(record(args, fleets, asked))?;
     if let Some(outputs) = outputs {
@@ -99,7 +101,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant) -> Result<Rec
     if let Some(child) = &mut child
         && matches!(child.try_wait(), Ok(None))
     {
-        say(&format!("{} still runs, as process {}", args.command.join(" "), child.id()));
+        say(&format!("{} still runs, as process {}", shown(&args.command), child.id()));
     }
     if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
         return Err(Failure::all_ended().into());
@@ -109,15 +111,20 @@ async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant) -> Result<Rec
 
 /// Starts the command, if there is one. This process is followed while it does: so the child is from before its
 /// first instruction.
-fn start_command(session: &mut Session, command: &[String]) -> Result<Option<Child>> {
+fn start_command(session: &mut Session, command: &[OsString]) -> Result<Option<Child>> {
     let Some((program, arguments)) = command.split_first() else { return Ok(None) };
     let own = std::process::id();
     session.kernel.follow(own, &bytemuck::Zeroable::zeroed())?;
     let child = Command::new(program).args(arguments).spawn();
     session.kernel.forget(own)?;
-    let child = child.with_context(|| format!("failed to start `{program}`"))?;
-    session.fleets = vec![fleet::started(child.id(), command)];
+    let child = child.with_context(|| format!("failed to start `{}`", program.display()))?;
+    session.fleets = vec![fleet::started(child.id(), &program.to_string_lossy())];
     Ok(Some(child))
+}
+
+/// A command line's words, which need not be UTF-8.
+fn shown(words: &[OsString]) -> String {
+    words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
 
 /// What is known of the host and the command.
@@ -126,7 +133,7 @@ pub fn about() -> About {
     let kernel_word = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
     About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: shown(&std::env::args_os().collect::<Vec<_>>()),
         host: kernel_word("hostname").trim().to_owned(),
         kernel: kernel_word("osrelease").trim().to_owned(),
         cpus: clock::cpus(),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs};
 
 use profiler_common::event::Living;
 
-use crate::model::quality::Quality;
+use crate::{model::quality::Quality, sys::status::Status};
 
 /// What `/proc` says of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,12 +29,11 @@ pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
         .flat_map(threads)
         .filter_map(|entry| {
             let schedstat = fs::read_to_string(entry.path().join("schedstat")).ok()?;
-            let status = fs::read_to_string(entry.path().join("status")).ok()?;
-            let number = |key| status.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+            let status = Status::read(entry.path())?;
             let books = ProcBooks {
                 on_cpu_ns: schedstat.split(' ').next()?.parse().ok()?,
-                voluntary: number("voluntary_ctxt_switches:")?,
-                preempted: number("nonvoluntary_ctxt_switches:")?,
+                voluntary: status.number("voluntary_ctxt_switches", 0)?,
+                preempted: status.number("nonvoluntary_ctxt_switches", 0)?,
             };
             Some((entry.file_name().to_str()?.parse().ok()?, books))
         })

@@ -81,11 +81,11 @@ fn alone(process: &Process, tree: &Tree, eyes: &Eyes, taken: &mut HashSet<u32>) 
 
 /// The fleet of a command that was just started; it may have ended already.
 #[must_use]
-pub fn started(tgid: u32, command: &[String]) -> Fleet {
+pub fn started(tgid: u32, program: &str) -> Fleet {
     if let Some(process) = Process::read(tgid) {
         return alone(&process, &Tree::default(), &Eyes::real(), &mut HashSet::new());
     }
-    let mut fleet = Fleet::new("process", command.first().map_or("", String::as_str));
+    let mut fleet = Fleet::new("process", program);
     fleet.members.push(Member {
         role: Role::Worker,
         slot: None,

@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::sys::process;
+use crate::sys::{process, status::Status};
 
 /// Most bytes of a map that are read, and most that one look reads: what is behind them has no name yet.
 const MAX_BYTES: u64 = 16 << 20;
@@ -19,6 +19,9 @@ const MAX_AT_ONCE: u64 = 4 << 20;
 
 /// Longest name, bytes.
 const MAX_NAME: usize = 512;
+
+/// The word of `Uid` in a process's status that is its effective user.
+const EFFECTIVE: usize = 1;
 
 /// The code that one process has made.
 #[derive(Debug)]
@@ -35,15 +38,15 @@ impl PerfMap {
     /// The map of a process; `None` if there is none that can be believed.
     #[must_use]
     pub fn of(tgid: u32) -> Option<Self> {
-        let status = procfs::process::Process::new(tgid.cast_signed()).ok()?.status().ok()?;
+        let status = Status::of(tgid)?;
         // It is named by the number that the process itself knows.
-        let own_number =
-            status.nspid.as_ref().and_then(|numbers| numbers.last()).copied().unwrap_or(status.pid);
+        let numbers = status.value("NSpid").or_else(|| status.value("Pid"))?;
+        let own_number: u32 = numbers.split_whitespace().last()?.parse().ok()?;
         let path = PathBuf::from(format!("/proc/{}/root/tmp/perf-{own_number}.map", process::seen_by(tgid)));
         let plain = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let file = OpenOptions::new().read(true).custom_flags(plain).open(path).ok()?;
         let about = file.metadata().ok()?;
-        (about.is_file() && about.uid() == status.euid).then(|| Self {
+        (about.is_file() && status.number("Uid", EFFECTIVE) == Some(about.uid())).then(|| Self {
             file,
             read_to: 0,
             rest: Vec::new(),

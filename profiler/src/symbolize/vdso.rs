@@ -1,9 +1,9 @@
 //! The code that the kernel maps into every process, named from our own copy of it: it is the same in all.
 
 use object::{Object as _, ObjectSymbol};
-use procfs::process::{MMapPath, Process};
+use procfs::process::Process;
 
-use crate::sys::{memory::Memory, process};
+use crate::sys::{maps, memory::Memory, process};
 
 /// As the kernel names it.
 pub const NAME: &str = "[vdso]";
@@ -28,8 +28,14 @@ impl Vdso {
     }
 
     fn read() -> Option<Self> {
-        let maps = Process::myself().ok()?.maps().ok()?;
-        let (start, end) = maps.iter().find(|map| map.pathname == MMapPath::Vdso)?.address;
+        let mut place = None;
+        let see = |line: &maps::Line| {
+            if line.path == NAME.as_bytes() {
+                place = Some((line.start, line.end));
+            }
+        };
+        maps::each(std::process::id(), see).ok()?;
+        let (start, end) = place?;
         let bytes = Memory::of(std::process::id()).bytes(start, usize::try_from(end - start).ok()?)?;
         let elf = object::File::parse(bytes.as_slice()).ok()?;
         let symbols = elf.dynamic_symbols().filter(ObjectSymbol::is_definition).filter_map(|symbol| {

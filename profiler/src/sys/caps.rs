@@ -1,6 +1,6 @@
 //! Effective capabilities, from `/proc/self/status`.
 
-use std::fs;
+use crate::sys::status::Status;
 
 /// A capability: its name and its bit (include/uapi/linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,8 @@ impl Effective {
     /// Reads them; none if `/proc` does not tell.
     #[must_use]
     pub fn read() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let mask = status
-            .lines()
-            .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+        let status = Status::of(std::process::id());
+        let mask = status.and_then(|status| u64::from_str_radix(status.value("CapEff")?, 16).ok());
         Self(mask.unwrap_or(0))
     }
 

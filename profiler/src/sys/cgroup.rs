@@ -4,7 +4,9 @@
 //! was throttled, so those are added.
 
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -18,9 +20,8 @@ impl Groups {
     /// Of a process; none if it is gone, or in no group.
     #[must_use]
     pub fn of(tgid: u32) -> Self {
-        let lines =
-            fs::read_to_string(format!("/proc/{}/cgroup", process::seen_by(tgid))).unwrap_or_default();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let lines = fs::read(format!("/proc/{}/cgroup", process::seen_by(tgid))).unwrap_or_default();
+        let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         Self(find(&lines, &mounts))
     }
 
@@ -33,46 +34,49 @@ impl Groups {
     }
 }
 
-fn find(lines: &str, mounts: &str) -> Vec<PathBuf> {
-    for line in lines.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
-        };
+fn find(lines: &[u8], mounts: &[u8]) -> Vec<PathBuf> {
+    let groups = || {
+        lines.split(|byte| *byte == b'\n').filter_map(|line| {
+            let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
+            let controllers = str::from_utf8(parts.next()?).ok()?;
+            Some((controllers, Path::new(OsStr::from_bytes(parts.next()?))))
+        })
+    };
+    for (controllers, path) in groups() {
         let is_cpu = controllers.split(',').any(|controller| controller == "cpu");
         if !is_cpu && !controllers.is_empty() {
             continue;
         }
         let Some(mount) = mount_of(mounts, is_cpu) else { continue };
         let mut folders = Vec::new();
-        let mut group = Path::new(path);
+        let mut group = path;
         // The root has no quota.
         while let (Some(parent), Ok(below)) = (group.parent(), group.strip_prefix("/")) {
             folders.push(mount.join(below));
             group = parent;
         }
         // Version 1's, if there is one, is the one with the CPU controller; it comes first.
-        if is_cpu
-            || !lines.lines().any(|line| line.split(':').nth(1).is_some_and(|names| names.contains("cpu")))
-        {
+        if is_cpu || !groups().any(|(controllers, _)| controllers.contains("cpu")) {
             return folders;
         }
     }
     Vec::new()
 }
 
-/// Where the hierarchy is mounted (proc(5), mountinfo).
-fn mount_of(mounts: &str, is_v1: bool) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
-        let (place, kind) = line.split_once(" - ")?;
-        let mut kind = kind.split(' ');
+/// Where the hierarchy is mounted (proc(5), mountinfo). Anybody's mounts stand beside it.
+fn mount_of(mounts: &[u8], is_v1: bool) -> Option<PathBuf> {
+    mounts.split(|byte| *byte == b'\n').find_map(|line| {
+        // Blanks in names are escaped: the mark is the first word of its kind.
+        let mut words = line.split(|byte| *byte == b' ');
+        let place = words.nth(4)?;
+        let mut kind = words.skip_while(|word| *word != b"-").skip(1);
         let (name, options) = (kind.next()?, kind.nth(1)?);
         let fits = if is_v1 {
-            name == "cgroup" && options.split(',').any(|option| option == "cpu")
+            name == b"cgroup" && options.split(|byte| *byte == b',').any(|option| option == b"cpu")
         } else {
-            name == "cgroup2"
+            name == b"cgroup2"
         };
-        fits.then(|| place.split(' ').nth(4).map(PathBuf::from))?
+        fits.then(|| PathBuf::from(OsStr::from_bytes(place)))
     })
 }
 
@@ -89,16 +93,19 @@ fn throttled_ns(stat: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const MOUNTS: &str = "30 23 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
-                          31 23 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n";
+    const MOUNTS: &[u8] = b"29 23 0:25 / /home/caf\xe9 rw - fuse.server x rw\n\
+                            30 23 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+                            31 23 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n";
 
     #[test]
     fn the_group_and_those_above_it() {
-        let v1 = "9:cpuset:/x\n2:cpu,cpuacct:/system/app\n0::/\n";
+        let v1 = b"9:cpuset:/x\n2:cpu,cpuacct:/system/app\n0::/\n";
         let folders = ["/sys/fs/cgroup/cpu/system/app", "/sys/fs/cgroup/cpu/system"];
         assert_eq!(find(v1, MOUNTS), folders.map(PathBuf::from));
-        assert_eq!(find("0::/a.slice\n", MOUNTS), [PathBuf::from("/sys/fs/cgroup/unified/a.slice")]);
-        assert!(find("2:cpu:/\n", MOUNTS).is_empty() && find("", MOUNTS).is_empty());
+        assert_eq!(find(b"0::/a.slice\n", MOUNTS), [PathBuf::from("/sys/fs/cgroup/unified/a.slice")]);
+        let odd = Path::new("/sys/fs/cgroup/unified").join(OsStr::from_bytes(b"caf\xe9:1"));
+        assert_eq!(find(b"1:name=caf\xe9:/x\n0::/caf\xe9:1\n", MOUNTS), [odd]);
+        assert!(find(b"2:cpu:/\n", MOUNTS).is_empty() && find(b"", MOUNTS).is_empty());
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod mounts;
 pub mod output;
 pub mod process;
 mod readable;
+pub mod status;
 mod target_file;
 pub mod thread;
 pub mod timer;
+mod unix;

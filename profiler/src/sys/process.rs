@@ -5,17 +5,19 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fs,
     io::{self, Read},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
 };
 
 use procfs::{
-    net::{TcpNetEntry, TcpState, UnixState},
+    net::{TcpNetEntry, TcpState},
     process::{FDTarget, Stat, all_processes},
 };
 
-use crate::sys::{memory::Mapping, thread};
+use crate::sys::{memory::Mapping, status::Status, thread, unix};
 
 /// The longest command line that is looked at.
 const MAX_ARGV_BYTES: u64 = 64 << 10;
@@ -50,9 +52,7 @@ pub struct Process {
 /// True of a PID, false of the TID of a thread that is not its process's first one, which `/proc` takes for one.
 #[must_use]
 pub fn is_process(tgid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{tgid}/status")).unwrap_or_default();
-    let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    leader.and_then(|leader| leader.trim().parse().ok()) == Some(tgid)
+    Status::of(tgid).and_then(|status| status.number("Tgid", 0)) == Some(tgid)
 }
 
 /// The TID by which a process's memory and files are seen. `/proc` shows those of a process as long as its first thread lives;
@@ -173,18 +173,10 @@ pub fn listeners(tgid: u32) -> HashMap<u64, String> {
     let Ok(process) = procfs_of(tgid) else { return HashMap::new() };
     let tcp = process.tcp().unwrap_or_default().into_iter().chain(process.tcp6().unwrap_or_default());
     let address = |entry: TcpNetEntry| (entry.inode, entry.local_address.to_string());
-    // An unconnected stream socket with a path has been bound to it: it listens, or is about to.
-    let unix = process.unix().unwrap_or_default().into_iter().filter_map(|entry| {
-        let path = entry
-            .path
-            .filter(|_| entry.state == UnixState::UNCONNECTED && entry.socket_type != SOCK_DGRAM)?;
-        Some((entry.inode, format!("unix:{}", path.to_string_lossy())))
-    });
-    tcp.filter(|entry| entry.state == TcpState::Listen).map(address).chain(unix).collect()
+    let unix = unix::bound(tgid).into_iter().map(|(inode, path)| (inode, format!("unix:{path}")));
+    // The latter win: a path may look like a line of another's socket.
+    unix.rev().chain(tcp.filter(|entry| entry.state == TcpState::Listen).map(address)).collect()
 }
-
-/// `SOCK_DGRAM`, as /proc/net/unix tells types.
-const SOCK_DGRAM: u16 = libc::SOCK_DGRAM as u16;
 
 /// The files of which a process has code mapped; none if that may not be known.
 #[must_use]
@@ -212,7 +204,8 @@ fn bounded(process: &procfs::process::Process, file: &str, limit: u64) -> Option
 }
 
 fn undeleted(path: PathBuf) -> PathBuf {
-    path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from).unwrap_or(path)
+    let kept = path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(<[u8]>::to_vec);
+    kept.map(|kept| PathBuf::from(OsString::from_vec(kept))).unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -232,6 +225,13 @@ mod tests {
         assert_eq!(split(b"caf\xe9\0"), ["caf\u{fffd}"]);
         assert!(split(b"").is_empty());
         assert!(split(b"\0\0").is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_gone_keeps_its_name() {
+        let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        assert_eq!(undeleted(path(b"/srv/caf\xe9 (deleted)")), path(b"/srv/caf\xe9"));
+        assert_eq!(undeleted(path(b"/srv/caf\xe9")), path(b"/srv/caf\xe9"));
     }
 
     #[test]
