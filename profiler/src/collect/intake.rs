@@ -23,6 +23,7 @@ use crate::{
     fleet,
     python::{self, Interpreter, Unwalkable, thread_name},
     sys::{
+        budget,
         memory::{self, Mapped, Memory},
         thread,
     },
@@ -290,12 +291,20 @@ impl Intake {
         self.interpreters.get(&tgid)
     }
 
-    /// One sentence for each process without Python frames, or without those of another interpreter, with what of a window
-    /// that was.
+    /// One sentence for each process without Python frames, or of which not all could be read, or without the frames of another
+    /// interpreter, with what of a window that was.
     #[must_use]
     pub fn notes(&self, window: &Counts) -> Vec<String> {
+        // Of one without an interpreter another sentence says why, unless it is code of no file that is missing.
+        let unfounded = |tgid: &u32| budget::is_overdrawn(*tgid) && !self.interpreters.contains_key(tgid);
+        let mut incomplete = budget::incomplete();
+        incomplete.retain(|tgid| !unfounded(tgid));
+        incomplete.sort_unstable();
+        let incomplete = incomplete.into_iter().map(|tgid| {
+            format!("process {tgid} has more threads, tasks, lines or code than are read: some are missing")
+        });
         let unwalked = unwalked::notes(&self.interpreters, &self.stacks, window);
-        self.notes.iter().cloned().chain(unwalked).collect()
+        self.notes.iter().cloned().chain(incomplete).chain(unwalked).collect()
     }
 }
 

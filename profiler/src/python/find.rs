@@ -16,6 +16,7 @@ use crate::{
         version::Version,
     },
     sys::{
+        budget,
         memory::{Mapping, Memory},
         process,
     },
@@ -81,7 +82,11 @@ impl Interpreter {
             Reverse((is_known, interpreter.threads_at_work(memory), is_own, mapping.start))
         });
         let mut found = found.into_iter();
-        let (mut walked, _) = found.next().ok_or(refused)?;
+        let Some((mut walked, _)) = found.next() else {
+            let too_long = Unwalkable::foreign("its interpreter takes too long to read");
+            let is_overdrawn = budget::is_overdrawn(tgid);
+            return Err(if is_overdrawn { Unwalkable { version: refused.version, ..too_long } } else { refused });
+        };
         if let Some((other, mapping)) = found.next() {
             walked.target.unwalked = Unwalked::beside(&walked.target, &other.target);
             walked.unwalked = Some(format!("Python {} ({})", other.version, file_name(&mapping.path)));

@@ -108,50 +108,63 @@ pub fn find(
     key: Option<u32>,
     states: &[ThreadState],
 ) -> Result<Slot, String> {
+    let listed = Listed::new(states);
     let known = key.filter(|key| *key < MAX_KEY).zip(Libc::of(tgid, mappings));
-    let slot = known.map(|(key, libc)| libc.slot(key)).filter(|slot| is_right(memory, slot, states));
-    slot.or_else(|| calibrate(memory, states)).ok_or_else(|| match key {
+    let slot = known.map(|(key, libc)| libc.slot(key)).filter(|slot| listed.are_at(memory, slot));
+    slot.or_else(|| calibrate(memory, &listed, states.first()?.thread_pointer)).ok_or_else(|| match key {
         Some(key) => format!("the slot of its thread key {key} is not where this libc keeps such slots"),
         None => "no word of its threads' descriptors points to their thread states".to_owned(),
     })
 }
 
-/// True if most threads have a thread state of their own there, of one interpreter or another. Not all need to: one that is
-/// being made has not stored it yet.
-#[must_use]
-pub fn is_right(memory: Memory, slot: &Slot, states: &[ThreadState]) -> bool {
-    let pairs: HashSet<_> = states.iter().map(|state| (state.thread_pointer, state.address)).collect();
-    let threads: HashSet<_> = states.iter().map(|state| state.thread_pointer).collect();
-    let holds = |thread: &&u64| {
-        let held = slot.load(**thread, |address| memory.u64(address));
-        held.is_some_and(|address| pairs.contains(&(**thread, address)))
-    };
-    let right = threads.iter().filter(holds).count();
-    right != 0 && 2 * right >= threads.len()
+/// The thread states that an interpreter lists, to be looked for.
+#[derive(Debug)]
+pub struct Listed {
+    /// Thread pointer and address of each.
+    pairs: HashSet<(u64, u64)>,
+    threads: HashSet<u64>,
 }
 
-/// Where a thread's own thread states stand among words, the first of which is at an offset.
-pub fn places(
-    words: &[u8],
-    from: i64,
-    thread_pointer: u64,
-    states: &[ThreadState],
-) -> impl Iterator<Item = i64> {
-    let is_own = move |word: u64| {
-        states.iter().any(|state| state.thread_pointer == thread_pointer && state.address == word)
-    };
-    let words = words.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-    words.zip((from..).step_by(8)).filter(move |(word, _)| is_own(*word)).map(|(_, offset)| offset)
+impl Listed {
+    /// These.
+    #[must_use]
+    pub fn new(states: &[ThreadState]) -> Self {
+        Self {
+            pairs: states.iter().map(|state| (state.thread_pointer, state.address)).collect(),
+            threads: states.iter().map(|state| state.thread_pointer).collect(),
+        }
+    }
+
+    /// True if most threads have a thread state of their own there, of one interpreter or another. Not all need to: one
+    /// that is being made has not stored it yet.
+    #[must_use]
+    pub fn are_at(&self, memory: Memory, slot: &Slot) -> bool {
+        let holds = |thread: &&u64| {
+            let held = slot.load(**thread, |address| memory.u64(address));
+            held.is_some_and(|address| self.pairs.contains(&(**thread, address)))
+        };
+        let right = self.threads.iter().filter(holds).count();
+        right != 0 && 2 * right >= self.threads.len()
+    }
+
+    /// Where a thread's own thread states stand among words, the first of which is at an offset: the first few places, for a
+    /// C library and an interpreter have one or two.
+    pub fn places(&self, words: &[u8], from: i64, thread_pointer: u64) -> impl Iterator<Item = i64> {
+        const MAX_PLACES: usize = 16;
+        let words = words.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+        let own = words
+            .zip((from..).step_by(8))
+            .filter(move |(word, _)| self.pairs.contains(&(thread_pointer, *word)));
+        own.map(|(_, offset)| offset).take(MAX_PLACES)
+    }
 }
 
 /// Looks for the thread states by value: the one word of a descriptor that holds in every thread.
-fn calibrate(memory: Memory, states: &[ThreadState]) -> Option<Slot> {
+fn calibrate(memory: Memory, listed: &Listed, thread_pointer: u64) -> Option<Slot> {
     let from = if cfg!(target_arch = "aarch64") { -DESCRIPTOR_BYTES } else { 0 };
-    let first = states.first()?;
-    let descriptor =
-        memory.bytes(first.thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES as usize)?;
-    let offsets = places(&descriptor, from, first.thread_pointer, states).map(|offset| Slot::new(&[offset]));
-    let mut hits = offsets.filter(|slot| is_right(memory, slot, states));
+    let descriptor = memory.bytes(thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES as usize)?;
+    let offsets = listed.places(&descriptor, from, thread_pointer).map(|offset| Slot::new(&[offset]));
+    let mut hits = offsets.filter(|slot| listed.are_at(memory, slot));
     // Two offsets that both hold would be a guess.
     hits.next().filter(|_| hits.next().is_none())
 }

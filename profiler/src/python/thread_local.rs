@@ -7,11 +7,7 @@
 use profiler_common::python::Slot;
 
 use crate::{
-    python::{
-        image::Image,
-        interpreter::ThreadState,
-        slot::{is_right, places},
-    },
+    python::{image::Image, interpreter::ThreadState, slot::Listed},
     sys::memory::Memory,
 };
 
@@ -19,6 +15,9 @@ use crate::{
 const MAX_MODULES: i64 = 512;
 /// Bytes of one module's thread-local block that are looked through.
 const MAX_BLOCK: u64 = 1 << 16;
+
+/// Most variables that are asked whether they are it; there are two, and what extension modules keep for themselves.
+const MAX_PLACES: usize = 64;
 
 /// Thread pointer → the dynamic thread vector, in glibc.
 const VECTOR: i64 = if cfg!(target_arch = "aarch64") { 0 } else { 8 };
@@ -52,13 +51,13 @@ pub fn find(
             .filter_map(|module| Some(Block { way: way_to_module(module)?.to_vec(), start: 0 }))
             .collect()
     };
-    let mut hits = Vec::new();
-    for block in blocks {
-        let Some(words) = block.words(memory, first, bytes) else { continue };
-        let offsets = places(&words, block.start, first.thread_pointer, states);
-        let slots = offsets.map(|offset| (offset, block.slot(offset)));
-        hits.extend(slots.filter(|(_, slot)| is_right(memory, slot, states)));
-    }
+    let listed = Listed::new(states);
+    let slots = blocks.into_iter().flat_map(|block| {
+        let words = block.words(memory, first, bytes).unwrap_or_default();
+        let offsets: Vec<_> = listed.places(&words, block.start, first.thread_pointer).collect();
+        offsets.into_iter().map(move |offset| (offset, block.slot(offset)))
+    });
+    let hits: Vec<_> = slots.take(MAX_PLACES).filter(|(_, slot)| listed.are_at(memory, slot)).collect();
     match hits.as_slice() {
         [] => Err("no thread-local variable of its interpreter points to its thread states".to_owned()),
         [(_, slot)] => Ok(*slot),

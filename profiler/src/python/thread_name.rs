@@ -18,7 +18,10 @@ const TRIES: usize = 8;
 pub fn of(memory: Memory, interpreter: &Interpreter, thread_pointer: u64) -> Option<String> {
     let tstate = interpreter.thread_state(memory, thread_pointer)?;
     let mut walks = (0..TRIES).map(|_| python::walk(memory, interpreter, thread_pointer, (tstate, 0)));
-    let walked = walks.find(|walked| walked.end == End::Complete)?;
+    let walked = walks.find(|walked| walked.end != End::Unreadable)?;
+    if walked.end != End::Complete {
+        return None;
+    }
     let code = interpreter.code(memory, walked.frames.last()?.code())?;
     if !code.file.ends_with("threading.py") || !code.name.ends_with("_bootstrap") {
         return None;

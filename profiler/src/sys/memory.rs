@@ -12,7 +12,7 @@ use std::{
 
 use profiler_common::python::{ReadMemory, Window};
 
-use crate::sys::{maps, mounts, process, readable::is_readable, target_file};
+use crate::sys::{budget, maps, mounts, process, readable::is_readable, target_file};
 
 /// Most executable mappings of a process that are looked at.
 const MAX_MAPPINGS: usize = 1 << 16;
@@ -30,9 +30,14 @@ impl Memory {
         Self { tgid }
     }
 
-    /// Fills `buffer` from `address`; `None` unless all of it could be read, and without waiting for anybody.
+    /// Fills `buffer` from `address`; `None` unless all of it could be read, without waiting for anybody, and within what may
+    /// be read of the process.
     #[must_use]
     pub fn fill(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
+        budget::read(self.tgid, buffer.len(), || self.try_fill(address, buffer))
+    }
+
+    fn try_fill(self, address: u64, buffer: &mut [u8]) -> Option<()> {
         if !is_readable(self.tgid, address, buffer.len()) {
             return None;
         }
@@ -50,6 +55,12 @@ impl Memory {
         let mut buffer = vec![0; len];
         self.fill(address, &mut buffer)?;
         Some(buffer)
+    }
+
+    /// Pays for bytes of the process that are gone through, or kept, again; `None` if it has not so much left.
+    #[must_use]
+    pub fn pay(&self, bytes: usize) -> Option<()> {
+        budget::pay(self.tgid, bytes).then_some(())
     }
 
     /// The u64 at `address`.

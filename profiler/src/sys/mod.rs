@@ -1,6 +1,7 @@
 //! sys
 pub mod affinity;
 pub mod btf;
+pub mod budget;
 mod caller;
 pub mod caps;
 pub mod cgroup;

@@ -1,0 +1,148 @@
+//! What may be read of one process. Lists that circle, trees without end and tables of gigabytes are all read through here,
+//! so none of them takes more than a process has left; what it has used comes back with time.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// What can be used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Budget {
+    reads: u64,
+    bytes: u64,
+    time: Duration,
+}
+
+/// Of each process. The threads and tasks of the largest services take a tenth.
+const WHOLE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
+/// All of it is there again after so long: whoever uses it up ever again takes an eighth of a core.
+const BACK: Duration = Duration::from_secs(16);
+/// What came back is counted in steps so long.
+const STEP: Duration = Duration::from_millis(16);
+/// Most processes that are remembered.
+const MAX_PROCESSES: usize = 1 << 16;
+
+static KNOWN: Mutex<Option<HashMap<u32, Account>>> = Mutex::new(None);
+
+/// One process's.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    left: Budget,
+    counted: Instant,
+    /// True if it was ever asked for more than there was.
+    is_overdrawn: bool,
+    /// True if it has more than may be kept of it.
+    is_cut: bool,
+}
+
+impl Account {
+    const fn new(now: Instant) -> Self {
+        Self { left: WHOLE, counted: now, is_overdrawn: false, is_cut: false }
+    }
+
+    fn take(&mut self, reads: u64, bytes: u64, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.counted);
+        if since >= STEP {
+            let back = |whole: u64| (u128::from(whole) * since.as_nanos() / BACK.as_nanos()) as u64;
+            self.left = Budget {
+                reads: self.left.reads.saturating_add(back(WHOLE.reads)).min(WHOLE.reads),
+                bytes: self.left.bytes.saturating_add(back(WHOLE.bytes)).min(WHOLE.bytes),
+                time: (self.left.time + Duration::from_nanos(back(WHOLE.time.as_nanos() as u64)))
+                    .min(WHOLE.time),
+            };
+            self.counted = now;
+        }
+        let left = (self.left.reads.checked_sub(reads), self.left.bytes.checked_sub(bytes));
+        let ((Some(reads), Some(bytes)), false) = (left, self.left.time.is_zero()) else {
+            self.is_overdrawn = true;
+            return false;
+        };
+        (self.left.reads, self.left.bytes) = (reads, bytes);
+        true
+    }
+}
+
+fn with<T>(tgid: u32, now: Instant, use_it: impl FnOnce(&mut Account) -> T) -> T {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    if known.len() >= MAX_PROCESSES {
+        // Who has nothing left stays known, unless there are as many of those.
+        known.retain(|_, account| account.is_overdrawn || account.is_cut);
+        if known.len() >= MAX_PROCESSES {
+            known.clear();
+        }
+    }
+    use_it(known.entry(tgid).or_insert_with(|| Account::new(now)))
+}
+
+/// Runs a read of so many bytes of a process; `None` if it has not so much left.
+pub fn read<T>(tgid: u32, bytes: usize, read: impl FnOnce() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    if !with(tgid, start, |account| account.take(1, bytes as u64, start)) {
+        return None;
+    }
+    let result = read();
+    let took = start.elapsed();
+    with(tgid, start, |account| account.left.time = account.left.time.saturating_sub(took));
+    result
+}
+
+/// Pays for bytes of a process that are gone through, or kept, again; false if it has not so much left.
+#[must_use]
+pub fn pay(tgid: u32, bytes: usize) -> bool {
+    let now = Instant::now();
+    with(tgid, now, |account| account.take(0, bytes as u64, now))
+}
+
+/// Notes that a process has more than may be kept of it.
+pub fn cut(tgid: u32) {
+    with(tgid, Instant::now(), |account| account.is_cut = true);
+}
+
+/// True of a process of which more was asked for than it had left.
+#[must_use]
+pub fn is_overdrawn(tgid: u32) -> bool {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.as_ref().and_then(|known| known.get(&tgid)).is_some_and(|account| account.is_overdrawn)
+}
+
+/// The processes of which something is missing for that, or because it could not be kept.
+#[must_use]
+pub fn incomplete() -> Vec<u32> {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.iter().flatten();
+    known.filter(|(_, account)| account.is_overdrawn || account.is_cut).map(|(tgid, _)| *tgid).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_up_comes_back_with_time() {
+        let start = Instant::now();
+        let mut account = Account::new(start);
+        assert!(account.take(WHOLE.reads, 0, start));
+        assert!(!account.take(1, 0, start) && account.is_overdrawn);
+        assert!(account.take(0, WHOLE.bytes, start), "bytes are counted apart");
+        assert!(!account.take(0, 1, start));
+        let later = start + BACK / 2;
+        assert!(account.take(WHOLE.reads / 2, WHOLE.bytes / 2, later));
+        assert!(!account.take(1, 0, later));
+        account.left.time = Duration::ZERO;
+        assert!(!account.take(0, 0, later), "no time is left");
+        assert!(account.take(WHOLE.reads, WHOLE.bytes, later + 2 * BACK));
+    }
+
+    #[test]
+    fn one_process_takes_nothing_from_another() {
+        let (greedy, honest) = (u32::MAX, u32::MAX - 1);
+        let reads = (0..1000).take_while(|_| read(greedy, 1 << 20, || Some(())).is_some()).count();
+        assert!((64..80).contains(&reads), "{reads} MiB");
+        assert!(is_overdrawn(greedy) && incomplete().contains(&greedy));
+        assert_eq!(read(honest, 8, || Some(7)), Some(7));
+        assert!(!is_overdrawn(honest));
+    }
+}
