@@ -22,7 +22,7 @@ use crate::{
         dump::{FleetDump, FrameDump, State, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
-    python::{code::Code, tasks},
+    python::tasks::{self, Await},
     sys::memory::Memory,
 };
 
@@ -109,12 +109,8 @@ fn tasks_of(intake: &Intake, Living { words, .. }: &Living) -> Vec<TaskDump> {
     let Some(interpreter) = intake.interpreter(words.tgid) else { return Vec::new() };
     let memory = Memory::of(words.tgid);
     let Some(tstate) = interpreter.thread_state(memory, words.thread_pointer) else { return Vec::new() };
-    let frame = |(code, line): (Code, u32)| FrameDump {
-        kind: FrameKind::Python,
-        name: code.name,
-        file: Some(code.file),
-        line,
-    };
+    let frame =
+        |Await { name, file, line }| FrameDump { kind: FrameKind::Python, name, file: Some(file), line };
     tasks::of_thread(memory, interpreter, tstate)
         .into_iter()
         .map(|task| TaskDump {

@@ -3,10 +3,12 @@
 //! Read from outside while the loop may run: a chain that changes meanwhile ends early, and what is no coroutine any more is
 //! not followed.
 
+use std::{cell::RefCell, collections::HashMap, iter};
+
 use profiler_common::python::{PyFrame, ToldFrame};
 
 use crate::{
-    python::{asyncio::Asyncio, code::Code, interpreter::Interpreter, layout::Coroutines},
+    python::{asyncio::Asyncio, interpreter::Interpreter, layout::Coroutines},
     sys::memory::Memory,
 };
 
@@ -22,10 +24,21 @@ pub struct Task {
     pub name: Option<String>,
     /// False if it has not run yet.
     pub is_begun: bool,
-    /// Its coroutines, each awaited by the next: code and line.
-    pub awaits: Vec<(Code, u32)>,
+    /// Its coroutines, each awaited by the next.
+    pub awaits: Vec<Await>,
     /// The names of the tasks that await it.
     pub awaited_by: Vec<String>,
+}
+
+/// Where a coroutine waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Await {
+    /// As its code object calls it.
+    pub name: String,
+    /// `co_filename`.
+    pub file: String,
+    /// The line.
+    pub line: u32,
 }
 
 /// The tasks of the thread with this thread state that wait, the newest last.
@@ -34,18 +47,12 @@ pub fn of_thread(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<
     let (Some(asyncio), Some(layout)) = (interpreter.asyncio(), interpreter.coroutines()) else {
         return Vec::new();
     };
-    let reader = Reader { memory, interpreter, asyncio, layout };
+    let reader = Reader { memory, interpreter, asyncio, layout, awaits: RefCell::default() };
     let head = tstate.wrapping_add(asyncio.tasks_head);
-    let mut tasks = Vec::new();
-    let mut node = head;
-    while let Some(next) = memory.u64(node).filter(|next| *next != 0 && *next != head) {
-        if tasks.len() >= MAX_TASKS {
-            break;
-        }
-        tasks.extend(reader.task(next.wrapping_sub(asyncio.task_node)));
-        node = next;
-    }
-    tasks
+    let after = |node: u64| memory.u64(node).filter(|next| *next != 0 && *next != head);
+    // It may come back to another than its head.
+    let nodes = iter::successors(after(head), |node| after(*node)).take(MAX_TASKS);
+    nodes.filter_map(|node| reader.task(node.wrapping_sub(asyncio.task_node))).collect()
 }
 
 struct Reader<'a> {
@@ -53,6 +60,8 @@ struct Reader<'a> {
     interpreter: &'a Interpreter,
     asyncio: &'a Asyncio,
     layout: &'a Coroutines,
+    /// Those that were read already, by code object and instruction: most tasks wait at few places.
+    awaits: RefCell<HashMap<(u64, u64), Await>>,
 }
 
 impl Reader<'_> {
@@ -86,7 +95,7 @@ impl Reader<'_> {
     }
 
     /// A coroutine's frame, and those of what it awaits: the innermost first.
-    fn chain(&self, mut coroutine: u64) -> Vec<(Code, u32)> {
+    fn chain(&self, mut coroutine: u64) -> Vec<Await> {
         let mut chain = Vec::new();
         while chain.len() < MAX_AWAITS {
             let Some(state) = self.state(coroutine) else { break };
@@ -101,14 +110,24 @@ impl Reader<'_> {
         chain
     }
 
-    fn frame(&self, frame: u64) -> Option<(Code, u32)> {
+    fn frame(&self, frame: u64) -> Option<Await> {
         let offsets = &self.interpreter.target.offsets;
         let word = |offset: u32| self.memory.u64(frame.wrapping_add(u64::from(offset)));
         let code = word(offsets.frame_code)? & !u64::from(offsets.code_tag);
         let frame = PyFrame { tagged_code: code, instr: word(offsets.frame_instr)? };
-        let code = self.interpreter.code(self.memory, code)?;
-        let line = code.line(ToldFrame::by_address(&frame, offsets).instr);
-        Some((code, line))
+        let instr = ToldFrame::by_address(&frame, offsets).instr;
+        let mut known = self.awaits.borrow_mut();
+        let found = if let Some(found) = known.get(&(code, instr)) {
+            found.clone()
+        } else {
+            let read = self.interpreter.code(self.memory, code)?;
+            let found = Await { line: read.line(instr), name: read.name, file: read.file };
+            known.insert((code, instr), found.clone());
+            found
+        };
+        // Small ones can stand for more names than there is room for.
+        self.memory.pay(size_of::<Await>() + found.name.len() + found.file.len())?;
+        Some(found)
     }
 
     /// What a suspended frame awaits: it lies on the frame's own stack.
