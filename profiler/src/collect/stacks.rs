@@ -364,7 +364,7 @@ impl Stacks {
         frame: &ToldFrame,
     ) -> Option<(Raw, bool)> {
         let frame = self.codes.resolve(tgid, interpreter, frame);
-        let Some(code) = frame.code else {
+        let Some((code, line)) = frame.code else {
             self.unreadable += 1;
             return Some((Raw::Mark("[unreadable Python frame]"), frame.is_entry));
         };
@@ -374,7 +374,7 @@ impl Stacks {
         let raw = Raw::Python {
             name: self.strings.intern(code.name.clone()),
             file: self.strings.intern(code.file.clone()),
-            line: code.line(frame.instr),
+            line,
         };
         Some((raw, frame.is_entry))
     }

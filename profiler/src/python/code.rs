@@ -1,5 +1,7 @@
 //! Code objects: names, files and lines, read from a process that may free or overwrite them any time.
 
+use std::sync::Arc;
+
 use profiler_common::{
     event,
     python::{CODE_WORDS, CodeOffsets, CodeWords, code_word, identity},
@@ -22,8 +24,9 @@ pub struct Code {
     pub name: String,
     /// `co_filename`.
     pub file: String,
-    first_line: u32,
-    line_table: Vec<u8>,
+    /// `co_firstlineno`.
+    pub first_line: u32,
+    line_table: Arc<[u8]>,
     /// Where the first instruction is, from the code object's start; 0 where instructions are told by index.
     instructions: u32,
     format: Format,
@@ -49,7 +52,7 @@ impl Code {
             name: string(memory, offsets, code_word(&words, offsets.name))?,
             file: string(memory, offsets, code_word(&words, offsets.file))?,
             first_line: code_word(&words, offsets.first_line) as u32,
-            line_table: bytes(memory, offsets, code_word(&words, offsets.line_table))?,
+            line_table: bytes(memory, offsets, code_word(&words, offsets.line_table))?.into(),
             instructions: offsets.instructions,
             format,
         })
@@ -76,7 +79,7 @@ impl Code {
             name: decode(told.name_width, told.name())?,
             file: decode(told.file_width, told.file())?,
             first_line: told.first_line,
-            line_table: line_table.unwrap_or_default(),
+            line_table: line_table.unwrap_or_default().into(),
             instructions: offsets.instructions,
             format,
         })
@@ -87,6 +90,18 @@ impl Code {
     #[must_use]
     pub fn is_interpreters(&self) -> bool {
         self.first_line == 0 && self.file == self.name
+    }
+
+    /// How it tells lines; empty if that could not be read.
+    #[must_use]
+    pub const fn line_table(&self) -> &Arc<[u8]> {
+        &self.line_table
+    }
+
+    /// Itself with another table: an equal one, or none, with which its frames have the function's first line.
+    #[must_use]
+    pub fn with_line_table(self, line_table: Arc<[u8]>) -> Self {
+        Self { line_table, ..self }
     }
 
     /// The line of a frame's instruction word (see [`profiler_common::python::ToldFrame::instr`]).

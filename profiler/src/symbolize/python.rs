@@ -9,16 +9,15 @@ use profiler_common::{
 
 use crate::{
     python::{Interpreter, code::Code},
+    symbolize::line_tables::LineTables,
     sys::memory::Memory,
 };
 
 /// A Python frame with its code object; without one if that could not be read.
 #[derive(Clone, Debug)]
 pub struct PythonFrame {
-    /// Its code object.
-    pub code: Option<Arc<Code>>,
-    /// As [`ToldFrame::instr`].
-    pub instr: u64,
+    /// Its code object, and its line.
+    pub code: Option<(Arc<Code>, u32)>,
     /// True if native code called it.
     pub is_entry: bool,
 }
@@ -27,24 +26,39 @@ pub struct PythonFrame {
 #[derive(Debug, Default)]
 pub struct Codes {
     told: HashMap<u64, Option<Arc<Code>>>,
+    line_tables: LineTables,
 }
 
 impl Codes {
     /// Takes in a definition.
     pub fn take(&mut self, told: &event::Code, lines: Option<&[u8]>, interpreter: &Interpreter) {
-        let code = interpreter.told_code(Memory::of(told.tgid), told, lines);
-        self.told.insert(told.id, code.map(Arc::new));
+        let code = interpreter.told_code(Memory::of(told.tgid), told, lines).map(|code| {
+            let line_table = self.line_tables.keep(told.tgid, code.line_table());
+            Arc::new(code.with_line_table(line_table))
+        });
+        self.told.insert(told.id, code);
     }
 
     /// A frame with its code object: as it was told, or, where it could not be, as it is in memory now.
     #[must_use]
-    pub fn resolve(&self, tgid: u32, interpreter: Option<&Interpreter>, frame: &ToldFrame) -> PythonFrame {
+    pub fn resolve(
+        &mut self,
+        tgid: u32,
+        interpreter: Option<&Interpreter>,
+        frame: &ToldFrame,
+    ) -> PythonFrame {
         let number = frame.tagged_code & !MARKS;
         let code = if frame.tagged_code & BY_ADDRESS == 0 {
-            self.told.get(&number).cloned().flatten()
+            self.told.get(&number).cloned().flatten().map(|code| {
+                let line = self.line_tables.line(tgid, number, &code, frame.instr);
+                (code, line)
+            })
         } else {
-            interpreter.and_then(|interpreter| interpreter.code(Memory::of(tgid), number)).map(Arc::new)
+            interpreter.and_then(|interpreter| interpreter.code(Memory::of(tgid), number)).map(|code| {
+                let line = code.line(frame.instr);
+                (Arc::new(code), line)
+            })
         };
-        PythonFrame { code, instr: frame.instr, is_entry: frame.tagged_code & ENTRY != 0 }
+        PythonFrame { code, is_entry: frame.tagged_code & ENTRY != 0 }
     }
 }
