@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -12,8 +13,16 @@ use crate::{
         perf_map::PerfMap,
         vdso::{self, Vdso},
     },
-    sys::memory::Mapping,
+    sys::memory::{Mapped, Mapping},
 };
+
+/// What a process has mapped is believed so long though an address is in none of it.
+const AGE: Duration = Duration::from_secs(1);
+/// To look takes no larger part of the time than one in so many.
+const PART: u32 = 10;
+
+/// Whether there is a perf map by now is asked so often.
+const SEEK_EVERY: Duration = Duration::from_millis(100);
 
 /// A place in a file of code: the same in every process that maps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,24 +61,49 @@ struct Module {
 /// What is known of one process.
 #[derive(Debug)]
 struct Process {
+    /// By address.
     mappings: Vec<Mapping>,
+    /// How much it had mapped then, when that was, and how long it took to look.
+    mapped: Option<Mapped>,
+    looked: Instant,
+    took: Duration,
     /// Asked for, as what follows, when an address is in no file.
     vdso: OnceCell<Option<u64>>,
     /// `None` until there is one.
     perf_map: Option<PerfMap>,
+    sought: Option<Instant>,
 }
 
 impl Process {
     fn look(tgid: u32) -> Self {
-        Self {
-            mappings: Mapping::executable(tgid).unwrap_or_default(),
-            vdso: OnceCell::new(),
-            perf_map: None,
+        let looked = Instant::now();
+        let mapped = Mapped::of(tgid);
+        let mappings = Mapping::executable(tgid).unwrap_or_default();
+        let took = looked.elapsed();
+        Self { mappings, mapped, looked, took, vdso: OnceCell::new(), perf_map: None, sought: None }
+    }
+
+    /// Looks anew, if something was mapped since or that was a while ago; but not all the time.
+    fn look_again(&mut self, tgid: u32) {
+        let age = self.looked.elapsed();
+        if age >= self.took * PART && (age >= AGE || Mapped::of(tgid) != self.mapped) {
+            let Self { mappings, mapped, looked, took, .. } = Self::look(tgid);
+            (self.mappings, self.mapped, self.looked, self.took) = (mappings, mapped, looked, took);
         }
     }
 
+    /// The name of code that was made at run time.
+    fn made(&mut self, tgid: u32, address: u64) -> Option<String> {
+        if self.perf_map.is_none() && self.sought.is_none_or(|sought| sought.elapsed() >= SEEK_EVERY) {
+            self.sought = Some(Instant::now());
+            self.perf_map = PerfMap::of(tgid);
+        }
+        self.perf_map.as_mut()?.name(address).map(str::to_owned)
+    }
+
     fn find(&self, address: u64) -> Option<&Mapping> {
-        self.mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))
+        let next = self.mappings.partition_point(|mapping| mapping.start <= address);
+        self.mappings.get(next.checked_sub(1)?).filter(|mapping| address < mapping.end)
     }
 }
 
@@ -88,13 +122,10 @@ impl Modules {
                     return Some(Found::Place(Place { module: *module, offset }));
                 }
             }
-            if process.perf_map.is_none() {
-                process.perf_map = PerfMap::of(tgid);
+            if let Some(name) = process.made(tgid, address) {
+                return Some(Found::Made(name));
             }
-            if let Some(name) = process.perf_map.as_mut().and_then(|map| map.name(address)) {
-                return Some(Found::Made(name.to_owned()));
-            }
-            process.mappings = Mapping::executable(tgid).unwrap_or_default();
+            process.look_again(tgid);
         }
         let mapping = process.find(address)?;
         let module = *self.by_file.entry(mapping.file).or_insert_with(|| {

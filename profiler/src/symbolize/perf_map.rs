@@ -9,13 +9,26 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::sys::{process, status::Status};
+use crate::sys::{budget, process, status::Status};
 
 /// Most bytes of a map that are read, and most that one look reads: what is behind them has no name yet.
 const MAX_BYTES: u64 = 16 << 20;
 const MAX_AT_ONCE: u64 = 4 << 20;
+
+/// Most bytes that are kept of one map, and of all; and what each may keep however large the others are.
+const MAX_OF_ONE: usize = 16 << 20;
+const MAX_OF_ALL: usize = 48 << 20;
+const SHARE: usize = 128 << 10;
+/// What a piece of code takes beside its name.
+const ENTRY: usize = 96;
+
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+/// Longest line, bytes: what is longer is none.
+const MAX_LINE: usize = 64 << 10;
 
 /// Longest name, bytes.
 const MAX_NAME: usize = 512;
@@ -26,12 +39,14 @@ const EFFECTIVE: usize = 1;
 /// The code that one process has made.
 #[derive(Debug)]
 pub struct PerfMap {
+    tgid: u32,
     file: File,
     read_to: u64,
     /// A line whose end was not written yet.
     rest: Vec<u8>,
     /// Start → end and name. Of two at one address the later is what is there.
     code: BTreeMap<u64, (u64, String)>,
+    kept: usize,
 }
 
 impl PerfMap {
@@ -47,10 +62,12 @@ impl PerfMap {
         let file = OpenOptions::new().read(true).custom_flags(plain).open(path).ok()?;
         let about = file.metadata().ok()?;
         (about.is_file() && status.number("Uid", EFFECTIVE) == Some(about.uid())).then(|| Self {
+            tgid,
             file,
             read_to: 0,
             rest: Vec::new(),
             code: BTreeMap::new(),
+            kept: 0,
         })
     }
 
@@ -64,17 +81,37 @@ impl PerfMap {
     /// A failed read is one that finds nothing: the code has no name.
     fn read_on(&mut self) {
         let left = MAX_BYTES.saturating_sub(self.read_to).min(MAX_AT_ONCE);
+        if left == 0 {
+            return;
+        }
         let mut bytes = std::mem::take(&mut self.rest);
         let from = self.file.seek(SeekFrom::Start(self.read_to));
         let Ok(read) = from.and_then(|_| (&self.file).take(left).read_to_end(&mut bytes)) else { return };
         self.read_to += read as u64;
         let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in bytes[..end].split(|byte| *byte == b'\n') {
+            let has_room = KEPT.load(Relaxed) < MAX_OF_ALL && self.kept < MAX_OF_ONE || self.kept < SHARE;
+            if !has_room {
+                budget::cut(self.tgid);
+                self.read_to = MAX_BYTES;
+                return;
+            }
             if let Some((start, length, name)) = parse(line) {
+                self.kept += ENTRY + name.len();
+                KEPT.fetch_add(ENTRY + name.len(), Relaxed);
                 self.code.insert(start, (start.saturating_add(length), name));
             }
         }
         self.rest = bytes.split_off(end);
+        if self.rest.len() > MAX_LINE {
+            self.rest = Vec::new();
+        }
+    }
+}
+
+impl Drop for PerfMap {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(self.kept, Relaxed);
     }
 }
 
