@@ -4,7 +4,7 @@
 //! (`.cold`), whose symbol `strip` removes: most jumps that leave the function go there, and the table of unwinding
 //! (`.eh_frame_hdr`) tells where it begins and ends.
 
-use std::ops::Range;
+use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -94,17 +94,14 @@ impl Functions {
             let next = hot.start + at as u64 + len;
             Some(next.wrapping_add_signed(i64::from(i32::from_le_bytes(*distance))))
         });
-        let mut votes: Vec<(Range<u64>, u32)> = Vec::new();
+        let mut votes: HashMap<Range<u64>, u32> = HashMap::new();
         for part in jumps.filter(|target| !hot.contains(target)).filter_map(|target| self.at(target)) {
             if part.end - part.start < MIN_COLD_BYTES {
                 continue;
             }
-            match votes.iter_mut().find(|(voted, _)| *voted == part) {
-                Some((_, count)) => *count += 1,
-                None => votes.push((part, 1)),
-            }
+            *votes.entry(part).or_default() += 1;
         }
-        votes.into_iter().max_by_key(|(_, count)| *count).map(|(part, _)| part)
+        votes.into_iter().max_by_key(|(part, count)| (*count, Reverse(part.start))).map(|(part, _)| part)
     }
 }
 
