@@ -2,14 +2,18 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
 use profiler::{
     cli::{Cli, Verb, hint},
     cmd::{self, outputs::say},
+    sys::caller,
 };
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().verb {
+    let verb = Cli::parse().verb;
+    let learnt = caller::learn().context("failed to become one who can write for who called sudo");
+    let result = learnt.and_then(|()| match verb {
         Verb::Ps(args) => cmd::ps::run(&args),
         Verb::Stat(args) => cmd::stat::run(&args),
         Verb::Record(args) => cmd::record::run(&args),
@@ -18,7 +22,7 @@ fn main() -> ExitCode {
         Verb::Compare(args) => cmd::compare::run(&args),
         Verb::Audit(args) => cmd::audit::run(&args),
         Verb::Doctor(args) => cmd::doctor::run(&args),
-    };
+    });
     match result {
         Ok(code) => code,
         Err(error) => {

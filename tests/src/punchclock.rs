@@ -22,7 +22,15 @@ const NOBODY: u32 = 65534;
 pub fn punchclock(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(arguments).stdin(Stdio::null());
+    by_root(&mut command);
     command
+}
+
+/// Has it know of no user: these tests may themselves be run through sudo.
+fn by_root(command: &mut Command) {
+    for name in ["SUDO_UID", "SUDO_GID", "SUDO_USER"] {
+        command.env_remove(name);
+    }
 }
 
 /// Where the command under test is.
@@ -37,6 +45,7 @@ pub fn under(launcher: &[&str], arguments: &[&str]) -> Command {
     let (program, words) = launcher.split_first().expect("a program");
     let mut command = Command::new(program);
     command.args(words).arg(binary()).args(arguments).stdin(Stdio::null());
+    by_root(&mut command);
     command
 }
 

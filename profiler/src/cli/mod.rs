@@ -120,7 +120,10 @@ pub struct Record {
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
-    /// Start this command, and record it
+    /// Under sudo, start the command as root, not as the user who called sudo
+    #[arg(long, requires = "command")]
+    pub as_root: bool,
+    /// Start this command, and record it; under sudo it runs as the user who called sudo
     #[arg(last = true, value_name = "CMD", conflicts_with_all = ["fleet", "pid", "all"])]
     pub command: Vec<OsString>,
 }

@@ -20,7 +20,10 @@ use crate::{
     failure::Failure,
     model::report::{Report, Setup},
     render::{self, json, table::Look},
-    sys::{clock, output::OutputFile},
+    sys::{
+        clock,
+        output::{Access, OutputFile},
+    },
 };
 
 /// Seconds of a window, if nobody says.
@@ -172,6 +175,6 @@ fn prepare(args: &Audit) -> Result<Vec<(Format, OutputFile)>> {
         let stamp = crate::units::utc_stamp(Duration::from_nanos(clock::unix_ns()));
         paths.push(format!("punchclock-audit-{stamp}.html").into());
     }
-    let prepare = |path| Ok((Format::of(path)?, OutputFile::prepare(path)?));
+    let prepare = |path| Ok((Format::of(path)?, OutputFile::prepare(path, Access::Umask)?));
     paths.iter().map(|path| prepare(path)).collect()
 }

@@ -14,7 +14,7 @@ use crate::{
     },
     recording,
     render::{compare as text, diffgraph, json, table::Look},
-    sys::output::OutputFile,
+    sys::output::{Access, OutputFile},
 };
 
 /// What the shell is told when a threshold is crossed.
@@ -99,7 +99,7 @@ fn prepare(args: &Compare) -> Result<Option<OutputFile>> {
     if args.recordings.len() != 2 {
         return Err(usage("a differential flame graph is of two recordings"));
     }
-    Ok(Some(OutputFile::prepare(path)?))
+    Ok(Some(OutputFile::prepare(path, Access::Umask)?))
 }
 
 fn usage(what: &str) -> anyhow::Error {

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     cli::Dump,
@@ -17,7 +17,7 @@ use crate::{
     },
     failure::Failure,
     render::dump::{Look, json, text},
-    sys::clock,
+    sys::{clock, privileges},
 };
 
 /// How often what runs is sampled, and for how long: a thread that runs all the while is hit with near certainty.
@@ -30,6 +30,7 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     let dump = block_on(async {
         let session = Session::open(fleets, plan_of_record(RATE_HZ, clock::cpus(), 0, None))?;
         let mut recorder = Recorder::start(session, Some(RATE_HZ), |_| Ok(()))?;
+        privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.run(Some(after(WHILE)), || true).await?;
         recorder.into_dump()
     })?;

@@ -20,7 +20,7 @@ use crate::{
         self, escape, flamegraph, folded, json,
         shape::{By, Shape, Time, Weight},
     },
-    sys::output::OutputFile,
+    sys::output::{Access, OutputFile},
     units,
 };
 
@@ -66,6 +66,14 @@ impl Format {
         }
     }
 
+    /// Who may read a file.
+    const fn access(self) -> Access {
+        match self {
+            Self::Punch => Access::Owner,
+            Self::Svg | Self::Folded | Self::Json => Access::Umask,
+        }
+    }
+
     /// What to do with a file.
     fn use_of(self, path: &Path) -> String {
         match self {
@@ -83,8 +91,15 @@ pub struct Outputs(Vec<(Format, OutputFile)>);
 impl Outputs {
     /// Tries whether all files can be written.
     pub fn prepare(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let prepare = |path: &PathBuf| Ok((Format::of(path)?, OutputFile::prepare(path)?));
+        let prepare =
+            |path: &PathBuf| Ok((Format::of(path)?, OutputFile::prepare(path, Format::of(path)?.access())?));
         paths.iter().map(prepare).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// True if one of them is where only those who may write anywhere can leave it.
+    #[must_use]
+    pub fn are_overriding(&self) -> bool {
+        self.0.iter().any(|(_, file)| file.is_overriding())
     }
 
     /// Writes all files, and says so on standard error. A file that fails does not keep the others from being

@@ -27,7 +27,7 @@ use crate::{
     fleet::{self, Fleet},
     model::recording::{About, Recording},
     render::{json, table::Look, text},
-    sys::{clock, lines::Lines},
+    sys::{caller, clock, lines::Lines, privileges},
 };
 
 /// How long the windows of a recording are.
@@ -52,7 +52,8 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         let name = Path::new(command).file_name().unwrap_or(command);
         outputs = Some(open_default(&name.to_string_lossy())?);
     }
-    let recording = block_on(record(args, fleets, asked))?;
+    let recording =
+        block_on(record(args, fleets, asked, outputs.as_ref().is_some_and(Outputs::are_overriding)))?;
     if let Some(outputs) = outputs {
         outputs.write(&recording, args.shape.into())?;
     }
@@ -68,16 +69,17 @@ fn open_default(name: &str) -> Result<Outputs> {
     Ok(Outputs::prepare(&default_paths(name, Duration::from_nanos(clock::unix_ns())))?)
 }
 
-async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant) -> Result<Recording> {
+async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: bool) -> Result<Recording> {
     let about = about();
     let mut plan = plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks);
     plan.native = args.shape.native;
     let session = Session::open(fleets, plan)?;
     let mut child = None;
     let mut recorder = Recorder::start(session, Some(args.rate), |session| {
-        child = start_command(session, &args.command)?;
+        child = start_command(session, args)?;
         Ok(())
     })?;
+    privileges::keep_to_read(overriding).context("failed to give up privileges")?;
     recorder.tell_delay(asked);
     recorder.keep_windows(WINDOW);
     if let Some(path) = &args.access_log {
@@ -111,11 +113,16 @@ async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant) -> Result<Rec
 
 /// Starts the command, if there is one. This process is followed while it does: so the child is from before its
 /// first instruction.
-fn start_command(session: &mut Session, command: &[OsString]) -> Result<Option<Child>> {
-    let Some((program, arguments)) = command.split_first() else { return Ok(None) };
+fn start_command(session: &mut Session, args: &Record) -> Result<Option<Child>> {
+    let Some((program, arguments)) = args.command.split_first() else { return Ok(None) };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if !args.as_root {
+        caller::start_as_him(&mut command);
+    }
     let own = std::process::id();
     session.kernel.follow(own, &bytemuck::Zeroable::zeroed())?;
-    let child = Command::new(program).args(arguments).spawn();
+    let child = command.spawn();
     session.kernel.forget(own)?;
     let child = child.with_context(|| format!("failed to start `{}`", program.display()))?;
     session.fleets = vec![fleet::started(child.id(), &program.to_string_lossy())];

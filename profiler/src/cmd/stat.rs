@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     model::accounting::StatDelta,
     render::{idle::Audit, json, table::Look, text},
-    sys::clock,
+    sys::{clock, privileges},
 };
 
 /// Runs the verb.
@@ -29,6 +29,7 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
     block_on(async {
         let session = Session::open(fleets, plan_of_stat(clock::cpus(), !args.books))?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
+        privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.tell_delay(asked);
         let deadline = recorder.began() + Duration::from_secs_f64(args.duration);
         if args.idle {

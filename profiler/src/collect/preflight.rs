@@ -228,9 +228,7 @@ pub fn interpreters(fleets: &[Fleet]) -> Vec<Check> {
 
 fn release() -> Check {
     let release = kernel::release();
-    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= KERNEL_FLOOR {
+    if kernel::version() >= KERNEL_FLOOR {
         return Check::ok("kernel", release);
     }
     let (major, minor) = KERNEL_FLOOR;

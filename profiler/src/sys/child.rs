@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use crate::sys::caller::caller;
+use crate::sys::caller;
 
 /// Starts a command line, as a shell splits it: words, quotes, and variables to be set in front. No shell stays in
 /// between, so what is asked to end is the program itself. It has a process group of its own, so that a Ctrl-C at the
@@ -21,9 +21,8 @@ pub fn start(line: &str, output: Stdio, errors: Stdio) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(words).envs(variables).process_group(0);
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    if let Some((uid, gid)) = caller() {
-        command.uid(uid).gid(gid);
-    }
+    // First, for whoever changes his IDs loses his death signal.
+    caller::start_as_him(&mut command);
     // SAFETY: prctl is safe to call between fork and exec.
     unsafe {
         command.pre_exec(|| {

@@ -2,7 +2,7 @@
 pub mod affinity;
 pub mod btf;
 pub mod budget;
-mod caller;
+pub mod caller;
 pub mod caps;
 pub mod cgroup;
 pub mod child;
@@ -15,6 +15,7 @@ pub mod maps;
 pub mod memory;
 mod mounts;
 pub mod output;
+pub mod privileges;
 pub mod process;
 mod readable;
 pub mod status;

@@ -2,13 +2,13 @@
 //!
 //! Whether an output can be written is tried before anything is attached. It is written under a name of its own
 //! beside the final one, which it takes only when all its bytes are on the disk: until then an older file of that
-//! name stays as it is, and between the two nothing is there that a `kill -9` could leave behind. As we often run as
-//! root, no symbolic link is followed where others may place one.
+//! name stays as it is, and between the two nothing is there that a `kill -9` could leave behind. Under `sudo` it is written
+//! with the rights of who called it, and is his. Where these do not do it is root's, unless a link of his led there.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, Permissions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -16,8 +16,35 @@ use tempfile::NamedTempFile;
 
 use crate::{
     failure::Failure,
-    sys::{caller::caller, links},
+    sys::{
+        caller,
+        links::{self, Way},
+        privileges::{may_replace_any, without_overriding},
+    },
 };
+
+/// The bit of a folder in which only owners may replace files.
+const STICKY: u32 = 0o1000;
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Its owner.
+    Owner,
+    /// Those whom the umask allows to.
+    Umask,
+}
+
+/// With whose rights a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// Those of who called `sudo`; ours if nobody did.
+    Caller,
+    /// Ours, as far as owners allow it.
+    Us,
+    /// Root's to write anywhere.
+    Anywhere,
+}
 
 /// A file that can be written, and is not there yet.
 #[derive(Debug)]
@@ -26,16 +53,30 @@ pub struct OutputFile {
     path: PathBuf,
     /// Where it leads.
     target: PathBuf,
+    access: Access,
+    writer: Writer,
 }
 
 impl OutputFile {
-    /// Tries whether a file can be written that will be called `path`. It will get the mode that the umask leaves of
-    /// 0666 and, under `sudo`, belong to whoever called `sudo`.
-    pub fn prepare(path: &Path) -> Result<Self, Failure> {
+    /// Tries whether a file can be written that will be called `path`.
+    pub fn prepare(path: &Path, access: Access) -> Result<Self, Failure> {
         let refused = |error: io::Error| Failure::Output { path: path.to_owned(), why: clause(&error) };
-        let target = links::resolve(path).map_err(refused)?;
-        open_beside(&target).and_then(NamedTempFile::close).map_err(refused)?;
-        Ok(Self { path: path.to_owned(), target })
+        let Way { end: target, was_led } = links::resolve(path, caller::uid()).map_err(refused)?;
+        let is_his = caller::is_known();
+        let writers = match (is_his, was_led) {
+            (true, true) => &[Writer::Caller][..],
+            (true, false) => &[Writer::Caller, Writer::Us, Writer::Anywhere],
+            (false, _) => &[Writer::Us, Writer::Anywhere],
+        };
+        let mut denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        for &writer in writers {
+            match writer.write(|| open_beside(&target, access)?.close()) {
+                Ok(()) => return Ok(Self { path: path.to_owned(), target, access, writer }),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = error,
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        Err(refused(denied))
     }
 
     /// The name as the user gave it.
@@ -44,51 +85,63 @@ impl OutputFile {
         &self.path
     }
 
+    /// True if it is where only those who may write anywhere can leave it.
+    #[must_use]
+    pub fn is_overriding(&self) -> bool {
+        self.writer == Writer::Anywhere
+    }
+
     /// Makes the file, with these contents, in place of an older one.
     pub fn commit(self, contents: &[u8]) -> Result<(), Failure> {
-        let Self { path, target } = self;
+        let Self { path, target, access, writer } = self;
         let write = || {
-            let mut temporary = open_beside(&target)?;
+            let mut temporary = open_beside(&target, access)?;
             temporary.write_all(contents)?;
             temporary.as_file().sync_all()?;
             temporary.persist(&target).map_err(|error| error.error)
         };
-        write().map(|_| ()).map_err(|error| Failure::Output { path, why: clause(&error) })
+        writer.write(write).map(drop).map_err(|error| Failure::Output { path, why: clause(&error) })
+    }
+}
+
+impl Writer {
+    fn write<T>(self, write: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Caller => caller::with_his_rights(write),
+            Self::Us => without_overriding(write),
+            Self::Anywhere => write(),
+        }
     }
 }
 
 /// Checks what is there, and opens a file with a name of its own beside it.
-fn open_beside(target: &Path) -> io::Result<NamedTempFile> {
-    match fs::symlink_metadata(target) {
+fn open_beside(target: &Path, access: Access) -> io::Result<NamedTempFile> {
+    let there = match fs::symlink_metadata(target) {
         Ok(there) if there.is_dir() => return Err(io::Error::other("it is a folder")),
         Ok(there) if !there.is_file() => return Err(io::Error::other("it is not a regular file")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+        there => there.ok(),
+    };
     let folder = target.parent().unwrap_or(target);
     if !folder.is_dir() {
         return Err(io::Error::other(format!("there is no folder `{}`", folder.display())));
     }
+    let mode = match access {
+        Access::Owner => 0o600,
+        Access::Umask => 0o666,
+    };
     let temporary = tempfile::Builder::new()
         .prefix(".punchclock-")
         .suffix(".part")
-        .permissions(Permissions::from_mode(0o666))
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
-    hand_over(temporary.as_file())?;
-    Ok(temporary)
-}
-
-/// Under `sudo`, gives a file to whoever called it.
-fn hand_over(file: &File) -> io::Result<()> {
-    match new_owner(file.metadata()?.uid(), caller()) {
-        Some((uid, gid)) => fchown(file, Some(uid), Some(gid)),
-        None => Ok(()),
+    let about = fs::metadata(folder)?;
+    let (ours, owner) = (temporary.as_file().metadata()?.uid(), about.uid());
+    let is_anothers = there.is_some_and(|there| there.uid() != ours);
+    if is_anothers && about.mode() & STICKY != 0 && owner != ours && !may_replace_any() {
+        return Err(io::ErrorKind::PermissionDenied.into());
     }
-}
-
-/// Who gets a file that `made_by` made: its maker keeps it, unless root made it for `caller`.
-fn new_owner(made_by: u32, caller: Option<(u32, u32)>) -> Option<(u32, u32)> {
-    if made_by == 0 { caller } else { None }
+    Ok(temporary)
 }
 
 /// An error as the end of a sentence: without its number, and without the path that tempfile puts behind it.
@@ -116,18 +169,18 @@ mod tests {
     }
 
     fn refusal(path: &Path) -> String {
-        OutputFile::prepare(path).unwrap_err().to_string()
+        OutputFile::prepare(path, Access::Umask).unwrap_err().to_string()
     }
 
     #[test]
     fn a_file_appears_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.svg");
-        let file = OutputFile::prepare(&path).unwrap();
+        let file = OutputFile::prepare(&path, Access::Umask).unwrap();
         assert!(!path.exists());
         file.commit(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        OutputFile::prepare(&path).unwrap().commit(b"newer").unwrap();
+        OutputFile::prepare(&path, Access::Umask).unwrap().commit(b"newer").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"newer");
         assert_eq!(names(folder.path()), ["out.svg"]);
     }
@@ -135,7 +188,7 @@ mod tests {
     #[test]
     fn nothing_is_there_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
-        let _file = OutputFile::prepare(&folder.path().join("out.svg")).unwrap();
+        let _file = OutputFile::prepare(&folder.path().join("out.svg"), Access::Umask).unwrap();
         assert!(names(folder.path()).is_empty());
     }
 
@@ -146,15 +199,17 @@ mod tests {
         let umask = u32::from_str_radix(umask.trim(), 8).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.svg");
-        OutputFile::prepare(&path).unwrap().commit(b"").unwrap();
+        OutputFile::prepare(&path, Access::Umask).unwrap().commit(b"").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666 & !umask);
     }
 
     #[test]
-    fn sudo_gives_the_file_to_its_caller() {
-        assert_eq!(new_owner(0, Some((1000, 100))), Some((1000, 100)));
-        assert_eq!(new_owner(0, None), None);
-        assert_eq!(new_owner(1000, Some((0, 0))), None);
+    fn what_is_the_owner_s_is_read_by_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.punch");
+        fs::write(&path, "old, and read by all").unwrap();
+        OutputFile::prepare(&path, Access::Owner).unwrap().commit(b"").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -201,8 +256,8 @@ mod tests {
             return;
         };
         let path = disk.0.path().join("out.svg");
-        OutputFile::prepare(&path).unwrap().commit(b"old").unwrap();
-        let file = OutputFile::prepare(&path).unwrap();
+        OutputFile::prepare(&path, Access::Umask).unwrap().commit(b"old").unwrap();
+        let file = OutputFile::prepare(&path, Access::Umask).unwrap();
         let failure = file.commit(&vec![b'x'; 1 << 20]).unwrap_err();
         assert!(failure.to_string().ends_with(": no space left on device"), "{failure}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
