@@ -12,6 +12,9 @@ const PARTS: u32 = 8;
 /// … at least so long.
 const SHORTEST_PART: Duration = Duration::from_millis(250);
 
+/// The longest that a window lasts whose requests are not answered.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// An audit to be made.
 #[derive(Debug)]
 pub struct Plan {
@@ -98,6 +101,12 @@ impl Plan {
             Window::Time(time) => time,
             Window::Requests(_) => Duration::from_secs(5),
         }
+    }
+
+    /// How long is waited for what ends a window: no longer than for all of the audit.
+    #[must_use]
+    pub fn longest_window(&self) -> Duration {
+        LONGEST.min(self.limit).max(self.window_time())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     fleet::{self, Fleet, Wanted},
     load::{self, Target},
     model::{report::Setup, worker::Role},
-    sys::child,
+    sys::{child, own_group::OwnGroup},
     units,
 };
 
@@ -32,6 +32,9 @@ const LAST_LINES: usize = 20;
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// Whatever of it is left when it was asked to end goes with this.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    group: Option<OwnGroup>,
     output: File,
     /// The command line that started it.
     pub command: String,
@@ -45,10 +48,12 @@ impl Server {
         let port = free_port().context("failed to find a free port")?;
         let command = fill(template, setup, port);
         let output = tempfile::tempfile().context("failed to make a file for the server's output")?;
+        // Where it cannot be had, a server that leaves its process group is not stopped.
+        let group = OwnGroup::new().ok();
         let half = || output.try_clone().map(Stdio::from);
-        let child = half().and_then(|out| child::start(&command, out, half()?));
+        let child = half().and_then(|out| child::start(&command, group.as_ref(), out, half()?));
         let child = child.with_context(|| format!("failed to start `{command}`"))?;
-        Ok(Self { child, output, command, port })
+        Ok(Self { child, group, output, command, port })
     }
 
     /// What to ask it for.

@@ -11,7 +11,7 @@ use crate::{
     audit::{
         Watch,
         observed::{Idling, Observed},
-        plan::{Plan, Subject},
+        plan::{Plan, Subject, Window},
         points,
         schedule::{self, Random},
         server::Server,
@@ -199,11 +199,30 @@ impl<'a> Sweep<'a> {
             self.say(&format!("{} at {level} of {}, round {}", setup.name(), route.0, round + 1));
             let task = self.task(fleets, setup, level, route);
             match task.measure(&self.stop).await? {
-                Some(done) => self.keep(&route.0, setup, done),
+                Some(done) => {
+                    self.tell_unanswered(setup, level, &route.0, done.loaded.run.load.requests);
+                    self.keep(&route.0, setup, done);
+                }
                 None => self.interrupted = true,
             }
         }
         Ok(())
+    }
+
+    /// Says it if a window ended without the answers that it was to wait for; of each load once.
+    fn tell_unanswered(&mut self, setup: &Setup, level: f64, route: &str, answered: u64) {
+        let Window::Requests(wanted) = self.plan.window else { return };
+        if answered >= wanted || self.plan.generator.is_some() {
+            return;
+        }
+        let seconds = self.plan.longest_window().as_secs();
+        let what = format!(
+            "at {level}, {route} answered {answered} of {wanted} requests as it should within {seconds} s"
+        );
+        let problem = Problem { setup: setup.clone(), what, last_words: Vec::new() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn task<'t>(

@@ -104,7 +104,9 @@ impl Task<'_> {
         recorder.count_requests_with(Box::new(move || answered.load(Ordering::Relaxed)))?;
         let first = completed.load(Ordering::Relaxed);
         let start = generator.reading();
-        recorder.run(self.deadline(), || !self.has_enough(completed.load(Ordering::Relaxed) - first)).await?;
+        recorder
+            .run(Some(self.deadline()), || !self.has_enough(completed.load(Ordering::Relaxed) - first))
+            .await?;
         let load = load::between(&start, &generator.reading());
         if stop.is_asked().await {
             return Ok(None);
@@ -128,7 +130,8 @@ impl Task<'_> {
         let seconds = self.plan.window_time().as_secs_f64();
         let mut external = External::start(template, self.url, self.level as u32, seconds)?;
         let shared = external.shares_cpus_with(&self.tgids());
-        recorder.run(None, || !external.has_ended()).await?;
+        let deadline = after(self.plan.window_time() + self.plan.longest_window());
+        recorder.run(Some(deadline), || !external.has_ended()).await?;
         if stop.is_asked().await {
             return Ok(None);
         }
@@ -153,11 +156,11 @@ impl Task<'_> {
         }
     }
 
-    fn deadline(&self) -> Option<tokio::time::Instant> {
-        match self.plan.window {
-            Window::Time(time) => Some(after(time)),
-            Window::Requests(_) => None,
-        }
+    fn deadline(&self) -> tokio::time::Instant {
+        after(match self.plan.window {
+            Window::Time(time) => time,
+            Window::Requests(_) => self.plan.longest_window(),
+        })
     }
 
     fn has_enough(&self, answered: u64) -> bool {

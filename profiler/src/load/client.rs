@@ -88,7 +88,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// What became of a request.
 pub struct Outcome {
-    /// The answer's status, below 400, or what went wrong.
+    /// The answer's status, from 200 to 399, or what went wrong.
     pub answer: Result<u16, Fault>,
     /// It was sent twice: the kept connection that it went to first was closed without a word of answer.
     pub resent: bool,
@@ -127,7 +127,8 @@ impl Client {
             Ok(Err(fault)) => Err(fault),
             Ok(Ok((status, link))) => {
                 self.0 = Some(link).filter(|link| errand.keep_alive && !link.over);
-                if status >= 400 { Err(Fault::Status(status)) } else { Ok(status) }
+                // What announces an answer, hyper waits behind; to switch protocols, nobody asked.
+                if (200..400).contains(&status) { Ok(status) } else { Err(Fault::Status(status)) }
             }
         };
         Outcome { answer, resent }

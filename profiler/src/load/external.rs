@@ -75,8 +75,9 @@ impl External {
             .replace("{duration}", &duration.to_string());
         let file = || tempfile::tempfile().context("failed to make a file for the load generator's output");
         let (output, errors) = (file()?, file()?);
-        let child =
-            output.try_clone().and_then(|out| child::start(&command, out.into(), errors.try_clone()?.into()));
+        let child = output
+            .try_clone()
+            .and_then(|out| child::start(&command, None, out.into(), errors.try_clone()?.into()));
         let child = child.with_context(|| format!("failed to start `{command}`"))?;
         Ok(Self { child, ended: None, command, output, errors })
     }

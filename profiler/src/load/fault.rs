@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io};
 /// Why a request was not answered as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// The answer has a status of 400 or more.
+    /// The answer has a status of 400 or more, or switches protocols, which it was not asked to.
     Status(u16),
     /// Nobody listens there.
     Refused,

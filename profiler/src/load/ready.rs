@@ -25,7 +25,7 @@ pub async fn first_answer(target: &Target, within: Duration) -> Result<u16> {
         let left = deadline.saturating_duration_since(Instant::now());
         let outcome = Client::default().ask(&Errand::new(target, false, left)).await;
         let fault = match outcome.answer {
-            Ok(status) | Err(Fault::Status(status @ ..500)) => return Ok(status),
+            Ok(status) | Err(Fault::Status(status @ 200..500)) => return Ok(status),
             Err(fault) => fault,
         };
         if Instant::now() + pause >= deadline {

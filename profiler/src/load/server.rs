@@ -19,6 +19,8 @@ pub enum Act {
     LastAnswer,
     /// The same, but without a word.
     LastAnswerUnsaid,
+    /// Two that only announce one, then 200.
+    Announce,
     /// Nothing until so many requests are here at once, then 200.
     Gather(u64),
     /// Nobody is answered for so long, then 200.
@@ -123,15 +125,19 @@ impl Shared {
             }
             drop(floor);
             self.see().busy -= 1;
-            let mut answer = |status: u16, head: &str| {
+            let answer = |mut output: &TcpStream, status: u16, head: &str| {
                 write!(output, "HTTP/1.1 {status} X\r\nContent-Length: 10\r\n{head}\r\n12345")?;
                 output.write_all(b"67890")
             };
             match act {
-                Act::Answer(status) => answer(status, "")?,
-                Act::Gather(_) | Act::Stall(_) => answer(200, "")?,
-                Act::LastAnswer => return answer(200, "Connection: close\r\n"),
-                Act::LastAnswerUnsaid => return answer(200, ""),
+                Act::Answer(status) => answer(output, status, "")?,
+                Act::Announce => {
+                    output.write_all(b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 103 X\r\nLink: </a>\r\n\r\n")?;
+                    answer(output, 200, "")?;
+                }
+                Act::Gather(_) | Act::Stall(_) => answer(output, 200, "")?,
+                Act::LastAnswer => return answer(output, 200, "Connection: close\r\n"),
+                Act::LastAnswerUnsaid => return answer(output, 200, ""),
                 Act::Ignore => {}
                 Act::Reset => return Ok(()),
                 Act::CloseEarly => {

@@ -35,6 +35,16 @@ fn errors(load: &Load) -> Vec<(&str, u64)> {
 }
 
 #[test]
+fn what_only_announces_an_answer_is_none() {
+    let server = Server::start(|_| Act::Announce);
+    let (load, _) = whole(&server.target(), CLOSED, requests(100));
+    assert_eq!((load.requests, load.errors(), server.seen().requests), (100, 0, 100), "{:?}", load.errors);
+    let server = Server::start(|_| Act::Answer(101));
+    let (load, _) = whole(&server.target(), CLOSED, requests(10));
+    assert_eq!(load.requests, 0, "{:?}", load.errors);
+}
+
+#[test]
 fn requests_are_counted_on_both_sides() {
     let server = Server::start(|_| Act::Answer(200));
     let (load, end) = whole(&server.target(), CLOSED, requests(1000));

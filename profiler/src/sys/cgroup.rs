@@ -34,6 +34,15 @@ impl Groups {
     }
 }
 
+/// The folder of the group of version 2 that we are in, if there is one.
+#[must_use]
+pub fn own_v2() -> Option<PathBuf> {
+    let lines = fs::read("/proc/self/cgroup").ok()?;
+    let group = lines.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::/"))?;
+    let mounts = fs::read("/proc/self/mountinfo").ok()?;
+    Some(mount_of(&mounts, false)?.join(OsStr::from_bytes(group)))
+}
+
 fn find(lines: &[u8], mounts: &[u8]) -> Vec<PathBuf> {
     let groups = || {
         lines.split(|byte| *byte == b'\n').filter_map(|line| {

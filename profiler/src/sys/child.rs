@@ -6,13 +6,14 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use crate::sys::caller;
+use crate::sys::{caller, own_group::OwnGroup};
 
 /// Starts a command line, as a shell splits it: words, quotes, and variables to be set in front. No shell stays in
 /// between, so what is asked to end is the program itself. It has a process group of its own, so that a Ctrl-C at the
-/// terminal does not reach it. Should we be killed, it is asked to end. Under `sudo` it runs as whoever called `sudo`.
+/// terminal does not reach it. Should we be killed, it is asked to end. With a group it
+/// is in that control group. Under `sudo` it runs as whoever called `sudo`.
 #[expect(unsafe_code, reason = "std has no death signal")]
-pub fn start(line: &str, output: Stdio, errors: Stdio) -> io::Result<Child> {
+pub fn start(line: &str, group: Option<&OwnGroup>, output: Stdio, errors: Stdio) -> io::Result<Child> {
     let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why);
     let words = shlex::split(line).ok_or_else(|| invalid("a quote is not closed"))?;
     let variables = words.iter().map_while(|word| variable(word)).collect::<Vec<_>>();
@@ -21,7 +22,11 @@ pub fn start(line: &str, output: Stdio, errors: Stdio) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(words).envs(variables).process_group(0);
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    // First, for whoever changes his IDs loses his death signal.
+    if let Some(group) = group {
+        // First, as who called `sudo` may not.
+        group.take(&mut command)?;
+    }
+    // Before the next, for whoever changes his IDs loses his death signal.
     caller::start_as_him(&mut command);
     // SAFETY: prctl is safe to call between fork and exec.
     unsafe {
@@ -81,7 +86,7 @@ mod tests {
     use super::*;
 
     fn output(line: &str) -> String {
-        let mut child = start(line, Stdio::piped(), Stdio::null()).unwrap();
+        let mut child = start(line, None, Stdio::piped(), Stdio::null()).unwrap();
         let mut text = String::new();
         child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         child.wait().unwrap();
@@ -92,15 +97,15 @@ mod tests {
     fn quotes_and_variables_as_in_a_shell() {
         assert_eq!(output("A=1 B='2 3' sh -c 'echo \"$A|$B|$0\"' 'x y'"), "1|2 3|x y\n");
         assert_eq!(output("echo a=b $HOME ; echo c"), "a=b $HOME ; echo c\n");
-        assert!(start("echo 'x", Stdio::null(), Stdio::null()).is_err());
-        assert!(start("A=1", Stdio::null(), Stdio::null()).is_err());
+        assert!(start("echo 'x", None, Stdio::null(), Stdio::null()).is_err());
+        assert!(start("A=1", None, Stdio::null(), Stdio::null()).is_err());
     }
 
     #[test]
     fn what_a_child_had_used_is_known_when_it_ended() {
         // Its own count of its clock ticks, a hundred a second, is our witness.
         let count = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; cut -d' ' -f14,15 /proc/$$/stat";
-        let mut child = start(&format!("sh -c \"{count}\""), Stdio::piped(), Stdio::null()).unwrap();
+        let mut child = start(&format!("sh -c \"{count}\""), None, Stdio::piped(), Stdio::null()).unwrap();
         let mut text = String::new();
         child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         let (status, cpu_ns) = loop {
@@ -117,7 +122,7 @@ mod tests {
 
     #[test]
     fn it_has_a_group_of_its_own_that_can_be_signalled() {
-        let mut child = start("sleep 60", Stdio::null(), Stdio::null()).unwrap();
+        let mut child = start("sleep 60", None, Stdio::null(), Stdio::null()).unwrap();
         assert!(signal_group(child.id(), libc::SIGTERM));
         assert!(!child.wait().unwrap().success());
         assert!(!signal(child.id(), 0));

@@ -15,6 +15,7 @@ pub mod maps;
 pub mod memory;
 mod mounts;
 pub mod output;
+pub mod own_group;
 pub mod privileges;
 pub mod process;
 mod readable;
