@@ -38,8 +38,8 @@ pub struct KernelOffsets {
     pub signal_live: u32,
     /// `signal_struct.group_exit_code`, i32.
     pub signal_exit_code: u32,
-    /// `task_struct.start_boottime`, ns.
-    pub task_start_boottime: u32,
+    /// `task_struct.start_time`, ns.
+    pub task_start_time: u32,
     /// `task_struct.nvcsw`.
     pub task_nvcsw: u32,
     /// `task_struct.nivcsw`.
@@ -176,8 +176,10 @@ pub struct StackCount {
     pub ns: u64,
     /// [`crate::wait::Waits::received`] when the last of those waits began.
     pub received: u32,
+    /// Zero.
+    pub reserved: u32,
     /// How many of them began without anything received since the one before.
-    pub vain: u32,
+    pub vain: u64,
     /// Their lengths.
     pub lengths: Histogram,
     /// [`crate::python::identity`] folded over the code objects of the stack that was described; 0 if not known.

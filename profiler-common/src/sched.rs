@@ -37,8 +37,8 @@ pub struct TaskWords {
     pub stime: u64,
     /// The thread pointer: where its Python thread state is found from.
     pub thread_pointer: u64,
-    /// `start_boottime`.
-    pub start_boottime: u64,
+    /// `start_time`: when it was begun to be made, `CLOCK_MONOTONIC` ns.
+    pub start_time: u64,
     /// `__state`: 0 is runnable or running.
     pub state: u32,
     /// `on_cpu`: 1 while it runs.

@@ -122,7 +122,7 @@ impl Waker {
 pub const BUCKETS: usize = 40;
 
 /// Times by length: bucket `n` counts those of `2^(n-1)` to `2^n − 1` ns; bucket 0 counts those of none.
-pub type Histogram = [u32; BUCKETS];
+pub type Histogram = [u64; BUCKETS];
 
 /// The bucket of a time.
 #[inline]
@@ -199,7 +199,7 @@ pub struct Waits {
     pub edge: u32,
     /// The thread's TID when it was met first: `exec` gives any thread that of the process's first one.
     pub tid: u32,
-    /// `start_boottime` then, which goes the same way; 0 of a thread that has no storage.
+    /// `start_time` then, which goes the same way; 0 of a thread that has no storage.
     pub birth: u64,
     /// When it was made, `CLOCK_MONOTONIC` ns: its birth is dated when the kernel begins to make it, which takes a while, and
     /// longer if the maker is preempted. 0 if that was not seen.

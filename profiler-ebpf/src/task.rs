@@ -22,7 +22,7 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     task_signal: 0,
     signal_live: 0,
     signal_exit_code: 0,
-    task_start_boottime: 0,
+    task_start_time: 0,
     task_nvcsw: 0,
     task_nivcsw: 0,
     task_utime: 0,
@@ -80,8 +80,8 @@ impl Task {
     }
 
     /// When it was born, on `CLOCK_BOOTTIME`, ns.
-    pub fn start_boottime(self) -> u64 {
-        self.read(offset!(task_start_boottime))
+    pub fn start_time(self) -> u64 {
+        self.read(offset!(task_start_time))
     }
 
     /// How many threads of its process have not begun to exit.
@@ -188,7 +188,7 @@ impl Task {
         words.utime = self.read(offset!(task_utime));
         words.stime = self.read(offset!(task_stime));
         words.thread_pointer = self.thread_pointer();
-        words.start_boottime = self.start_boottime();
+        words.start_time = self.start_time();
         words.state = self.state();
         words.on_cpu = self.runs();
         words.tid = self.tid();

@@ -67,7 +67,7 @@ pub fn enlist<'a>(task: Task, process: &Process) -> Option<&'a mut Waits> {
     }
     let waits = get(task, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))?;
     (waits.fleet, waits.is_master) = (process.fleet, process.is_master);
-    (waits.tid, waits.birth) = (task.tid(), task.start_boottime());
+    (waits.tid, waits.birth) = (task.tid(), task.start_time());
     Some(waits)
 }
 

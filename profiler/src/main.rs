@@ -7,13 +7,15 @@ use clap::Parser;
 use profiler::{
     cli::{Cli, Verb, hint},
     cmd::{self, outputs::say},
-    sys::caller,
+    sys::{caller, limits},
 };
 
 fn main() -> ExitCode {
     let verb = Cli::parse().verb;
-    let learnt = caller::learn().context("failed to become one who can write for who called sudo");
-    let result = learnt.and_then(|()| match verb {
+    let begun = caller::learn()
+        .context("failed to become one who can write for who called sudo")
+        .and_then(|()| limits::raise_files().context("failed to raise the limit of open files"));
+    let result = begun.and_then(|()| match verb {
         Verb::Ps(args) => cmd::ps::run(&args),
         Verb::Stat(args) => cmd::stat::run(&args),
         Verb::Record(args) => cmd::record::run(&args),

@@ -8,6 +8,9 @@ use std::{
 /// `bpf(2)`'s commands that look an object up by its id (`enum bpf_cmd`, include/uapi/linux/bpf.h).
 const LOOK_UP: [(&str, libc::c_int); 3] = [("prog_id", 13), ("map_id", 14), ("link_id", 30)];
 
+/// Its commands that tell the next id of a program, a map and a link.
+pub const LOOK_ON: [libc::c_int; 3] = [11, 12, 31];
+
 /// What a process holds.
 #[derive(Clone, Debug, Default)]
 pub struct Attached {
@@ -77,4 +80,24 @@ fn exists(command: libc::c_int, id: u32) -> bool {
     // SAFETY: the call has just opened it for us.
     drop(unsafe { OwnedFd::from_raw_fd(fd.try_into().expect("a descriptor")) });
     true
+}
+
+/// The ids of all objects of a kind; the command is of [`LOOK_ON`].
+#[must_use]
+#[expect(unsafe_code, reason = "std has no bpf(2)")]
+pub fn ids(command: libc::c_int) -> Vec<u32> {
+    let mut ids = Vec::new();
+    loop {
+        // Where to search on from, the next id, flags.
+        let mut attributes = [ids.last().copied().unwrap_or(0), 0, 0];
+        let size = size_of_val(&attributes);
+        // SAFETY: the kernel reads and writes as many bytes as it is told there are.
+        let found = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size) };
+        if found < 0 {
+            let error = io::Error::last_os_error();
+            assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "bpf(2) looks on: {error}");
+            return ids;
+        }
+        ids.push(attributes[1]);
+    }
 }

@@ -34,11 +34,18 @@ fn of_threads(tgid: u32, key: &str) -> Vec<String> {
     statuses.filter_map(value).collect()
 }
 
+/// As `Seccomp` in a thread's status: a filter says which system calls it may make.
+const FILTERED: &str = "2";
+
 /// Waits until a process has given up what it does not read with, and looks whether it has.
 fn assert_can_only_read(tgid: u32) {
     wait_for("no new privileges", || {
         let said = of_threads(tgid, "NoNewPrivs:");
         !said.is_empty() && said.iter().all(|said| said == "1")
+    });
+    wait_for("a filter of system calls", || {
+        let said = of_threads(tgid, "Seccomp:");
+        !said.is_empty() && said.iter().all(|said| said == FILTERED)
     });
     for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
         wait_for(set, || {

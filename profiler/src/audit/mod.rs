@@ -11,7 +11,6 @@ mod points;
 mod recommend;
 mod schedule;
 mod server;
-mod stop;
 mod sweep;
 mod window;
 

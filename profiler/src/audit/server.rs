@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    audit::{plan::fill, stop::Stop},
+    audit::plan::fill,
+    collect::stop::Stop,
     fleet::{self, Fleet, Wanted},
     load::{self, Target},
     model::{report::Setup, worker::Role},

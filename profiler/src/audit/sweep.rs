@@ -15,9 +15,9 @@ use crate::{
         points,
         schedule::{self, Random},
         server::Server,
-        stop::Stop,
         window::{Done, Task, idle},
     },
+    collect::stop::Stop,
     fleet::Fleet,
     model::{
         quality::Quality,
@@ -151,7 +151,7 @@ impl<'a> Sweep<'a> {
         match server.wait_until_ready(path, setup, START, &self.stop).await? {
             None => Ok(Some(server)),
             Some(what) => {
-                self.interrupted = self.stop.is_asked().await;
+                self.interrupted = self.stop.is_asked();
                 if !self.interrupted {
                     self.problems.push(Problem {
                         setup: setup.clone(),

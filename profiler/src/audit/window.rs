@@ -11,11 +11,11 @@ use crate::{
     audit::{
         observed::{Loaded, Unit, whole},
         plan::{Pacing, Plan, Window},
-        stop::Stop,
     },
     collect::{
         recorder::{Recorded, Recorder, plan_of_record},
         session::{Session, after},
+        stop::Stop,
     },
     fleet::Fleet,
     load::{self, External, Generator, Options, Pattern, Target},
@@ -101,14 +101,14 @@ impl Task<'_> {
         recorder.keep_windows(self.plan.part());
         let completed = generator.completed();
         let answered = Arc::clone(&completed);
-        recorder.count_requests_with(Box::new(move || answered.load(Ordering::Relaxed)))?;
+        recorder.count_requests_with(Box::new(move || Some(answered.load(Ordering::Relaxed))))?;
         let first = completed.load(Ordering::Relaxed);
         let start = generator.reading();
         recorder
             .run(Some(self.deadline()), || !self.has_enough(completed.load(Ordering::Relaxed) - first))
             .await?;
         let load = load::between(&start, &generator.reading());
-        if stop.is_asked().await {
+        if stop.is_asked() {
             return Ok(None);
         }
         let done = self.done(recorder.finish()?, load, shared);
@@ -132,7 +132,7 @@ impl Task<'_> {
         let shared = external.shares_cpus_with(&self.tgids());
         let deadline = after(self.plan.window_time() + self.plan.longest_window());
         recorder.run(Some(deadline), || !external.has_ended()).await?;
-        if stop.is_asked().await {
+        if stop.is_asked() {
             return Ok(None);
         }
         let recorded = recorder.finish()?;
@@ -199,7 +199,7 @@ pub async fn idle(plan: &Plan, fleets: &[Fleet], stop: &Stop) -> Result<Option<(
     let mut recorder = recorder(plan, fleets)?;
     recorder.run(Some(after(plan.idle)), || true).await?;
     let Recorded { profile, stat, .. } = recorder.finish()?;
-    Ok((!stop.is_asked().await).then_some((profile, stat)))
+    Ok((!stop.is_asked()).then_some((profile, stat)))
 }
 
 fn recorder(plan: &Plan, fleets: &[Fleet]) -> Result<Recorder> {

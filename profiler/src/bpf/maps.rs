@@ -10,12 +10,27 @@ use crate::bpf::Kernel;
 type RawProcess = [u8; size_of::<Process>()];
 
 impl Kernel {
-    /// Follows a process, or changes how.
-    pub fn follow(&mut self, tgid: u32, process: &Process) -> Result<()> {
+    /// Follows a process, or changes how; false if as many are followed as there is room for.
+    pub fn follow(&mut self, tgid: u32, process: &Process) -> Result<bool> {
         let mut processes = HashMap::<_, u32, RawProcess>::try_from(self.map_mut("PROCESSES")?)?;
-        processes
-            .insert(tgid, bytemuck::cast::<Process, RawProcess>(*process), 0)
-            .with_context(|| format!("failed to follow process {tgid}"))
+        match processes.insert(tgid, bytemuck::cast::<Process, RawProcess>(*process), 0) {
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
+                Ok(false)
+            }
+            result => result.map(|()| true).with_context(|| format!("failed to follow process {tgid}")),
+        }
+    }
+
+    /// True of a process that is followed.
+    pub fn follows(&mut self, tgid: u32) -> Result<bool> {
+        let processes = HashMap::<_, u32, RawProcess>::try_from(self.map_mut("PROCESSES")?)?;
+        match processes.get(&tgid, 0) {
+            Ok(_) => Ok(true),
+            Err(MapError::KeyNotFound) => Ok(false),
+            Err(error) => {
+                Err(error).with_context(|| format!("failed to look whether process {tgid} is followed"))
+            }
+        }
     }
 
     /// Stops following a process.

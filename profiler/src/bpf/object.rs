@@ -136,6 +136,7 @@ pub struct Kernel {
     sampling: Vec<PerfEventLinkId>,
     pub(super) reading: Reading,
     ring: AsyncFd<RingBuf<MapData>>,
+    ring_bytes: u32,
     #[cfg(feature = "ebpf-log")]
     log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
 }
@@ -224,6 +225,7 @@ impl Kernel {
             sampling: Vec::new(),
             reading: Reading::default(),
             ring: watch(ring)?,
+            ring_bytes: sizes.ring_bytes,
         })
     }
 
@@ -279,15 +281,24 @@ impl Kernel {
         Ok(())
     }
 
-    /// Takes every record out of the ring buffer.
+    /// Takes every record out of the ring buffer that is there now. Whoever sends faster than we read keeps nobody here: what
+    /// is taken is no more than the ring has room for.
     pub fn drain_ring(&mut self, mut take: impl FnMut(&[u8])) {
         #[cfg(feature = "ebpf-log")]
         self.log.flush();
+        let mut bytes_left = self.ring_bytes as usize;
         while let Some(record) = self.ring.get_mut().next() {
             take(&record);
+            match bytes_left.checked_sub(RECORD_HEADER_BYTES + record.len()) {
+                Some(left) => bytes_left = left,
+                None => break,
+            }
         }
     }
 }
+
+/// What the ring buffer keeps before each record (`BPF_RINGBUF_HDR_SZ`).
+const RECORD_HEADER_BYTES: usize = 8;
 
 /// A secret of this session's.
 fn random_key() -> io::Result<Key> {

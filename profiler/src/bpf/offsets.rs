@@ -83,7 +83,7 @@ pub fn kernel_offsets(btf: &Btf) -> Result<KernelOffsets, String> {
         task_signal: task("signal", 8)?,
         signal_live: offset("signal_struct", "live", 4)?,
         signal_exit_code: offset("signal_struct", "group_exit_code", 4)?,
-        task_start_boottime: task("start_boottime", 8)?,
+        task_start_time: task("start_time", 8)?,
         task_nvcsw: task("nvcsw", 8)?,
         task_nivcsw: task("nivcsw", 8)?,
         task_utime: task("utime", 8)?,

@@ -126,8 +126,8 @@ fn read(table: &Table<'_>) -> Result<Vec<(StackKey, StackCount)>> {
 pub fn add(sum: &mut StackCount, more: &StackCount) {
     sum.count += more.count;
     sum.ns += more.ns;
-    sum.vain = sum.vain.wrapping_add(more.vain);
+    sum.vain += more.vain;
     for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
-        *sum = sum.wrapping_add(*more);
+        *sum += more;
     }
 }

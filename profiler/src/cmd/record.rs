@@ -27,7 +27,7 @@ use crate::{
     fleet::{self, Fleet},
     model::recording::{About, Recording},
     render::{json, table::Look, text},
-    sys::{caller, clock, lines::Lines, privileges},
+    sys::{caller, clock, limits, lines::Lines, privileges},
 };
 
 /// How long the windows of a recording are.
@@ -117,6 +117,7 @@ fn start_command(session: &mut Session, args: &Record) -> Result<Option<Child>> 
     let Some((program, arguments)) = args.command.split_first() else { return Ok(None) };
     let mut command = Command::new(program);
     command.args(arguments);
+    limits::give_files(&mut command);
     if !args.as_root {
         caller::start_as_him(&mut command);
     }

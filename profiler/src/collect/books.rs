@@ -133,7 +133,7 @@ mod tests {
         utime: 300,
         stime: 100,
         thread_pointer: 0,
-        start_boottime: 0,
+        start_time: 0,
         state: 0,
         on_cpu: 1,
         tid: 1,

@@ -35,7 +35,7 @@ pub fn dump(
     clock_offset_ns: u64,
     intake: &Intake,
     counts: &Counts,
-) -> (Vec<FleetDump>, Option<String>) {
+) -> (Vec<FleetDump>, Vec<String>) {
     let stacks = &intake.stacks;
     let named = naming::name(stacks, 0);
     let sampled = sampled(counts);

@@ -1,11 +1,14 @@
 //! What the kernel side sends, taken in: new stacks get their names, processes their interpreters.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use anyhow::Result;
 use profiler_common::{
     config::StackKey,
-    event::{Event, Living},
+    event::{self, Event, Living},
     python::{End, PyTarget, ToldFrame},
     wait::{BEFORE_US, Reason},
 };
@@ -14,6 +17,7 @@ use tokio::time::Instant;
 use crate::{
     bpf::{self, Counts},
     collect::{
+        allowance::Allowance,
         session::Session,
         stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
         starting::Starting,
@@ -23,7 +27,7 @@ use crate::{
     fleet,
     python::{self, Interpreter, Unwalkable, thread_name},
     sys::{
-        budget,
+        budget, clock,
         memory::{self, Mapped, Memory},
         thread,
     },
@@ -40,6 +44,8 @@ pub struct Intake {
     pub stacks: Stacks,
     /// Stacks described since the kernel's table was last emptied.
     pub in_table: u32,
+    /// To describe stacks, of which there may be new ones without end.
+    describing: Allowance,
     interpreters: HashMap<u32, Interpreter>,
     /// Processes that may yet become Python.
     starting: Starting,
@@ -92,27 +98,11 @@ impl Intake {
         match event {
             Event::Stack(head, frames) => {
                 self.in_table += 1;
-                let interpreter = self.interpreters.get(&head.key.tgid);
-                self.stacks.take_in(head, frames, interpreter);
-                // What came after we looked at the process: it is looked at again.
-                let (stacks, key) = (&self.stacks, &head.key);
-                if interpreter.is_some_and(|interpreter| has_more(interpreter, stacks, key))
-                    && self.looked_again.insert(head.key.tgid)
-                {
-                    self.starting.expect(head.key.tgid, Instant::now());
-                }
-                if interpreter
-                    .is_some_and(|interpreter| unwalked::is_shown(&mut self.stacks, head, interpreter))
-                    && self.with_another.insert(head.key.tgid)
-                {
-                    self.starting.expect(head.key.tgid, Instant::now());
-                }
-                // A stack is new when it is first waited on: the first wait for work ends the boot.
-                if head.key.tid == head.key.tgid
-                    && self.stacks.reason(&head.key) == Some(Reason::Idle)
-                    && let Some(boot) = self.boots.get_mut(&head.key.tgid)
-                {
-                    boot.get_or_insert(head.on_cpu);
+                // One that is not described counts as such.
+                if self.describing.has_any(Instant::now()) {
+                    let began_ns = clock::thread_cpu_ns();
+                    self.take_stack(head, frames);
+                    self.describing.spend(Duration::from_nanos(clock::thread_cpu_ns() - began_ns));
                 }
             }
             // The child's memory is a copy of its parent's, and so is its entry in the kernel, which may be from before the
@@ -147,6 +137,30 @@ impl Intake {
                     self.stacks.define(code, *lines, interpreter);
                 }
             }
+        }
+    }
+
+    fn take_stack(&mut self, head: &event::Stack, frames: &[ToldFrame]) {
+        let interpreter = self.interpreters.get(&head.key.tgid);
+        self.stacks.take_in(head, frames, interpreter);
+        // What came after we looked at the process: it is looked at again.
+        let (stacks, key) = (&self.stacks, &head.key);
+        if interpreter.is_some_and(|interpreter| has_more(interpreter, stacks, key))
+            && self.looked_again.insert(head.key.tgid)
+        {
+            self.starting.expect(head.key.tgid, Instant::now());
+        }
+        if interpreter.is_some_and(|interpreter| unwalked::is_shown(&mut self.stacks, head, interpreter))
+            && self.with_another.insert(head.key.tgid)
+        {
+            self.starting.expect(head.key.tgid, Instant::now());
+        }
+        // A stack is new when it is first waited on: the first wait for work ends the boot.
+        if head.key.tid == head.key.tgid
+            && self.stacks.reason(&head.key) == Some(Reason::Idle)
+            && let Some(boot) = self.boots.get_mut(&head.key.tgid)
+        {
+            boot.get_or_insert(head.on_cpu);
         }
     }
 

@@ -1,5 +1,6 @@
 //! From the kernel's side to the model: sessions, the books of a window, stacks and their names.
 
+mod allowance;
 pub mod books;
 pub mod check;
 pub mod dump;
@@ -13,5 +14,6 @@ pub mod session;
 pub mod stacks;
 pub mod starting;
 pub mod stat;
+pub mod stop;
 mod unwalked;
 pub mod windows;

@@ -15,6 +15,7 @@ use crate::{
         tables::{Frame, FrameKind, Stack},
     },
     symbolize::native,
+    units,
 };
 
 /// Where the kernel's part of a thread that leaves the CPU begins to be ours: tracing programs and what calls them.
@@ -22,7 +23,7 @@ const SWITCH: &str = "__schedule";
 
 /// The profile of a window, and why names are missing that should be there.
 #[must_use]
-pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Option<String>) {
+pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<String>) {
     let named = name(stacks, rate_hz);
     let mut samples: HashMap<Sample, u64> = HashMap::new();
     let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
@@ -54,8 +55,8 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Opti
 pub struct Named {
     /// The profile.
     pub profile: Profile,
-    /// Why kernel frames have no names, if that failed: a sentence.
-    pub unnamed: Option<String>,
+    /// Why names are missing, in sentences.
+    pub unnamed: Vec<String>,
     chains: Vec<u32>,
 }
 
@@ -80,10 +81,15 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Named {
         }
     }
     let names = native::names(&stacks.modules, &places);
-    let (kernel_names, unnamed) = match native::kernel_names(&addresses) {
-        Ok(names) => (names, None),
-        Err(error) => (HashMap::new(), Some(format!("kernel frames have no names: {error:#}"))),
-    };
+    let mut unnamed = Vec::new();
+    let kernel_names = native::kernel_names(&addresses).unwrap_or_else(|error| {
+        unnamed.push(format!("kernel frames have no names: {error:#}"));
+        HashMap::new()
+    });
+    if stacks.modules.closed() > 0 {
+        let files = units::counted(stacks.modules.closed() as u64, "file");
+        unnamed.push(format!("the code of {files} has no names: the limit of open files allows no more"));
+    }
     let mut profile = Profile { rate_hz, strings: stacks.strings.clone(), ..Profile::default() };
     let mut frames = Vec::with_capacity(stacks.frames.rows().len());
     for raw in stacks.frames.rows() {

@@ -51,7 +51,8 @@ pub struct Recorder {
     began: Instant,
     notes: Vec<String>,
     windows: Option<Windows>,
-    requests: Option<Box<dyn FnMut() -> u64>>,
+    /// Counts requests that are answered, unless they cannot be told now.
+    requests: Option<Box<dyn FnMut() -> Option<u64>>>,
 }
 
 /// What came of a window.
@@ -94,7 +95,7 @@ pub fn plan_of_stat(cpus: u32, waits: bool) -> Plan {
     }
 }
 
-/// Kernel memory is taken for all of them at once, some 260 bytes each.
+/// Kernel memory is taken for all of them at once, some 430 bytes each.
 fn stacks_for(cpus: u32) -> u32 {
     cpus.saturating_mul(STACKS_PER_CPU).clamp(2 * STACKS_PER_CPU, 32 * STACKS_PER_CPU)
 }
@@ -156,8 +157,9 @@ impl Recorder {
         self.windows = Some(Windows::begin(interval));
     }
 
-    /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far.
-    pub fn count_requests_with(&mut self, count: Box<dyn FnMut() -> u64>) -> Result<()> {
+    /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far; `None` if that
+    /// cannot be told now.
+    pub fn count_requests_with(&mut self, count: Box<dyn FnMut() -> Option<u64>>) -> Result<()> {
         self.requests = Some(count);
         self.began = Instant::now();
         self.start = self.edge()?;
@@ -201,7 +203,7 @@ impl Recorder {
         let (mut books, snapshot, counts) = read_edge(session, intake)?;
         intake.learn_names(&snapshot.threads);
         books.stat.call(|thread| intake.name(thread));
-        let requests = requests.as_mut().map(|count| count());
+        let requests = requests.as_mut().and_then(|count| count());
         let stacks = with_open(counts, &snapshot);
         Ok(Edge { books, stacks, losses: intake.stacks.losses(), requests })
     }
@@ -230,7 +232,7 @@ impl Recorder {
             if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
                 let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
                 if let Some(worker) = workers.find(|worker| worker.tgid == key.tgid) {
-                    *worker.vain_wakeups.get_or_insert(0) += u64::from(count.vain);
+                    *worker.vain_wakeups.get_or_insert(0) += count.vain;
                 }
             }
         }
@@ -247,7 +249,8 @@ impl Recorder {
             windows.take(event);
         })?;
         intake.learn_names(&snapshot.threads);
-        let requests = requests.as_mut().zip(start.requests).map(|(count, before)| count() - before);
+        let requests = requests.as_mut().and_then(|count| count()).zip(start.requests);
+        let requests = requests.map(|(count, before)| count - before);
         let books = session.books(&snapshot, windows.recent());
         let mut threads = books.threads_since(&start.books.stat, |tgid| intake.has_gil(tgid));
         let mut counts = with_open(Counts::new(), &snapshot);
@@ -290,6 +293,12 @@ impl Recorder {
         let (mut profile, unnamed) = naming::profile(&self.intake.stacks, &window, rate_hz);
         stat.quality.notes.extend(unnamed);
         profile.agree_with(&stat);
+        if self.requests.is_some() && end.requests.is_none() {
+            stat.quality.notes.push(
+                "the access log is longer than what is read of it in time: no requests are counted"
+                    .to_owned(),
+            );
+        }
         let requests = end.requests.zip(start.requests).map(|(end, start)| end - start);
         let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
         Ok(Recorded { profile, stat, windows, requests })

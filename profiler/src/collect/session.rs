@@ -5,23 +5,21 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use profiler_common::{
     config::Process,
     counter::Counter,
     event::{Event, Living},
     python::PyTarget,
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::{
     bpf::{Kernel, Plan, Snapshot},
     collect::{
         check, preflight,
         stat::{StatSnapshot, ThreadKey},
+        stop::Stop,
     },
     fleet::{self, Fleet},
     model::{
@@ -35,6 +33,8 @@ use crate::{
 
 /// How long a process that was forked is given to show its part: titles, sockets and stacks come after the fork.
 const INFANCY: Duration = Duration::from_secs(1);
+/// How long processes that are forked by those that are not followed yet are looked for.
+const FOLLOWING: Duration = Duration::from_secs(2);
 /// Attempts to catch the scheduler's clock at an edge.
 const ATTEMPTS: u32 = 16;
 /// How long an edge waits for threads on their way out.
@@ -73,9 +73,11 @@ pub struct Session {
     /// Threads gone since somebody last asked whether anyone is left.
     exits: u64,
     undecodable: u64,
-    boot_offset_ns: u64,
-    interrupt: Signal,
-    terminate: Signal,
+    /// Processes that are not followed: the kernel side has no room for more.
+    without_room: HashSet<u32>,
+    /// True if processes were forked faster than they could be followed.
+    outrun: bool,
+    stop: Stop,
 }
 
 impl Session {
@@ -83,8 +85,7 @@ impl Session {
     pub fn open(fleets: Vec<Fleet>, plan: Plan) -> Result<Self> {
         let types = preflight::require()?;
         // Caught before anything is attached: from here on a Ctrl-C ends the window, not the process.
-        let interrupt = signal(SignalKind::interrupt()).context("failed to catch SIGINT")?;
-        let terminate = signal(SignalKind::terminate()).context("failed to catch SIGTERM")?;
+        let stop = Stop::listen()?;
         let kernel = Kernel::open(types, plan)?;
         let mut session = Self {
             kernel,
@@ -98,26 +99,32 @@ impl Session {
             infant: None,
             exits: 0,
             undecodable: 0,
-            boot_offset_ns: clock::boottime_ns().saturating_sub(clock::monotonic_ns()),
-            interrupt,
-            terminate,
+            without_room: HashSet::new(),
+            outrun: false,
+            stop,
         };
         session.follow_all()?;
         Ok(session)
     }
 
-    /// Follows every member, and those that were forked before their parents were followed.
+    /// Follows every member, and those that were forked before their parents were followed. The children of those that are
+    /// followed are, so only they are left who were forked by others meanwhile.
     fn follow_all(&mut self) -> Result<()> {
-        let mut followed = HashSet::new();
+        let deadline = Instant::now() + FOLLOWING;
         loop {
-            let members: Vec<_> =
-                self.members().into_iter().filter(|tgid| !followed.contains(tgid)).collect();
-            if members.is_empty() {
+            let mut anyone = false;
+            for tgid in self.members() {
+                if !self.without_room.contains(&tgid) && !self.kernel.follows(tgid)? {
+                    self.follow(tgid, PyTarget::default())?;
+                    anyone = true;
+                }
+            }
+            if !anyone {
                 return Ok(());
             }
-            for tgid in members {
-                self.follow(tgid, PyTarget::default())?;
-                followed.insert(tgid);
+            if Instant::now() >= deadline {
+                self.outrun = true;
+                return Ok(());
             }
             fleet::adopt(&mut self.fleets);
         }
@@ -129,8 +136,11 @@ impl Session {
         let member = place.and_then(|place| self.fleets[place].member(tgid));
         let is_master = member.is_some_and(|member| member.role == Role::Master);
         let fleet = place.map_or(0, |place| place as u32 + 1);
-        self.kernel
-            .follow(tgid, &Process { python, fleet, is_master: u32::from(is_master), ..Process::default() })
+        let process = Process { python, fleet, is_master: u32::from(is_master), ..Process::default() };
+        if !self.kernel.follow(tgid, &process)? {
+            self.without_room.insert(tgid);
+        }
+        Ok(())
     }
 
     /// The processes of all fleets.
@@ -158,9 +168,10 @@ impl Session {
             }
         };
         tokio::select! {
+            // News without end must not keep the others from being heard.
+            biased;
+            () = self.stop.asked() => Ok(Waited::Stopped),
             () = time => Ok(Waited::Deadline),
-            _ = self.interrupt.recv() => Ok(Waited::Stopped),
-            _ = self.terminate.recv() => Ok(Waited::Stopped),
             ready = self.kernel.readable() => ready.map(|()| Waited::News),
         }
     }
@@ -285,7 +296,7 @@ impl Session {
     /// The books of the threads of a snapshot, and of some that are gone.
     #[must_use]
     pub fn books(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Living>) -> StatSnapshot {
-        StatSnapshot::new(snapshot, gone, self.boot_offset_ns, self.plan.waits)
+        StatSnapshot::new(snapshot, gone, self.plan.waits)
     }
 
     /// How long each process's quota has held it, by the kernel's count; without a quota it is absent.
@@ -342,7 +353,13 @@ impl Session {
                 .notes
                 .push(format!("waits have no stacks, so those for work are not told from others: {why}"));
         }
+        if self.outrun {
+            quality.notes.push(
+                "processes were forked faster than they could be followed: some are missing".to_owned(),
+            );
+        }
         quality.lose_between(&start.losses, &end.losses);
+        quality.lose(Counter::ProcessesFull, self.without_room.len() as u64);
         let throttled_ns = |tgid: u32| {
             let end = end.throttled_ns.get(&tgid)?;
             Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))

@@ -393,7 +393,7 @@ pub fn between(start: &Counts, end: &Counts) -> Counts {
             ..none
         };
         for (length, (start, end)) in count.lengths.iter_mut().zip(start.lengths.iter().zip(&end.lengths)) {
-            *length = end.wrapping_sub(*start);
+            *length = end.saturating_sub(*start);
         }
         (*key, count)
     };

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadKey {
     tid: u32,
-    start_boottime: u64,
+    start_time: u64,
 }
 
 impl ThreadKey {
@@ -27,9 +27,9 @@ impl ThreadKey {
     #[must_use]
     pub const fn of(Living { words, waits }: &Living) -> Self {
         if waits.birth == 0 {
-            Self { tid: words.tid, start_boottime: words.start_boottime }
+            Self { tid: words.tid, start_time: words.start_time }
         } else {
-            Self { tid: waits.tid, start_boottime: waits.birth }
+            Self { tid: waits.tid, start_time: waits.birth }
         }
     }
 }
@@ -63,25 +63,19 @@ pub struct StatSnapshot {
 }
 
 impl StatSnapshot {
-    /// From the words of the living and the last words of the gone. `boot_offset_ns` is `CLOCK_BOOTTIME`, in which births are
-    /// told, less `CLOCK_MONOTONIC`.
+    /// From the words of the living and the last words of the gone.
     #[must_use]
-    pub fn new(
-        snapshot: &Snapshot,
-        gone: &HashMap<ThreadKey, Living>,
-        boot_offset_ns: u64,
-        has_waits: bool,
-    ) -> Self {
+    pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, Living>, has_waits: bool) -> Self {
         let living = snapshot.threads.iter().map(|living| {
             let books = books::of_living(living, snapshot.clock_offset_ns);
             let waits = books::waits_of_living(living, snapshot.clock_offset_ns);
             let key = ThreadKey::of(living);
-            (key, Thread::new(key, &living.words, boot_offset_ns, books, &waits, false))
+            (key, Thread::new(key, &living.words, books, &waits, false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
         for (key, Living { words, waits }) in gone {
             let died_before = words.read_ns <= snapshot.began_ns;
-            let thread = Thread::new(*key, words, boot_offset_ns, books::of_gone(words), waits, true);
+            let thread = Thread::new(*key, words, books::of_gone(words), waits, true);
             // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.
             if died_before || (!threads.contains_key(key) && thread.birth_ns < snapshot.began_ns) {
                 threads.insert(*key, thread);
@@ -191,19 +185,12 @@ impl StatSnapshot {
 }
 
 impl Thread {
-    fn new(
-        key: ThreadKey,
-        words: &TaskWords,
-        boot_offset_ns: u64,
-        books: Books,
-        waits: &wait::Waits,
-        gone: bool,
-    ) -> Self {
+    fn new(key: ThreadKey, words: &TaskWords, books: Books, waits: &wait::Waits, gone: bool) -> Self {
         Self {
             tgid: words.tgid,
             tid: words.tid,
-            birth_ns: key.start_boottime.saturating_sub(boot_offset_ns),
-            process_birth_ns: words.start_boottime.saturating_sub(boot_offset_ns),
+            birth_ns: key.start_time,
+            process_birth_ns: words.start_time,
             name: comm(&words.comm),
             books,
             waits: Box::new(*waits),

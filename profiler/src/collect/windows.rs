@@ -149,7 +149,7 @@ impl Edge {
             (end.tgid, sum)
         });
         let sums = bounded.collect();
-        let requests = end.requests.map(|end| end.min(self.requests.unwrap_or(0)));
+        let requests = end.requests.zip(self.requests).map(|(end, start)| end.min(start));
         Self { at_ns: self.at_ns.min(end.at_ns), requests, sums }
     }
 

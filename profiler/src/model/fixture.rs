@@ -296,7 +296,7 @@ fn waits_of(counters: Counters) -> Waits {
     let mut waits = wait::Waits::default();
     let mut wait = |reason: Reason, ns: u64, count: u64| {
         waits.blocked[reason as usize] = wait::Tally { ns, count };
-        waits.lengths[reason as usize][wait::bucket(ns / count.max(1))] = count as u32;
+        waits.lengths[reason as usize][wait::bucket(ns / count.max(1))] = count;
     };
     let busy = counters.wakeups != 0;
     let (socket, gil) = if busy { ((50 * MS, 100), (20 * MS, 40)) } else { ((0, 0), (0, 0)) };
@@ -305,6 +305,6 @@ fn waits_of(counters: Counters) -> Waits {
     let count = counters.wakeups.saturating_sub(140);
     wait(Reason::Idle, counters.blocked_ns - socket.0 - gil.0, count);
     waits.wakers[Waker::Timer as usize] = counters.wakeups;
-    waits.run_queue[wait::bucket(counters.run_queue_ns / 1500)] = u32::from(busy) * 1500;
+    waits.run_queue[wait::bucket(counters.run_queue_ns / 1500)] = u64::from(busy) * 1500;
     Waits::between(&wait::Waits::default(), &waits, true)
 }

@@ -135,8 +135,7 @@ impl Histogram {
     /// What was counted between two readings.
     #[must_use]
     pub fn between(start: &wait::Histogram, end: &wait::Histogram) -> Self {
-        // Counters of 32 bits may wrap, in a window not more than once.
-        Self::of(start.iter().zip(end).map(|(start, end)| u64::from(end.wrapping_sub(*start))))
+        Self::of(start.iter().zip(end).map(|(start, end)| end.saturating_sub(*start)))
     }
 
     fn of(counts: impl Iterator<Item = u64>) -> Self {

@@ -85,7 +85,11 @@ impl Interpreter {
         let Some((mut walked, _)) = found.next() else {
             let too_long = Unwalkable::foreign("its interpreter takes too long to read");
             let is_overdrawn = budget::is_overdrawn(tgid);
-            return Err(if is_overdrawn { Unwalkable { version: refused.version, ..too_long } } else { refused });
+            return Err(if is_overdrawn {
+                Unwalkable { version: refused.version, ..too_long }
+            } else {
+                refused
+            });
         };
         if let Some((other, mapping)) = found.next() {
             walked.target.unwalked = Unwalked::beside(&walked.target, &other.target);

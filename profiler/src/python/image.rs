@@ -19,7 +19,7 @@ use object::{
 use crate::{
     elf::{Pieces, debug_file::DebugFile},
     python::{asyncio::Asyncio, eval::Eval, greenlets},
-    sys::memory::Mapping,
+    sys::{memory::Mapping, privileges},
 };
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
@@ -76,7 +76,8 @@ impl Image {
         let key = (about.dev(), about.ino(), about.mtime());
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         let cache = cache.get_or_insert_default();
-        cache.entry(key).or_insert_with(|| Self::parse(file).map(Arc::new)).clone()
+        let parse = || privileges::without_any(|| Self::parse(file)).ok().flatten();
+        cache.entry(key).or_insert_with(|| parse().map(Arc::new)).clone()
     }
 
     fn parse(file: &File) -> Option<Self> {

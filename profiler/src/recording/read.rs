@@ -13,6 +13,7 @@ use crate::{
     failure::{Failure, Unreadable},
     model::{SCHEMA_VERSION, recording::Recording},
     recording::{MAGIC, validate::validate},
+    sys::privileges,
 };
 
 /// The largest body that is unpacked. A recording of an hour has some ten MiB; a small file that unpacks to more
@@ -32,7 +33,8 @@ const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// Reads a recording. Fails with [`Failure::Recording`] if the file can be read but is not a whole recording.
 pub fn read(path: &Path) -> anyhow::Result<Recording> {
     let file = File::open(path).with_context(|| format!("failed to open `{}`", path.display()))?;
-    decode(BufReader::new(file), MAX_BODY_BYTES).map_err(|error| match error {
+    let decoded = privileges::without_any(|| decode(BufReader::new(file), MAX_BODY_BYTES));
+    decoded.context("failed to give up privileges")?.map_err(|error| match error {
         Stopped::Unreadable(why) => Failure::Recording { path: path.to_owned(), why }.into(),
         Stopped::Io(error) => {
             anyhow::Error::new(error).context(format!("failed to read `{}`", path.display()))

@@ -13,7 +13,10 @@ use crate::{
         perf_map::PerfMap,
         vdso::{self, Vdso},
     },
-    sys::memory::{Mapped, Mapping},
+    sys::{
+        limits,
+        memory::{Mapped, Mapping},
+    },
 };
 
 /// What a process has mapped is believed so long though an address is in none of it.
@@ -47,6 +50,8 @@ pub enum Found {
 #[derive(Debug, Default)]
 pub struct Modules {
     known: Vec<Module>,
+    /// How many of them are not open because enough others are.
+    closed: usize,
     by_file: HashMap<(u64, u64), u32>,
     vdso: Option<(u32, Vdso)>,
     processes: HashMap<u32, Process>,
@@ -129,7 +134,9 @@ impl Modules {
         }
         let mapping = process.find(address)?;
         let module = *self.by_file.entry(mapping.file).or_insert_with(|| {
-            let file = mapping.open(tgid);
+            let has_room = self.known.len() - self.closed < limits::files_of_code();
+            self.closed += usize::from(!has_room);
+            let file = if has_room { mapping.open(tgid) } else { None };
             self.known.push(Module { path: mapping.path.clone(), file });
             self.known.len() as u32 - 1
         });
@@ -151,6 +158,12 @@ impl Modules {
     #[must_use]
     pub fn file(&self, module: u32) -> Option<&File> {
         self.known.get(module as usize)?.file.as_ref()
+    }
+
+    /// How many files have no names because enough others are open.
+    #[must_use]
+    pub const fn closed(&self) -> usize {
+        self.closed
     }
 
     /// The vDSO's function at a place; `None` if it is in another module.

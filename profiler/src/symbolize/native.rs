@@ -14,6 +14,7 @@ use crate::{
         modules::{Modules, Place},
         readable::readable,
     },
+    sys::privileges,
 };
 
 /// The names of places in modules; those without a symbol are absent.
@@ -29,9 +30,9 @@ pub fn names(modules: &Modules, places: &[Place]) -> HashMap<Place, String> {
     }
     for (module, offsets) in by_module {
         let Some(file) = modules.file(module) else { continue };
-        for (offset, name) in names_in(file, &offsets) {
-            names.insert(Place { module, offset }, readable(name));
-        }
+        // What cannot be named is a frame without a name.
+        let named = privileges::without_any(|| names_in(file, &offsets)).unwrap_or_default();
+        names.extend(named.into_iter().map(|(offset, name)| (Place { module, offset }, name)));
     }
     names
 }
@@ -46,7 +47,8 @@ fn names_in(file: &File, offsets: &[u64]) -> Vec<(u64, String)> {
     let sought: Vec<_> = addresses.iter().map(|(_, address)| *address).collect();
     let source = installed.as_ref().map_or(file, DebugFile::file);
     let names = functions::names(source, &sought);
-    addresses.iter().filter_map(|(offset, address)| Some((*offset, names.get(address)?.clone()))).collect()
+    let name = |address| Some(readable(names.get(address)?.clone()));
+    addresses.iter().filter_map(|(offset, address)| Some((*offset, name(address)?))).collect()
 }
 
 /// The names of kernel addresses; those without a symbol are absent, which is all where kallsyms hides them.

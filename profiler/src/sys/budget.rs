@@ -16,7 +16,9 @@ struct Budget {
 }
 
 /// Of each process. The threads and tasks of the largest services take a tenth.
-const WHOLE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
+const OF_ONE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
+/// Of all together: a thousand workers take a tenth.
+const OF_ALL: Budget = Budget { reads: 1 << 24, bytes: 1 << 30, time: Duration::from_secs(16) };
 /// All of it is there again after so long: whoever uses it up ever again takes an eighth of a core.
 const BACK: Duration = Duration::from_secs(16);
 /// What came back is counted in steps so long.
@@ -24,11 +26,19 @@ const STEP: Duration = Duration::from_millis(16);
 /// Most processes that are remembered.
 const MAX_PROCESSES: usize = 1 << 16;
 
-static KNOWN: Mutex<Option<HashMap<u32, Account>>> = Mutex::new(None);
+static KNOWN: Mutex<Option<Accounts>> = Mutex::new(None);
 
-/// One process's.
+/// What was used of each process, and of all.
+#[derive(Debug)]
+struct Accounts {
+    each: HashMap<u32, Account>,
+    all: Account,
+}
+
+/// One process's, or that of all.
 #[derive(Clone, Copy, Debug)]
 struct Account {
+    whole: Budget,
     left: Budget,
     counted: Instant,
     /// True if it was ever asked for more than there was.
@@ -38,19 +48,20 @@ struct Account {
 }
 
 impl Account {
-    const fn new(now: Instant) -> Self {
-        Self { left: WHOLE, counted: now, is_overdrawn: false, is_cut: false }
+    const fn new(whole: Budget, now: Instant) -> Self {
+        Self { whole, left: whole, counted: now, is_overdrawn: false, is_cut: false }
     }
 
     fn take(&mut self, reads: u64, bytes: u64, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.counted);
         if since >= STEP {
             let back = |whole: u64| (u128::from(whole) * since.as_nanos() / BACK.as_nanos()) as u64;
+            let whole = self.whole;
             self.left = Budget {
-                reads: self.left.reads.saturating_add(back(WHOLE.reads)).min(WHOLE.reads),
-                bytes: self.left.bytes.saturating_add(back(WHOLE.bytes)).min(WHOLE.bytes),
-                time: (self.left.time + Duration::from_nanos(back(WHOLE.time.as_nanos() as u64)))
-                    .min(WHOLE.time),
+                reads: self.left.reads.saturating_add(back(whole.reads)).min(whole.reads),
+                bytes: self.left.bytes.saturating_add(back(whole.bytes)).min(whole.bytes),
+                time: (self.left.time + Duration::from_nanos(back(whole.time.as_nanos() as u64)))
+                    .min(whole.time),
             };
             self.counted = now;
         }
@@ -64,55 +75,69 @@ impl Account {
     }
 }
 
-fn with<T>(tgid: u32, now: Instant, use_it: impl FnOnce(&mut Account) -> T) -> T {
+/// Uses the accounts of a process and of all.
+fn with<T>(tgid: u32, now: Instant, use_them: impl FnOnce(&mut Account, &mut Account) -> T) -> T {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    if known.len() >= MAX_PROCESSES {
+    let Accounts { each, all } =
+        known.get_or_insert_with(|| Accounts { each: HashMap::new(), all: Account::new(OF_ALL, now) });
+    if each.len() >= MAX_PROCESSES {
         // Who has nothing left stays known, unless there are as many of those.
-        known.retain(|_, account| account.is_overdrawn || account.is_cut);
-        if known.len() >= MAX_PROCESSES {
-            known.clear();
+        each.retain(|_, account| account.is_overdrawn || account.is_cut);
+        if each.len() >= MAX_PROCESSES {
+            each.clear();
         }
     }
-    use_it(known.entry(tgid).or_insert_with(|| Account::new(now)))
+    use_them(each.entry(tgid).or_insert_with(|| Account::new(OF_ONE, now)), all)
+}
+
+/// Takes from what a process has left, and from what all have; false if there is not so much.
+fn take(tgid: u32, reads: u64, bytes: u64, now: Instant) -> bool {
+    with(tgid, now, |one, all| {
+        let is_there = one.take(reads, bytes, now) && all.take(reads, bytes, now);
+        one.is_overdrawn |= !is_there;
+        is_there
+    })
 }
 
 /// Runs a read of so many bytes of a process; `None` if it has not so much left.
 pub fn read<T>(tgid: u32, bytes: usize, read: impl FnOnce() -> Option<T>) -> Option<T> {
     let start = Instant::now();
-    if !with(tgid, start, |account| account.take(1, bytes as u64, start)) {
+    if !take(tgid, 1, bytes as u64, start) {
         return None;
     }
     let result = read();
     let took = start.elapsed();
-    with(tgid, start, |account| account.left.time = account.left.time.saturating_sub(took));
+    with(tgid, start, |one, all| {
+        for account in [one, all] {
+            account.left.time = account.left.time.saturating_sub(took);
+        }
+    });
     result
 }
 
 /// Pays for bytes of a process that are gone through, or kept, again; false if it has not so much left.
 #[must_use]
 pub fn pay(tgid: u32, bytes: usize) -> bool {
-    let now = Instant::now();
-    with(tgid, now, |account| account.take(0, bytes as u64, now))
+    take(tgid, 0, bytes as u64, Instant::now())
 }
 
 /// Notes that a process has more than may be kept of it.
 pub fn cut(tgid: u32) {
-    with(tgid, Instant::now(), |account| account.is_cut = true);
+    with(tgid, Instant::now(), |one, _| one.is_cut = true);
 }
 
 /// True of a process of which more was asked for than it had left.
 #[must_use]
 pub fn is_overdrawn(tgid: u32) -> bool {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.as_ref().and_then(|known| known.get(&tgid)).is_some_and(|account| account.is_overdrawn)
+    known.as_ref().and_then(|known| known.each.get(&tgid)).is_some_and(|account| account.is_overdrawn)
 }
 
 /// The processes of which something is missing for that, or because it could not be kept.
 #[must_use]
 pub fn incomplete() -> Vec<u32> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.iter().flatten();
+    let known = known.iter().flat_map(|known| &known.each);
     known.filter(|(_, account)| account.is_overdrawn || account.is_cut).map(|(tgid, _)| *tgid).collect()
 }
 
@@ -123,17 +148,17 @@ mod tests {
     #[test]
     fn what_is_used_up_comes_back_with_time() {
         let start = Instant::now();
-        let mut account = Account::new(start);
-        assert!(account.take(WHOLE.reads, 0, start));
+        let mut account = Account::new(OF_ONE, start);
+        assert!(account.take(OF_ONE.reads, 0, start));
         assert!(!account.take(1, 0, start) && account.is_overdrawn);
-        assert!(account.take(0, WHOLE.bytes, start), "bytes are counted apart");
+        assert!(account.take(0, OF_ONE.bytes, start), "bytes are counted apart");
         assert!(!account.take(0, 1, start));
         let later = start + BACK / 2;
-        assert!(account.take(WHOLE.reads / 2, WHOLE.bytes / 2, later));
+        assert!(account.take(OF_ONE.reads / 2, OF_ONE.bytes / 2, later));
         assert!(!account.take(1, 0, later));
         account.left.time = Duration::ZERO;
         assert!(!account.take(0, 0, later), "no time is left");
-        assert!(account.take(WHOLE.reads, WHOLE.bytes, later + 2 * BACK));
+        assert!(account.take(OF_ONE.reads, OF_ONE.bytes, later + 2 * BACK));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use crate::sys::{caller, own_group::OwnGroup};
+use crate::sys::{caller, limits, own_group::OwnGroup};
 
 /// Starts a command line, as a shell splits it: words, quotes, and variables to be set in front. No shell stays in
 /// between, so what is asked to end is the program itself. It has a process group of its own, so that a Ctrl-C at the
@@ -26,6 +26,7 @@ pub fn start(line: &str, group: Option<&OwnGroup>, output: Stdio, errors: Stdio)
         // First, as who called `sudo` may not.
         group.take(&mut command)?;
     }
+    limits::give_files(&mut command);
     // Before the next, for whoever changes his IDs loses his death signal.
     caller::start_as_him(&mut command);
     // SAFETY: prctl is safe to call between fork and exec.

@@ -13,12 +13,6 @@ pub fn unix_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
-/// `CLOCK_BOOTTIME`, ns: the clock of a task's `start_boottime`.
-#[must_use]
-pub fn boottime_ns() -> u64 {
-    read(libc::CLOCK_BOOTTIME)
-}
-
 /// On-CPU time of the calling thread, ns. The kernel brings the thread's books and its run queue's clock up to
 /// date to answer (`task_sched_runtime`, kernel/sched/core.c).
 #[must_use]

@@ -7,8 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// So many bytes are read at once.
+use crate::sys::target_file;
+
+/// So many bytes are read at once, and at most so many in one look: a gigabyte a second is no log's.
 const CHUNK_BYTES: usize = 64 << 10;
+const LOOK_BYTES: u64 = 256 << 20;
 
 /// A file to which lines are appended.
 #[derive(Debug)]
@@ -21,34 +24,40 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Counts from the file's end on.
+    /// Counts from the file's end on. Only a regular file is one.
     pub fn watch(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = target_file::open(path)?;
         let offset = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), file, offset, count: 0 })
     }
 
-    /// Lines appended so far. A file that was cut is read from its beginning, as is one that has taken the name of a
-    /// renamed one, whose last lines are counted first. What cannot be read now is counted when it can be.
-    pub fn count(&mut self) -> u64 {
+    /// Lines appended so far; `None` if there is more than one look reads. A file that was cut is read from its beginning, as
+    /// is one that has taken the name of a renamed one, whose last lines are counted first. What cannot be read now is counted
+    /// when it can be.
+    pub fn count(&mut self) -> Option<u64> {
         if self.file.metadata().is_ok_and(|now| now.len() < self.offset) {
             self.offset = 0;
         }
-        self.read_on();
+        let mut bytes_left = LOOK_BYTES;
+        self.read_on(&mut bytes_left);
         if let (Ok(open), Ok(named)) = (self.file.metadata(), fs::metadata(&self.path))
             && (open.dev(), open.ino()) != (named.dev(), named.ino())
-            && let Ok(file) = File::open(&self.path)
+            && bytes_left > 0
+            && let Ok(file) = target_file::open(&self.path)
         {
             (self.file, self.offset) = (file, 0);
-            self.read_on();
+            self.read_on(&mut bytes_left);
         }
-        self.count
+        (bytes_left > 0).then_some(self.count)
     }
 
-    fn read_on(&mut self) {
+    fn read_on(&mut self, bytes_left: &mut u64) {
         let mut chunk = vec![0; CHUNK_BYTES];
-        while let Ok(length @ 1..) = self.file.read_at(&mut chunk, self.offset) {
+        while *bytes_left > 0
+            && let Ok(length @ 1..) = self.file.read_at(&mut chunk, self.offset)
+        {
             self.offset += length as u64;
+            *bytes_left = bytes_left.saturating_sub(length as u64);
             self.count += chunk[..length].split(|byte| *byte == b'\n').count() as u64 - 1;
         }
     }
@@ -67,19 +76,43 @@ mod tests {
         let mut log = File::create(&path).unwrap();
         log.write_all(b"before\n").unwrap();
         let mut lines = Lines::watch(&path).unwrap();
-        assert_eq!(lines.count(), 0);
+        assert_eq!(lines.count(), Some(0));
         log.write_all(b"a\nb\nhalf").unwrap();
-        assert_eq!(lines.count(), 2);
+        assert_eq!(lines.count(), Some(2));
         log.write_all(b" a line\n").unwrap();
         // Rotated: the last line of the old file, then the new one's.
         log.write_all(b"last\n").unwrap();
         fs::rename(&path, folder.path().join("access.log.1")).unwrap();
         fs::write(&path, "first\nsecond\n").unwrap();
-        assert_eq!(lines.count(), 6);
+        assert_eq!(lines.count(), Some(6));
         // Cut.
         fs::write(&path, "x\n").unwrap();
-        assert_eq!(lines.count(), 7);
+        assert_eq!(lines.count(), Some(7));
         fs::remove_file(&path).unwrap();
-        assert_eq!(lines.count(), 7);
+        assert_eq!(lines.count(), Some(7));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        fs::write(&path, "").unwrap();
+        let mut lines = Lines::watch(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(lines.count(), Some(0));
+        assert!(Lines::watch(&path).is_err());
+        assert!(Lines::watch(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn a_look_has_an_end() {
+        let mut log = tempfile::NamedTempFile::new().unwrap();
+        let mut lines = Lines::watch(log.path()).unwrap();
+        let hole = LOOK_BYTES + 1;
+        log.as_file().set_len(hole).unwrap();
+        log.as_file_mut().write_all_at(b"\n", hole).unwrap();
+        assert_eq!(lines.count(), None);
+        assert_eq!(lines.count(), Some(1));
     }
 }

@@ -179,7 +179,7 @@ impl Mapping {
         // What is at the path now may be another.
         let is_it = |file: &File| file.metadata().is_ok_and(|about| about.ino() == inode);
         let below_root = || target_file::open_below(&process.join("root"), &self.path).ok().filter(is_it);
-        target_file::open_link(&link).ok().or_else(below_root)
+        target_file::open(&link).ok().or_else(below_root)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod own_group;
 pub mod privileges;
 pub mod process;
 mod readable;
+pub mod seccomp;
 pub mod status;
 mod target_file;
 pub mod thread;

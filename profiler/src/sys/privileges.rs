@@ -1,10 +1,10 @@
 //! What we may do: less, once everything is done that needs more.
 
-use std::io;
+use std::{io, panic::resume_unwind, thread};
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
 
-use crate::sys::kernel;
+use crate::sys::{kernel, seccomp};
 
 /// What is read with: other processes' memory and links, files of any owner, the mappings' own links, and the addresses of the
 /// kernel's symbols.
@@ -20,8 +20,8 @@ const WRITES: CapabilitySet = CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::F
 /// c8644cd0efe7 of Linux).
 const MAPS_ARE_FREE: (u32, u32) = (5, 19);
 
-/// Gives up, for good, what is not read with, and that a program that is started can have more than we have: for this thread
-/// and those that it starts from then on. With `overriding` we keep what writes anywhere.
+/// Gives up, for good, what is not read with, for this thread and those that it starts from then on; and, for all threads, that
+/// a program is started, and what else is not needed any more ([`seccomp`]). With `overriding` we keep what writes anywhere.
 pub fn keep_to_read(overriding: bool) -> io::Result<()> {
     let mut kept = READS;
     if kernel::version() < MAPS_ARE_FREE {
@@ -37,7 +37,27 @@ pub fn keep_to_read(overriding: bool) -> io::Result<()> {
         permitted: permitted & kept,
         inheritable: CapabilitySet::empty(),
     };
-    Ok(set_capabilities(None, sets)?)
+    set_capabilities(None, sets)?;
+    seccomp::confine()
+}
+
+/// Gives up, for good, every capability of this thread, and that a program that is started can have more.
+pub fn keep_nothing() -> io::Result<()> {
+    set_no_new_privs(true)?;
+    let none = CapabilitySet::empty();
+    Ok(set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?)
+}
+
+/// Room for the deepest of what is parsed without privileges; musl's threads have little.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Runs something that is at work on what others made, in a thread without any capability, and waits for it.
+pub fn without_any<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let confined = || keep_nothing().map(|()| run());
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, confined)?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Does something without the right to write where the owner did not mean us to.

@@ -7,9 +7,9 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 /// How: a FIFO's writer is not waited for, and no terminal becomes ours.
 const PLAIN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// Opens the regular file behind a link of the kernel's own in `/proc`.
-pub fn open_link(link: &Path) -> io::Result<File> {
-    regular(File::from(openat(CWD, link, PLAIN, Mode::empty())?))
+/// Opens the regular file at a path, such as a link of the kernel's own in `/proc`.
+pub fn open(path: &Path) -> io::Result<File> {
+    regular(File::from(openat(CWD, path, PLAIN, Mode::empty())?))
 }
 
 /// Opens the regular file at a path below a root: no link leads out of it.
@@ -45,6 +45,6 @@ mod tests {
         assert!(open_below(&root, Path::new("/lib")).is_err());
         rustix::fs::mkfifoat(CWD, root.join("fifo"), Mode::RUSR).unwrap();
         assert!(open_below(&root, Path::new("fifo")).is_err());
-        assert!(open_link(&root.join("fifo")).is_err());
+        assert!(open(&root.join("fifo")).is_err());
     }
 }

@@ -1,0 +1,76 @@
+//! The user's word to stop (Ctrl-C, SIGTERM). A thread of its own hears it, whatever the others are busy with: the first ends
+//! what is under way, the second ends this process at once.
+
+use std::{process, sync::OnceLock, thread, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+use crate::sys::privileges;
+
+/// As a shell tells the end by a signal, of which this is the number.
+const BY_SIGNAL: i32 = 128;
+
+/// Whether the user asked to stop. All of a process are one.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Listens from the first call on. Without a listener either signal ends the process.
+    pub fn listen() -> Result<Self> {
+        static HEARD: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+        if let Some(heard) = HEARD.get() {
+            return Ok(Self(heard.clone()));
+        }
+        let runtime = Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.context("failed to start the runtime of the listener")?;
+        let (interrupt, terminate) = {
+            let _within = runtime.enter();
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        };
+        let interrupt = interrupt.context("failed to catch SIGINT")?;
+        let terminate = terminate.context("failed to catch SIGTERM")?;
+        let (say, heard) = watch::channel(false);
+        let listener = thread::Builder::new().name("signals".to_owned());
+        let listen = move || {
+            // It only listens. To give up what one has is always allowed.
+            let _ = privileges::keep_nothing();
+            runtime.block_on(hear(interrupt, terminate, &say));
+        };
+        listener.spawn(listen).context("failed to start the listener")?;
+        Ok(Self(HEARD.get_or_init(|| heard).clone()))
+    }
+
+    /// True once it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it is asked for.
+    pub async fn asked(&self) {
+        // The listener lives as long as the process.
+        let _ = self.0.clone().wait_for(|is_asked| *is_asked).await;
+    }
+
+    /// Lets time pass; true if the user wants to stop.
+    pub async fn within(&self, duration: Duration) -> bool {
+        tokio::time::timeout(duration, self.asked()).await.is_ok()
+    }
+}
+
+async fn hear(mut interrupt: Signal, mut terminate: Signal, say: &watch::Sender<bool>) {
+    loop {
+        let number = tokio::select! {
+            _ = interrupt.recv() => libc::SIGINT,
+            _ = terminate.recv() => libc::SIGTERM,
+        };
+        if say.send_replace(true) {
+            process::exit(BY_SIGNAL + number);
+        }
+    }
+}
