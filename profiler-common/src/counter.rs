@@ -8,7 +8,7 @@ pub enum Counter {
     RingFull = 0,
     /// A sample was dropped: the table of stacks was full.
     StacksFull = 1,
-    /// A process was not followed: the table of processes was full.
+    /// A process was not followed: the table of processes was full, or there was no memory to keep it.
     ProcessesFull = 2,
     /// The last books of a thread that exited were lost: the ring buffer was full.
     ExitLost = 3,
@@ -51,6 +51,10 @@ pub enum Counter {
     Undecodable = 21,
     /// The kernel skipped a run of a program, which would have interrupted itself: an event was not seen.
     RunSkipped = 22,
+    /// A stack was not described: there was no memory to keep it.
+    StackNotKept = 23,
+    /// The last books of a thread that exited were lost: there was no memory to keep them.
+    ExitNotKept = 24,
 }
 
 impl Counter {
@@ -58,7 +62,7 @@ impl Counter {
     pub const KERNEL: u32 = 17;
 
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::RingFull,
         Self::StacksFull,
         Self::ProcessesFull,
@@ -82,6 +86,8 @@ impl Counter {
         Self::Undescribed,
         Self::Undecodable,
         Self::RunSkipped,
+        Self::StackNotKept,
+        Self::ExitNotKept,
     ];
 
     /// The name in JSON.
@@ -111,6 +117,8 @@ impl Counter {
             Self::Undescribed => "undescribed",
             Self::Undecodable => "undecodable",
             Self::RunSkipped => "run_skipped",
+            Self::StackNotKept => "stack_not_kept",
+            Self::ExitNotKept => "exit_not_kept",
         }
     }
 
@@ -120,7 +128,7 @@ impl Counter {
         match self {
             Self::RingFull => ("stack", "dropped (ring buffer full)"),
             Self::StacksFull => ("stack", "dropped (stack table full)"),
-            Self::ProcessesFull => ("process", "not followed (process table full)"),
+            Self::ProcessesFull => ("process", "not followed (no room for more)"),
             Self::ExitLost => ("exited thread", "without its last numbers (ring buffer full)"),
             Self::ThreadSlotRead => ("stack", "without Python frames (thread slot not readable)"),
             Self::ThreadStateRead => ("stack", "without Python frames (thread state not readable)"),
@@ -145,6 +153,8 @@ impl Counter {
             Self::RunSkipped => {
                 ("event", "not seen (the kernel skips a program that would interrupt itself)")
             }
+            Self::StackNotKept => ("stack", "not described (--max-memory)"),
+            Self::ExitNotKept => ("exited thread", "without its last numbers (--max-memory)"),
         }
     }
 }

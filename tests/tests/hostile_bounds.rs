@@ -40,13 +40,14 @@ fn compile(folder: &Path) -> (PathBuf, PathBuf) {
     (program, library)
 }
 
-/// Runs punchclock in a folder to a good end, within its time and memory; what it printed and what it said.
+/// Runs punchclock in a folder to a good end, within its time and memory; what it printed, what it said, and the memory that
+/// it had, KiB.
 #[expect(
     unsafe_code,
     clippy::zombie_processes,
     reason = "std tells no use of resources; wait4 does, and waits"
 )]
-fn bounded(folder: &Path, arguments: &[&str]) -> (String, String) {
+fn bounded(folder: &Path, arguments: &[&str]) -> (String, String, i64) {
     let file = |name: &str| fs::File::create(folder.join(name)).expect("there is room for a file");
     let mut command = punchclock(arguments);
     command.current_dir(folder).stdout(Stdio::from(file("out"))).stderr(Stdio::from(file("err")));
@@ -68,7 +69,7 @@ fn bounded(folder: &Path, arguments: &[&str]) -> (String, String) {
     println!("{arguments:?}: {cpu_ms} ms, {} KiB", used.ru_maxrss);
     assert!(cpu_ms < MAX_CPU_S * 1000, "{arguments:?} took {cpu_ms} ms of a CPU");
     assert!(used.ru_maxrss < MAX_RSS_KIB, "{arguments:?} had {} KiB", used.ru_maxrss);
-    (out, err)
+    (out, err, used.ru_maxrss)
 }
 
 fn functions(samples: &[Sample]) -> Vec<&str> {
@@ -83,15 +84,15 @@ fn beside_a_neighbour(hostile: &Workload, python: &Interpreter) -> String {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let neighbour = Workload::python(&python.path, "collides.py", &["victim"]);
     let both = format!("{},{}", hostile.tgid(), neighbour.tgid());
-    let (stat, _) = bounded(folder.path(), &["stat", "--json", "-d", "0.5", "-p", &both]);
+    let (stat, ..) = bounded(folder.path(), &["stat", "--json", "-d", "0.5", "-p", &both]);
     let stat: serde_json::Value = serde_json::from_str(&stat).expect("it is JSON");
     let row = profiler_tests::punchclock::worker(&stat, neighbour.tgid());
     assert!(row["on_cpu_ns"].as_u64().is_some_and(|ns| ns > 0), "{row:#}");
-    let (_, said) =
+    let (_, said, _) =
         bounded(folder.path(), &["record", "-o", "all.punch", "-r", "499", "-d", "3", "-p", &both]);
     let recording = Recording::read(&folder.path().join("all.punch"));
     assert_eq!(functions(&recording.samples_of(neighbour.tgid())), ["<module>", "burn", "victim_work"]);
-    let (dump, told) = bounded(folder.path(), &["dump", "-p", &both]);
+    let (dump, told, _) = bounded(folder.path(), &["dump", "-p", &both]);
     assert!(dump.contains("victim_work"), "{dump}");
     format!("{said}{told}{dump}")
 }
@@ -106,8 +107,10 @@ fn what_a_made_up_interpreter_shows_has_an_end() {
         command.arg(kind).args((kind == "slots").then_some(&library));
         let hostile = Workload::start(command);
         let said = beside_a_neighbour(&hostile, &python);
-        let missing =
-            format!("process {} has more threads, tasks, lines or code than are read", hostile.tgid());
+        let missing = format!(
+            "process {} has more threads, tasks, stacks, lines or code than are kept",
+            hostile.tgid()
+        );
         // The others end before anything is used up, on a machine that has time.
         assert!(kind != "awaits" || said.contains(&missing), "{said}");
     }
@@ -134,6 +137,26 @@ fn long_line_tables_have_an_end() {
 }
 
 #[test]
+fn stacks_without_end_take_no_more_than_they_may() {
+    let Some(python) = required(12) else { return };
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let neighbour = Workload::python(&python.path, "collides.py", &["victim"]);
+    let record = |pids: &str| {
+        let words = ["record", "--max-memory", "16M", "-o", "all.punch", "-r", "499", "-d", "3", "-p", pids];
+        bounded(folder.path(), &words)
+    };
+    let (.., alone_kib) = record(&neighbour.tgid().to_string());
+    let hostile = Workload::python(&python.path, "many_stacks.py", &[]);
+    let (_, said, both_kib) = record(&format!("{},{}", hostile.tgid(), neighbour.tgid()));
+    assert!(both_kib < alone_kib + (16 << 10), "{both_kib} KiB, and {alone_kib} KiB without it");
+    assert!(said.contains(&format!("process {} has more threads", hostile.tgid())), "{said}");
+    assert!(said.contains("not described (--max-memory)"), "{said}");
+    let recording = Recording::read(&folder.path().join("all.punch"));
+    assert_eq!(functions(&recording.samples_of(neighbour.tgid())), ["<module>", "burn", "victim_work"]);
+    assert!(functions(&recording.samples_of(hostile.tgid())).contains(&"left"));
+}
+
+#[test]
 fn doctor_ends_beside_it() {
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let (program, library) = compile(folder.path());
@@ -143,7 +166,7 @@ fn doctor_ends_beside_it() {
         command.arg(kind).args(library);
         Workload::start(command)
     });
-    let (found, _) = bounded(folder.path(), &["doctor"]);
+    let (found, ..) = bounded(folder.path(), &["doctor"]);
     assert!(found.contains("kernel"), "{found}");
     drop(hostile);
 }

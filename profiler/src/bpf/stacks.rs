@@ -78,6 +78,16 @@ impl Kernel {
         self.end_edge()
     }
 
+    /// What was counted on stacks that are not in the kernel's table any more.
+    pub fn emptied(&mut self) -> &mut Counts {
+        &mut self.reading.counted
+    }
+
+    /// Forgets what was counted: nobody reads it again.
+    pub fn forget_stacks(&mut self) {
+        self.reading.counted = Counts::new();
+    }
+
     /// What was counted late is not counted on any more, since no reading is under way, and so can be taken out.
     fn begin_reading(&mut self, what: u32) -> Result<()> {
         self.take_out("LATE")?;

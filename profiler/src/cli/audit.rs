@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Target, parse_seconds};
+use crate::cli::{Bounds, Target, parse_seconds};
 
 /// `punchclock audit`
 #[derive(Debug, Args)]
@@ -13,6 +13,9 @@ pub struct Audit {
     /// Which processes.
     #[command(flatten)]
     pub target: Target,
+    /// How much is kept.
+    #[command(flatten)]
+    pub bounds: Bounds,
     /// Start servers with this command, for each class and number of workers: {class}, {workers} and {port} are filled in
     #[arg(long, value_name = "CMD", conflicts_with_all = ["fleet", "pid", "all"], required_unless_present = "url")]
     pub serve: Option<String>,

@@ -51,6 +51,14 @@ pub struct Target {
     pub all: bool,
 }
 
+/// How much is kept.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Bounds {
+    /// Use so much memory at most for what is found: 64M, 1G; what does not fit is counted
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_bytes)]
+    pub max_memory: usize,
+}
+
 /// `punchclock ps`
 #[derive(Debug, Args)]
 pub struct Ps {
@@ -82,6 +90,9 @@ pub struct Stat {
     /// sleep, and whether that is how their server means it
     #[arg(long, conflicts_with_all = ["interval", "threads"])]
     pub idle: bool,
+    /// How much is kept.
+    #[command(flatten)]
+    pub bounds: Bounds,
     /// Show each thread
     #[arg(short, long)]
     pub threads: bool,
@@ -108,6 +119,9 @@ pub struct Record {
     /// Keep so many distinct stacks between two looks, ten a second [default: 8192 for each CPU]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_stacks: Option<u32>,
+    /// How much is kept.
+    #[command(flatten)]
+    pub bounds: Bounds,
     /// Count requests by the lines that are appended to this file, one each: what a request costs is then told by `compare`
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     pub access_log: Option<PathBuf>,
@@ -134,6 +148,9 @@ pub struct Dump {
     /// Which processes.
     #[command(flatten)]
     pub target: Target,
+    /// How much is kept.
+    #[command(flatten)]
+    pub bounds: Bounds,
     /// Show native frames too
     #[arg(short, long)]
     pub native: bool,
@@ -258,4 +275,18 @@ fn parse_ns(text: &str) -> Result<u64, String> {
     };
     let ns = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     ns.filter(|ns| *ns <= 60_000_000_000).ok_or_else(|| "not a time like 10us, 2ms or 1s".to_owned())
+}
+
+/// A size with its unit, as bytes: 16 MiB at least.
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim_end_matches("iB").trim_end_matches('B') {
+        "K" | "k" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("not a size like 64M or 1G".to_owned()),
+    };
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes >= 16 << 20).ok_or_else(|| "not a size of at least 16M".to_owned())
 }

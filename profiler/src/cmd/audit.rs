@@ -21,7 +21,7 @@ use crate::{
     model::report::{Report, Setup},
     render::{self, json, table::Look},
     sys::{
-        clock,
+        clock, heap,
         output::{Access, OutputFile},
     },
 };
@@ -33,6 +33,7 @@ const RATE_HZ: u64 = 99;
 
 /// Runs the verb.
 pub fn run(args: &Audit) -> Result<ExitCode> {
+    heap::bound(args.bounds.max_memory);
     let plan = plan(args)?;
     let outputs = prepare(args)?;
     let mut phases = Phases::start();

@@ -17,7 +17,7 @@ use crate::{
     },
     failure::Failure,
     render::dump::{Look, json, text},
-    sys::{clock, privileges},
+    sys::{clock, heap, privileges},
 };
 
 /// How often what runs is sampled, and for how long: a thread that runs all the while is hit with near certainty.
@@ -26,6 +26,7 @@ const WHILE: Duration = Duration::from_millis(50);
 
 /// Runs the verb.
 pub fn run(args: &Dump) -> Result<ExitCode> {
+    heap::bound(args.bounds.max_memory);
     let fleets = select(&args.target)?;
     let dump = block_on(async {
         let session = Session::open(fleets, plan_of_record(RATE_HZ, clock::cpus(), 0, None))?;

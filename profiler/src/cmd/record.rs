@@ -27,7 +27,7 @@ use crate::{
     fleet::{self, Fleet},
     model::recording::{About, Recording},
     render::{json, table::Look, text},
-    sys::{caller, clock, limits, lines::Lines, privileges},
+    sys::{caller, clock, heap, limits, lines::Lines, privileges},
 };
 
 /// How long the windows of a recording are.
@@ -37,6 +37,7 @@ const DURATION: f64 = 30.0;
 
 /// Runs the verb.
 pub fn run(args: &Record) -> Result<ExitCode> {
+    heap::bound(args.bounds.max_memory);
     let asked = Instant::now();
     let fleets = if args.command.is_empty() { select(&args.target)? } else { Vec::new() };
     if args.access_log.is_some() && fleets.len() != 1 {

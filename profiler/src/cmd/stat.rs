@@ -19,11 +19,12 @@ use crate::{
     failure::Failure,
     model::accounting::StatDelta,
     render::{idle::Audit, json, table::Look, text},
-    sys::{clock, privileges},
+    sys::{clock, heap, privileges},
 };
 
 /// Runs the verb.
 pub fn run(args: &Stat) -> Result<ExitCode> {
+    heap::bound(args.bounds.max_memory);
     let asked = Instant::now();
     let fleets = select(&args.target)?;
     block_on(async {

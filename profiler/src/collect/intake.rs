@@ -27,7 +27,8 @@ use crate::{
     fleet,
     python::{self, Interpreter, Unwalkable, thread_name},
     sys::{
-        budget, clock,
+        budget::{self, Missing},
+        clock, heap,
         memory::{self, Mapped, Memory},
         thread,
     },
@@ -128,8 +129,12 @@ impl Intake {
             }
             // Its stacks came before.
             Event::Exit(exit) if exit.is_last == 1 && exit.ends_process == 1 => {
-                self.stacks.forget(exit.words.tgid);
-                self.starting.forget(exit.words.tgid);
+                let tgid = exit.words.tgid;
+                self.stacks.forget(tgid);
+                self.starting.forget(tgid);
+                heap::forget(tgid);
+                let missing = budget::forget(tgid);
+                self.notes.extend(missing.and_then(|missing| self.incomplete(tgid, missing)));
             }
             Event::Exit(_) | Event::Kept(_) => {}
             Event::Code(code, lines) => {
@@ -215,6 +220,7 @@ impl Intake {
             let Some(interpreter) = self.interpreters.get(&words.tgid) else { continue };
             if !self.names.contains_key(&key)
                 && let Some(name) = thread_name::of(Memory::of(words.tgid), interpreter, words.thread_pointer)
+                && heap::keep(words.tgid, name.len())
             {
                 self.names.insert(key, name);
             }
@@ -309,16 +315,20 @@ impl Intake {
     /// interpreter, with what of a window that was.
     #[must_use]
     pub fn notes(&self, window: &Counts) -> Vec<String> {
-        // Of one without an interpreter another sentence says why, unless it is code of no file that is missing.
-        let unfounded = |tgid: &u32| budget::is_overdrawn(*tgid) && !self.interpreters.contains_key(tgid);
         let mut incomplete = budget::incomplete();
-        incomplete.retain(|tgid| !unfounded(tgid));
-        incomplete.sort_unstable();
-        let incomplete = incomplete.into_iter().map(|tgid| {
-            format!("process {tgid} has more threads, tasks, lines or code than are read: some are missing")
-        });
+        incomplete.sort_unstable_by_key(|(tgid, _)| *tgid);
+        let incomplete = incomplete.into_iter().filter_map(|(tgid, missing)| self.incomplete(tgid, missing));
         let unwalked = unwalked::notes(&self.interpreters, &self.stacks, window);
         self.notes.iter().cloned().chain(incomplete).chain(unwalked).collect()
+    }
+
+    /// A sentence for a process of which something is missing. For one without an interpreter another one says why, unless it
+    /// is code of no file that is missing.
+    fn incomplete(&self, tgid: u32, missing: Missing) -> Option<String> {
+        let is_founded = !missing.is_overdrawn || self.interpreters.contains_key(&tgid);
+        is_founded.then(|| {
+            format!("process {tgid} has more threads, tasks, stacks, lines or code than are kept: some are missing")
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod allowance;
 pub mod books;
 pub mod check;
+mod counts;
 pub mod dump;
 pub mod intake;
 mod merge;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use profiler_common::{
     config::{BlockedStacks, StackKey},
+    counter::Counter,
     event::Event,
     wait::Reason,
 };
@@ -13,11 +14,11 @@ use tokio::time::Instant;
 use crate::{
     bpf::{self, Counts, Plan, SamplingClock, Sizes, Snapshot},
     collect::{
-        books, dump,
+        counts, dump,
         intake::Intake,
         naming,
         session::{self, Session, Waited, after},
-        stacks::{self, Stacks},
+        stacks::Stacks,
         stat::ThreadDeltas,
         windows::Windows,
     },
@@ -28,6 +29,7 @@ use crate::{
         dump::Dump,
         profile::Profile,
         quality::Losses,
+        shown::Left,
         waits::{Blocked, Histogram},
         window::Window,
     },
@@ -125,7 +127,7 @@ impl Recorder {
         let (books, snapshot, counts) = read_edge(&mut session, &mut intake)?;
         intake.take_sleeping(&snapshot.threads);
         intake.learn_names(&snapshot.threads);
-        let stacks = with_open(counts, &snapshot);
+        let stacks = known(counts, &snapshot, &intake);
         let start = Edge { books, stacks, losses: intake.stacks.losses(), requests: None };
         let sampling = match rate_hz {
             Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
@@ -204,29 +206,34 @@ impl Recorder {
         intake.learn_names(&snapshot.threads);
         books.stat.call(|thread| intake.name(thread));
         let requests = requests.as_mut().and_then(|count| count());
-        let stacks = with_open(counts, &snapshot);
+        let stacks = known(counts, &snapshot, intake);
         Ok(Edge { books, stacks, losses: intake.stacks.losses(), requests })
     }
 
     /// What happened between two edges, each wait counted for what it was for.
     pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
+        let window = counts::between(&start.stacks, end.stacks.clone());
+        self.delta_with(start, end, &window)
+    }
+
+    /// What happened between two edges, with what was counted on stacks.
+    fn delta_with(&mut self, start: &Edge, end: &Edge, window: &Counts) -> Result<StatDelta> {
         let Self { session, intake, notes, .. } = self;
         let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
-        let window = stacks::between(&start.stacks, &end.stacks);
         stat.quality.notes.extend(notes.iter().cloned());
-        stat.quality.notes.extend(intake.notes(&window));
+        stat.quality.notes.extend(intake.notes(window));
         for worker in stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.born)
         {
             worker.boot_cpu_ns = intake.boot_cpu_ns(worker.tgid);
         }
         stat.quality.lose_between(&start.losses, &end.losses);
-        intake.stacks.tell_undescribed(&window, &mut stat.quality);
+        intake.stacks.tell_undescribed(window, &mut stat.quality);
         for (key, count) in window {
             let kernels = Reason::ALL.get(key.reason as usize);
-            let (Some(&from), Some(to)) = (kernels, intake.stacks.reason(&key)) else { continue };
+            let (Some(&from), Some(to)) = (kernels, intake.stacks.reason(key)) else { continue };
             if from != to {
                 let histogram = Histogram::between(&[0; _], &count.lengths);
-                let thread = (key.tgid, intake.stacks.tid_of(&key));
+                let thread = (key.tgid, intake.stacks.tid_of(key));
                 settle(&mut stat, thread, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
             }
             if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
@@ -253,7 +260,7 @@ impl Recorder {
         let requests = requests.map(|(count, before)| count - before);
         let books = session.books(&snapshot, windows.recent());
         let mut threads = books.threads_since(&start.books.stat, |tgid| intake.has_gil(tgid));
-        let mut counts = with_open(Counts::new(), &snapshot);
+        let mut counts = counts::with_open(Counts::new(), &snapshot);
         let mut settled = Vec::new();
         for (key, from, to) in intake.stacks.settled() {
             if thread_of(&mut threads, &intake.stacks, &key).is_some() {
@@ -262,7 +269,7 @@ impl Recorder {
             }
         }
         session.kernel.end_edge()?;
-        let counts = stacks::between(&start.stacks, &counts);
+        let counts = counts::between(&start.stacks, counts);
         for (key, from, to) in settled {
             if let (Some(thread), Some(count)) =
                 (thread_of(&mut threads, &intake.stacks, &key), counts.get(&key))
@@ -281,18 +288,23 @@ impl Recorder {
             self.session.kernel.stop_sampling()?;
         }
         self.take_in()?;
-        let end = self.edge()?;
+        let mut end = self.edge()?;
+        self.session.kernel.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
         self.intake.tell_versions(&mut self.session);
         let start = self.start.clone();
-        let mut stat = self.delta(&start, &end)?;
-        let window = stacks::between(&start.stacks, &end.stacks);
+        let window = counts::between(&start.stacks, std::mem::take(&mut end.stacks));
+        let mut stat = self.delta_with(&start, &end, &window)?;
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
         let (mut profile, unnamed) = naming::profile(&self.intake.stacks, &window, rate_hz);
         stat.quality.notes.extend(unnamed);
         profile.agree_with(&stat);
+        match profile.fit(Left::default()) {
+            Ok(without) => stat.quality.lose(Counter::StackNotKept, without),
+            Err(why) => stat.quality.notes.push(why.to_owned()),
+        }
         if self.requests.is_some() && end.requests.is_none() {
             stat.quality.notes.push(
                 "the access log is longer than what is read of it in time: no requests are counted"
@@ -334,6 +346,10 @@ impl Recorder {
         if intake.in_table > *stacks_max / 2 {
             intake.in_table = 0;
             session.kernel.empty_stacks()?;
+            // What is counted was described before, and that is taken in.
+            self.drain();
+            let stacks = &self.intake.stacks;
+            counts::join_unknown(self.session.kernel.emptied(), |key| stacks.is_described(key));
         }
         Ok(())
     }
@@ -359,17 +375,10 @@ fn read_edge(session: &mut Session, intake: &mut Intake) -> Result<(session::Edg
     Ok((books, snapshot, counts))
 }
 
-/// Counts with the waits that are under way at an edge, as far as they have lasted.
-fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
-    for thread in &snapshot.threads {
-        let open = thread.waits.open;
-        if let Some(wait) = books::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0) {
-            let key = StackKey::of_wait(thread.words.tgid, thread.words.tid, &open);
-            let sum = counts.entry(key).or_default();
-            sum.ns += wait.ns;
-            sum.count += u64::from(wait.is_over);
-        }
-    }
+/// Counts up to an edge, of stacks that are known.
+fn known(counts: Counts, snapshot: &Snapshot, intake: &Intake) -> Counts {
+    let mut counts = counts::with_open(counts, snapshot);
+    counts::join_unknown(&mut counts, |key| intake.stacks.is_described(key));
     counts
 }
 

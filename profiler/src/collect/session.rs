@@ -18,7 +18,7 @@ use crate::{
     bpf::{Kernel, Plan, Snapshot},
     collect::{
         check, preflight,
-        stat::{StatSnapshot, ThreadKey},
+        stat::{Gone, StatSnapshot, ThreadKey},
         stop::Stop,
     },
     fleet::{self, Fleet},
@@ -28,7 +28,7 @@ use crate::{
         quality::{Losses, Quality},
         worker::{Death, Role},
     },
-    sys::{cgroup::Groups, clock, memory},
+    sys::{cgroup::Groups, clock, heap, memory},
 };
 
 /// How long a process that was forked is given to show its part: titles, sockets and stacks come after the fork.
@@ -59,7 +59,7 @@ pub struct Session {
     pub plan: Plan,
     /// Who is followed; processes that are born join.
     pub fleets: Vec<Fleet>,
-    gone: HashMap<ThreadKey, Living>,
+    gone: HashMap<ThreadKey, Gone>,
     /// Threads on their way out, which the kernel may not list any more.
     leaving: HashMap<ThreadKey, Living>,
     /// Threads as they were before they changed for the first time since the last edge.
@@ -73,6 +73,8 @@ pub struct Session {
     /// Threads gone since somebody last asked whether anyone is left.
     exits: u64,
     undecodable: u64,
+    /// Threads that are gone, and for want of memory not among those.
+    exits_not_kept: u64,
     /// Processes that are not followed: the kernel side has no room for more.
     without_room: HashSet<u32>,
     /// True if processes were forked faster than they could be followed.
@@ -99,6 +101,7 @@ impl Session {
             infant: None,
             exits: 0,
             undecodable: 0,
+            exits_not_kept: 0,
             without_room: HashSet::new(),
             outrun: false,
             stop,
@@ -179,7 +182,8 @@ impl Session {
     /// Takes in what the kernel side sent: keeps the books of the gone, lets the newly forked join their fleets.
     /// `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
-        let Self { kernel, gone, leaving, kept, deaths, undecodable, fleets, infant, exits, .. } = self;
+        let Self { kernel, fleets, gone, leaving, kept, deaths, infant, exits, undecodable, .. } = self;
+        let (exits_not_kept, without_room) = (&mut self.exits_not_kept, &mut self.without_room);
         kernel.drain_ring(|record| {
             let Some(event) = Event::decode(record) else {
                 *undecodable += 1;
@@ -188,7 +192,11 @@ impl Session {
             match &event {
                 Event::Fork(fork) => {
                     deaths.remove(&fork.tgid);
-                    fleet::join(fleets, fork.tgid, fork.parent_tgid);
+                    if heap::room() > 0 {
+                        fleet::join(fleets, fork.tgid, fork.parent_tgid);
+                    } else {
+                        without_room.insert(fork.tgid);
+                    }
                     let now = Instant::now();
                     *infant = Some((now, infant.map_or(now + INFANCY, |(_, due)| due)));
                 }
@@ -205,7 +213,11 @@ impl Session {
                     } else {
                         *exits += 1;
                         leaving.remove(&key);
-                        gone.insert(key, thread);
+                        if heap::keep(exit.words.tgid, size_of::<Living>()) {
+                            gone.insert(key, Gone::from(thread));
+                        } else {
+                            *exits_not_kept += 1;
+                        }
                     }
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
@@ -290,12 +302,13 @@ impl Session {
     fn losses(&mut self) -> Result<Losses> {
         let mut losses: Losses = self.kernel.losses()?.into_iter().collect();
         losses.insert(Counter::Undecodable, self.undecodable);
+        losses.insert(Counter::ExitNotKept, self.exits_not_kept);
         Ok(losses)
     }
 
     /// The books of the threads of a snapshot, and of some that are gone.
     #[must_use]
-    pub fn books(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Living>) -> StatSnapshot {
+    pub fn books(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>) -> StatSnapshot {
         StatSnapshot::new(snapshot, gone, self.plan.waits)
     }
 

@@ -25,11 +25,14 @@ use crate::{
         modules::{Found, Modules, Place},
         python::Codes,
     },
-    sys::memory::Memory,
+    sys::{heap, memory::Memory},
 };
 
 /// The file of the function that every hub of gevent runs.
 pub(super) const GEVENT_HUB: &str = "gevent/hub.py";
+
+/// What it takes to keep a stack and its count.
+const BYTES: usize = 2 * (size_of::<(StackKey, StackCount)>() + size_of::<(StackKey, Described)>());
 
 /// A frame whose native name is not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +109,8 @@ pub struct Stacks {
     unmapped: u64,
     /// Stacks whose native part did not fit the Python one.
     apart: u64,
+    /// Stacks that were not described for want of memory.
+    not_kept: u64,
     /// Threads, by tgid and TID, that became their process's first one.
     renumbered: HashSet<(u32, u32)>,
 }
@@ -142,9 +147,13 @@ impl Stacks {
         self.describe(seen, interpreter);
     }
 
-    /// Describes a stack.
+    /// Describes a stack, if there is room to keep it.
     pub fn describe(&mut self, seen: Seen<'_>, interpreter: Option<&Interpreter>) {
         let Seen { key, end, python, user, kernel, holds_gil, in_greenlet, task, reason } = seen;
+        if !self.described.contains_key(&key) && !heap::keep(key.tgid, BYTES) {
+            self.not_kept += 1;
+            return;
+        }
         let python_len = python.len() as u32;
         let python: Vec<_> =
             python.iter().filter_map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
@@ -232,6 +241,12 @@ impl Stacks {
         self.described.get(key)?.task
     }
 
+    /// True of a stack that was described.
+    #[must_use]
+    pub fn is_described(&self, key: &StackKey) -> bool {
+        self.described.contains_key(key)
+    }
+
     /// True if the thread ran Python of an interpreter that is not walked.
     #[must_use]
     pub fn is_elsewhere(&self, key: &StackKey) -> bool {
@@ -309,7 +324,7 @@ impl Stacks {
 
     /// Counts what of a window has a stack that was never described.
     pub fn tell_undescribed(&self, window: &Counts, quality: &mut Quality) {
-        let undescribed = window.iter().filter(|(key, _)| !self.described.contains_key(key));
+        let undescribed = window.iter().filter(|(key, _)| !self.is_described(key));
         quality.lose(Counter::Undescribed, undescribed.map(|(_, count)| count.count).sum());
     }
 
@@ -320,6 +335,7 @@ impl Stacks {
             (Counter::CodeUnreadable, self.unreadable),
             (Counter::Unmapped, self.unmapped),
             (Counter::NativeApart, self.apart),
+            (Counter::StackNotKept, self.not_kept),
         ])
     }
 
@@ -378,26 +394,6 @@ impl Stacks {
         };
         Some((raw, frame.is_entry))
     }
-}
-
-/// What was counted between two instants.
-#[must_use]
-pub fn between(start: &Counts, end: &Counts) -> Counts {
-    let none = StackCount::default();
-    let since = |(key, end): (&StackKey, &StackCount)| {
-        let start = start.get(key).unwrap_or(&none);
-        let mut count = StackCount {
-            count: end.count.saturating_sub(start.count),
-            ns: end.ns.saturating_sub(start.ns),
-            vain: end.vain.saturating_sub(start.vain),
-            ..none
-        };
-        for (length, (start, end)) in count.lengths.iter_mut().zip(start.lengths.iter().zip(&end.lengths)) {
-            *length = end.saturating_sub(*start);
-        }
-        (*key, count)
-    };
-    end.iter().map(since).filter(|(_, count)| count.count != 0 || count.ns != 0).collect()
 }
 
 fn reason_of(key: &StackKey) -> Option<Reason> {

@@ -1,6 +1,9 @@
 //! Exact numbers: cumulative snapshots, and the difference of two.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use profiler_common::{event::Living, sched::TaskWords, wait};
 
@@ -37,6 +40,19 @@ impl ThreadKey {
 /// What threads did, by tgid.
 pub type ThreadDeltas = HashMap<u32, Vec<(ThreadKey, ThreadDelta)>>;
 
+/// A thread that is gone, as it was at its end.
+#[derive(Clone, Debug)]
+pub struct Gone {
+    words: TaskWords,
+    waits: Arc<wait::Waits>,
+}
+
+impl From<Living> for Gone {
+    fn from(Living { words, waits }: Living) -> Self {
+        Self { words, waits: Arc::new(waits) }
+    }
+}
+
 /// One thread in a snapshot.
 #[derive(Clone, Debug)]
 struct Thread {
@@ -48,7 +64,7 @@ struct Thread {
     process_birth_ns: u64,
     name: String,
     books: Books,
-    waits: Box<wait::Waits>,
+    waits: Arc<wait::Waits>,
     gone: bool,
 }
 
@@ -65,17 +81,17 @@ pub struct StatSnapshot {
 impl StatSnapshot {
     /// From the words of the living and the last words of the gone.
     #[must_use]
-    pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, Living>, has_waits: bool) -> Self {
+    pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>, has_waits: bool) -> Self {
         let living = snapshot.threads.iter().map(|living| {
             let books = books::of_living(living, snapshot.clock_offset_ns);
             let waits = books::waits_of_living(living, snapshot.clock_offset_ns);
             let key = ThreadKey::of(living);
-            (key, Thread::new(key, &living.words, books, &waits, false))
+            (key, Thread::new(key, &living.words, books, Arc::new(waits), false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
-        for (key, Living { words, waits }) in gone {
+        for (key, Gone { words, waits }) in gone {
             let died_before = words.read_ns <= snapshot.began_ns;
-            let thread = Thread::new(*key, words, books::of_gone(words), waits, true);
+            let thread = Thread::new(*key, words, books::of_gone(words), Arc::clone(waits), true);
             // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.
             if died_before || (!threads.contains_key(key) && thread.birth_ns < snapshot.began_ns) {
                 threads.insert(*key, thread);
@@ -185,7 +201,7 @@ impl StatSnapshot {
 }
 
 impl Thread {
-    fn new(key: ThreadKey, words: &TaskWords, books: Books, waits: &wait::Waits, gone: bool) -> Self {
+    fn new(key: ThreadKey, words: &TaskWords, books: Books, waits: Arc<wait::Waits>, gone: bool) -> Self {
         Self {
             tgid: words.tgid,
             tid: words.tid,
@@ -193,7 +209,7 @@ impl Thread {
             process_birth_ns: words.start_time,
             name: comm(&words.comm),
             books,
-            waits: Box::new(*waits),
+            waits,
             gone,
         }
     }

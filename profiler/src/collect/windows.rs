@@ -13,11 +13,12 @@ use profiler_common::event::{Event, Living};
 use tokio::time::Instant;
 
 use crate::{
-    collect::stat::{ThreadDeltas, ThreadKey},
+    collect::stat::{Gone, ThreadDeltas, ThreadKey},
     model::{
         accounting::StatDelta,
         window::{Window, WorkerWindow},
     },
+    sys::heap,
 };
 
 /// Most windows of a recording.
@@ -35,7 +36,7 @@ pub struct Windows {
     interval: Duration,
     next: Instant,
     /// Threads that are gone since the last edge, with their last words.
-    recent: HashMap<ThreadKey, Living>,
+    recent: HashMap<ThreadKey, Gone>,
     /// What those did that are gone for longer.
     gone: Sums,
 }
@@ -70,19 +71,20 @@ impl Windows {
         Instant::now() >= self.next
     }
 
-    /// Takes an event in.
+    /// Takes an event in. A thread that there is no room for counts as lost in the session.
     pub fn take(&mut self, event: &Event<'_>) {
         if let Event::Exit(exit) = event
             && exit.is_last == 1
+            && heap::room() > 0
         {
             let living = Living { words: exit.words, waits: exit.waits };
-            self.recent.insert(ThreadKey::of(&living), living);
+            self.recent.insert(ThreadKey::of(&living), Gone::from(living));
         }
     }
 
     /// Threads that are gone since the last edge.
     #[must_use]
-    pub const fn recent(&self) -> &HashMap<ThreadKey, Living> {
+    pub const fn recent(&self) -> &HashMap<ThreadKey, Gone> {
         &self.recent
     }
 

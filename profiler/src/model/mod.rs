@@ -15,6 +15,7 @@ pub mod quality;
 pub mod recording;
 pub mod report;
 pub mod sample;
+pub mod shown;
 pub mod tables;
 pub mod waits;
 pub mod window;

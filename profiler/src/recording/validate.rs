@@ -3,26 +3,16 @@
 use crate::model::{
     profile::Profile,
     recording::Recording,
+    shown::{Left, Sizes},
     tables::{Frame, Table},
     window::WorkerWindow,
 };
-
-/// The deepest stack: Python's, native and kernel frames at the collector's limits, several times over.
-const MAX_DEPTH: u32 = 8192;
 
 /// Most windows: as many as the collector keeps.
 const MAX_WINDOWS: usize = 600;
 
 /// Most processes in all windows together.
 const MAX_WINDOW_ROWS: usize = 1 << 18;
-
-/// What all stacks that were seen have together, where each is written out as a renderer does: a small table of stacks
-/// that share their callers can stand for more than fits into memory.
-const MAX_SHOWN: Shown = Shown { frames: 8 << 20, bytes: 256 << 20 };
-
-/// The longest name that is shown of a frame, in characters; an escaped one takes up to so many bytes.
-const MAX_NAME: usize = 240;
-const ESCAPED_BYTES: u64 = 8;
 
 /// Checks that every index is of its table, that callers come before their leaves and stacks are not endless,
 /// that what is to be shown can be, and that no sum of the numbers overflows.
@@ -35,17 +25,13 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     if !stacks.rows().iter().all(|stack| has(frames, stack.frame)) {
         return Err("a stack names a frame that is not there");
     }
-    let sizes = sizes(&recording.profile)?;
+    let sizes = Sizes::of(&recording.profile)?;
     let mut seen = samples.iter().map(|sample| sample.stack).chain(blocked.iter().map(|sample| sample.stack));
     if !seen.clone().all(|stack| stack.is_none_or(|stack| has(stacks, stack))) {
         return Err("a sample names a stack that is not there");
     }
-    let mut all = Shown::default();
-    let fits = |stack: Option<u32>| {
-        all = all.and(stack.and_then(|stack| sizes.get(stack as usize).copied()).unwrap_or_default());
-        all.frames <= MAX_SHOWN.frames && all.bytes <= MAX_SHOWN.bytes
-    };
-    if !seen.all(fits) {
+    let mut left = Left::default();
+    if !seen.all(|stack| sizes.take(stack, &mut left)) {
         return Err("its stacks are too many, too deep or too long to be shown");
     }
     let mut counts = samples
@@ -60,49 +46,6 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
 
 fn has<T: Clone + Eq + std::hash::Hash>(table: &Table<T>, index: u32) -> bool {
     table.get(index).is_some()
-}
-
-/// How much there is to show.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shown {
-    frames: u64,
-    bytes: u64,
-}
-
-impl Shown {
-    const fn and(self, other: Self) -> Self {
-        Self {
-            frames: self.frames.saturating_add(other.frames),
-            bytes: self.bytes.saturating_add(other.bytes),
-        }
-    }
-}
-
-/// Of each stack, with its callers.
-fn sizes(profile: &Profile) -> Result<Vec<Shown>, &'static str> {
-    let texts: Vec<u64> = profile.strings.rows().iter().map(|text| shown_bytes(text)).collect();
-    let bytes = |text: u32| texts.get(text as usize).copied().unwrap_or(0);
-    let mut sizes: Vec<Shown> = Vec::with_capacity(profile.stacks.rows().len());
-    for stack in profile.stacks.rows() {
-        let callers = match stack.caller {
-            None => Shown::default(),
-            Some(caller) => *sizes.get(caller as usize).ok_or("a stack comes before its caller")?,
-        };
-        if callers.frames == u64::from(MAX_DEPTH) {
-            return Err("a stack is too deep");
-        }
-        let frame = profile.frames.get(stack.frame);
-        let bytes = frame.map_or(0, |frame| bytes(frame.name) + frame.file.map_or(0, bytes));
-        sizes.push(callers.and(Shown { frames: 1, bytes }));
-    }
-    Ok(sizes)
-}
-
-/// How many bytes a name takes where it is shown, at most.
-fn shown_bytes(name: &str) -> u64 {
-    let bytes = |c: char| if c.is_alphanumeric() { c.len_utf8() as u64 } else { ESCAPED_BYTES };
-    let plain = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '\\' | ';');
-    name.chars().take(MAX_NAME).map(|c| if plain(c) { 1 } else { bytes(c) }).sum()
 }
 
 /// Renderers add up workers, and a worker's parts; so all numbers together must fit.
@@ -136,6 +79,7 @@ mod tests {
     use crate::model::{
         fixture,
         profile::Sample,
+        shown::MAX_DEPTH,
         tables::{FrameKind, Stack},
         window::Window,
     };

@@ -10,8 +10,11 @@ use profiler_common::{
 use crate::{
     python::{Interpreter, code::Code},
     symbolize::line_tables::LineTables,
-    sys::memory::Memory,
+    sys::{heap, memory::Memory},
 };
+
+/// What it takes to keep a code object that the kernel side tells, about.
+const BYTES: usize = size_of::<event::Code>();
 
 /// A Python frame with its code object; without one if that could not be read.
 #[derive(Clone, Debug)]
@@ -30,8 +33,11 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// Takes in a definition.
+    /// Takes in a definition, if there is room to keep it.
     pub fn take(&mut self, told: &event::Code, lines: Option<&[u8]>, interpreter: &Interpreter) {
+        if !heap::keep(told.tgid, BYTES) {
+            return;
+        }
         let code = interpreter.told_code(Memory::of(told.tgid), told, lines).map(|code| {
             let line_table = self.line_tables.keep(told.tgid, code.line_table());
             Arc::new(code.with_line_table(line_table))

@@ -126,6 +126,22 @@ pub fn cut(tgid: u32) {
     with(tgid, Instant::now(), |one, _| one.is_cut = true);
 }
 
+/// What is missing of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// More was asked for than it had left.
+    pub is_overdrawn: bool,
+    /// It has more than may be kept of it.
+    pub is_cut: bool,
+}
+
+impl Account {
+    fn missing(&self) -> Option<Missing> {
+        let Self { is_overdrawn, is_cut, .. } = *self;
+        (is_overdrawn || is_cut).then_some(Missing { is_overdrawn, is_cut })
+    }
+}
+
 /// True of a process of which more was asked for than it had left.
 #[must_use]
 pub fn is_overdrawn(tgid: u32) -> bool {
@@ -133,12 +149,18 @@ pub fn is_overdrawn(tgid: u32) -> bool {
     known.as_ref().and_then(|known| known.each.get(&tgid)).is_some_and(|account| account.is_overdrawn)
 }
 
-/// The processes of which something is missing for that, or because it could not be kept.
+/// The processes of which something is missing.
 #[must_use]
-pub fn incomplete() -> Vec<u32> {
+pub fn incomplete() -> Vec<(u32, Missing)> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let known = known.iter().flat_map(|known| &known.each);
-    known.filter(|(_, account)| account.is_overdrawn || account.is_cut).map(|(tgid, _)| *tgid).collect()
+    known.filter_map(|(tgid, account)| Some((*tgid, account.missing()?))).collect()
+}
+
+/// Forgets a process that has ended, for its PID is used again; what is missing of it.
+pub fn forget(tgid: u32) -> Option<Missing> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.as_mut()?.each.remove(&tgid)?.missing()
 }
 
 #[cfg(test)]
@@ -166,8 +188,11 @@ mod tests {
         let (greedy, honest) = (u32::MAX, u32::MAX - 1);
         let reads = (0..1000).take_while(|_| read(greedy, 1 << 20, || Some(())).is_some()).count();
         assert!((64..80).contains(&reads), "{reads} MiB");
-        assert!(is_overdrawn(greedy) && incomplete().contains(&greedy));
+        let overdrawn = Missing { is_overdrawn: true, is_cut: false };
+        assert!(incomplete().contains(&(greedy, overdrawn)));
         assert_eq!(read(honest, 8, || Some(7)), Some(7));
-        assert!(!is_overdrawn(honest));
+        assert_eq!(forget(honest), None);
+        assert_eq!(forget(greedy), Some(overdrawn));
+        assert_eq!(read(greedy, 8, || Some(7)), Some(7), "another has its PID");
     }
 }

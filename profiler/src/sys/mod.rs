@@ -7,6 +7,7 @@ pub mod caps;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+pub mod heap;
 pub mod kernel;
 pub mod limits;
 pub mod lines;

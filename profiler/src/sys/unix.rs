@@ -2,6 +2,7 @@
 //! may hold newlines, as the kernel writes them.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{BufRead as _, BufReader},
 };
@@ -30,12 +31,18 @@ pub fn bound(tgid: u32) -> Vec<(u64, String)> {
     sockets(table.by_ref().take(MAX_LINES))
 }
 
+/// A path may hold what looks like another socket's line. That one has its own line, too, and which of two is true cannot be
+/// told: it has no path then.
 fn sockets(lines: impl Iterator<Item = Vec<u8>>) -> Vec<(u64, String)> {
-    let mut sockets: Vec<(Option<u64>, Vec<u8>)> = Vec::new();
+    let mut sockets: Vec<(Line, Vec<u8>)> = Vec::new();
+    let mut lines_of: HashMap<u64, u32> = HashMap::new();
     for line in lines {
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         match (parse(line), sockets.last_mut()) {
-            (Some((inode, path)), _) => sockets.push((inode, path.to_vec())),
+            (Some((socket, path)), _) => {
+                *lines_of.entry(socket.inode).or_default() += 1;
+                sockets.push((socket, path.to_vec()));
+            }
             // The path before goes on: there was a newline in it.
             (None, Some((_, path))) if path.len() < MAX_BYTES as usize => {
                 path.push(b'\n');
@@ -45,15 +52,21 @@ fn sockets(lines: impl Iterator<Item = Vec<u8>>) -> Vec<(u64, String)> {
             (None, _) => {}
         }
     }
-    let shown = |(inode, path): (Option<u64>, Vec<u8>)| {
-        Some((inode?, String::from_utf8_lossy(&path).into_owned())).filter(|_| !path.is_empty())
-    };
-    sockets.into_iter().filter_map(shown).collect()
+    sockets.retain(|(socket, path)| socket.is_wanted && !path.is_empty() && lines_of[&socket.inode] == 1);
+    let shown = |(socket, path): (Line, Vec<u8>)| (socket.inode, String::from_utf8_lossy(&path).into_owned());
+    sockets.into_iter().map(shown).collect()
 }
 
-/// `ADDRESS: REFERENCES PROTOCOL FLAGS TYPE STATE INODE PATH`, numbers in hexadecimal but for the inode: its path, and its
-/// inode if it is what is looked for.
-fn parse(line: &[u8]) -> Option<(Option<u64>, &[u8])> {
+/// What a line says of its socket.
+struct Line {
+    inode: u64,
+    /// True of one that is what is looked for.
+    is_wanted: bool,
+}
+
+/// `ADDRESS: REFERENCES PROTOCOL FLAGS TYPE STATE INODE PATH`, numbers in hexadecimal but for the inode: what it says, and the
+/// path.
+fn parse(line: &[u8]) -> Option<(Line, &[u8])> {
     let mut rest = line;
     let mut word = || {
         rest = rest.trim_ascii_start();
@@ -70,7 +83,7 @@ fn parse(line: &[u8]) -> Option<(Option<u64>, &[u8])> {
     let [.., kind, state] = numbers;
     let inode = word()?.parse().ok()?;
     let is_wanted = state == UNCONNECTED && kind.cast_signed() != libc::SOCK_DGRAM;
-    Some((Some(inode).filter(|_| is_wanted), rest.strip_prefix(b" ").unwrap_or(rest)))
+    Some((Line { inode, is_wanted }, rest.strip_prefix(b" ").unwrap_or(rest)))
 }
 
 #[cfg(test)]
@@ -92,5 +105,16 @@ mod tests {
         let expected =
             [(17, "/run/first"), (12345, "/run/caf\u{fffd}"), (12346, "/run/a\n\n b: c"), (12350, "@last")];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn no_path_speaks_for_another_socket() {
+        let table = b"0000000000000000: 00000002 00000000 00010000 0001 01 7 /run/true\n\
+            0000000000000000: 00000003 00000000 00000000 0001 03 8\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 9 @x\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 7 /run/forged\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 8 /run/forged\n";
+        let found = sockets(table.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec));
+        assert_eq!(found, [(9, "@x".to_owned())]);
     }
 }

@@ -1,0 +1,109 @@
+//! What stacks are counted for: up to an edge, and between two.
+
+use profiler_common::{config::StackKey, wait::NO_CALL};
+
+use crate::{
+    bpf::{self, Counts, Snapshot},
+    collect::books,
+    sys::heap,
+};
+
+/// The hash of stacks that are not known.
+const UNKNOWN: u64 = 0;
+
+/// Counts with the waits that are under way at an edge, as far as they have lasted.
+#[must_use]
+pub fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
+    for thread in &snapshot.threads {
+        let open = thread.waits.open;
+        if let Some(wait) = books::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0) {
+            let key = StackKey::of_wait(thread.words.tgid, thread.words.tid, &open);
+            let sum = counts.entry(key).or_default();
+            sum.ns += wait.ns;
+            sum.count += u64::from(wait.is_over);
+        }
+    }
+    counts
+}
+
+/// Makes those one, for each thread and reason, that are of no known stack: there is no end of them in a process that has
+/// more stacks than are kept. Nor is there of threads that come and go: without room they are thread 0.
+pub fn join_unknown(counts: &mut Counts, is_known: impl Fn(&StackKey) -> bool) {
+    let unknown: Vec<_> = counts.extract_if(|key, _| key.hash != UNKNOWN && !is_known(key)).collect();
+    for (key, count) in unknown {
+        let mut key = StackKey { hash: UNKNOWN, call: NO_CALL, ..key };
+        if !counts.contains_key(&key) && heap::room() == 0 {
+            key.tid = 0;
+        }
+        bpf::add(counts.entry(key).or_default(), &count);
+    }
+}
+
+/// What was counted between two instants.
+#[must_use]
+pub fn between(start: &Counts, mut end: Counts) -> Counts {
+    end.retain(|key, count| {
+        if let Some(start) = start.get(key) {
+            count.count = count.count.saturating_sub(start.count);
+            count.ns = count.ns.saturating_sub(start.ns);
+            count.vain = count.vain.saturating_sub(start.vain);
+            for (length, start) in count.lengths.iter_mut().zip(&start.lengths) {
+                *length = length.saturating_sub(*start);
+            }
+        }
+        count.count != 0 || count.ns != 0
+    });
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use profiler_common::config::StackCount;
+
+    use super::*;
+
+    fn key(tid: u32, hash: u64, reason: u32) -> StackKey {
+        StackKey { hash, tgid: 7, tid, reason, call: 3 }
+    }
+
+    fn counted(count: u64, ns: u64) -> StackCount {
+        StackCount { count, ns, ..StackCount::default() }
+    }
+
+    #[test]
+    fn stacks_that_are_not_known_are_one_for_each_thread_and_reason() {
+        let known = (key(8, 100, 1), counted(1, 10));
+        let mut counts = Counts::from([
+            known,
+            (key(8, 101, 1), counted(2, 20)),
+            (key(8, 102, 1), counted(3, 30)),
+            (key(8, 103, 2), counted(4, 40)),
+            (key(9, 104, 1), counted(5, 50)),
+        ]);
+        join_unknown(&mut counts, |key| key.hash == 100);
+        let unknown = |tid, reason| StackKey { call: NO_CALL, ..key(tid, UNKNOWN, reason) };
+        let joined = Counts::from([
+            known,
+            (unknown(8, 1), counted(5, 50)),
+            (unknown(8, 2), counted(4, 40)),
+            (unknown(9, 1), counted(5, 50)),
+        ]);
+        assert_eq!(counts, joined);
+        // Again, with more: what was joined stays.
+        counts.insert(key(8, 105, 1), counted(1, 1));
+        join_unknown(&mut counts, |key| key.hash == 100);
+        assert_eq!(counts[&unknown(8, 1)], counted(6, 51));
+    }
+
+    #[test]
+    fn between_two_edges_is_what_grew() {
+        let start = Counts::from([(key(8, 1, 1), counted(2, 20)), (key(8, 2, 1), counted(1, 5))]);
+        let end = Counts::from([
+            (key(8, 1, 1), counted(3, 50)),
+            (key(8, 2, 1), counted(1, 5)),
+            (key(8, 3, 1), counted(1, 1)),
+        ]);
+        let grew = Counts::from([(key(8, 1, 1), counted(1, 30)), (key(8, 3, 1), counted(1, 1))]);
+        assert_eq!(between(&start, end), grew);
+    }
+}

@@ -1,0 +1,110 @@
+//! What is on this process's heap, and how much may be. Whoever keeps for good what targets show asks here first.
+#![expect(unsafe_code, reason = "an allocator")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use crate::sys::budget;
+
+/// How much it may be where nobody says otherwise, bytes.
+pub const DEFAULT_BYTES: usize = 256 << 20;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(DEFAULT_BYTES);
+/// What is kept of each process, bytes.
+static KEPT: Mutex<Option<HashMap<u32, usize>>> = Mutex::new(None);
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+/// The system's allocator, which counts what it has given.
+struct Heap;
+
+// SAFETY: all is the system's allocator's; the counts are of no consequence for it.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        count(0, layout.size(), unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        count(0, layout.size(), unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        count(layout.size(), size, unsafe { System.realloc(block, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) };
+        USED.fetch_sub(layout.size(), Relaxed);
+    }
+}
+
+/// Counts a block that was given in place of another; without one, nothing was.
+fn count(before: usize, now: usize, block: *mut u8) -> *mut u8 {
+    if !block.is_null() {
+        USED.fetch_add(now, Relaxed);
+        USED.fetch_sub(before, Relaxed);
+    }
+    block
+}
+
+/// Bounds the heap.
+pub fn bound(bytes: usize) {
+    MOST.store(bytes, Relaxed);
+}
+
+/// How much more may be kept, bytes. Half of the heap is for what is made of that in the end: names, pictures, and the copy
+/// that a table makes of itself when it grows.
+#[must_use]
+pub fn room() -> usize {
+    (MOST.load(Relaxed) / 2).saturating_sub(USED.load(Relaxed))
+}
+
+/// Asks to keep so many more bytes of what a process shows. False if there is no room, or if the process has more than it
+/// leaves to all others: then it is noted that something is missing of it.
+#[must_use]
+pub fn keep(tgid: u32, bytes: usize) -> bool {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_process = kept.get_or_insert_default().entry(tgid).or_default();
+    let fits = of_process.saturating_add(bytes) <= room();
+    if fits {
+        *of_process += bytes;
+    } else {
+        budget::cut(tgid);
+    }
+    fits
+}
+
+/// Forgets a process that has ended, for its PID is used again.
+pub fn forget(tgid: u32) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|kept| kept.remove(&tgid));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_leaves_as_much_as_it_takes() {
+        let (greedy, honest) = (u32::MAX - 2, u32::MAX - 3);
+        let before = room();
+        let taken: Vec<_> =
+            (0..1000).map_while(|_| keep(greedy, 1 << 20).then(|| vec![1_u8; 1 << 20])).collect();
+        let share = taken.len() << 20;
+        assert!(share >= before / 3 && share <= before * 2 / 3, "{share} of {before}");
+        assert!(budget::forget(greedy).is_some_and(|missing| missing.is_cut));
+        assert!(keep(honest, 1 << 20), "another has room");
+        drop(taken);
+    }
+}
