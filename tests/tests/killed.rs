@@ -94,7 +94,10 @@ fn kill_at_any_instant(arguments: &[&str]) {
             collect();
             descendants() == ours
         });
-        wait_for(&format!("nothing to be left in the kernel: {when}"), || objects() == objects_before);
+        // Those of an earlier test may be on their way out, so fewer are as good.
+        wait_for(&format!("nothing to be left in the kernel: {when}"), || {
+            objects().is_subset(&objects_before)
+        });
         let left = files(folder.path());
         // One that had ended has left its output.
         assert!(left.iter().all(|name| name.starts_with("out.")), "{when}: {left:?}");
