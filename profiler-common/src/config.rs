@@ -179,7 +179,7 @@ pub struct StackCount {
     /// Zero.
     pub reserved: u32,
     /// How many of them began without anything received since the one before.
-    pub vain: u64,
+    pub empty: u64,
     /// Their lengths.
     pub lengths: Histogram,
     /// [`crate::python::identity`] folded over the code objects of the stack that was described; 0 if not known.

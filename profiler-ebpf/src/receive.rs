@@ -6,7 +6,7 @@ use aya_ebpf::{
 
 use crate::{task::Task, thread};
 
-/// Counts what a followed thread receives from sockets; the end of a connection counts, a vain look does not.
+/// Counts what a followed thread receives from sockets; the end of a connection counts, an empty look does not.
 ///
 /// Kernel: ≥ 6.3 (the tracepoint).
 #[btf_tracepoint(function = "sock_recv_length")]

@@ -31,7 +31,7 @@ static EMPTY: StackCount = StackCount {
     ns: 0,
     received: 0,
     reserved: 0,
-    vain: 0,
+    empty: 0,
     lengths: [0; BUCKETS],
     identity: 0,
     generation: 0,
@@ -169,7 +169,7 @@ pub fn begin_wait(key: &StackKey, received: u32, is_first: bool) {
     if let Some(sum) = STACKS.get_ptr_mut(key) {
         // SAFETY: a thread is switched on one CPU at a time, so nobody else changes its keys.
         unsafe {
-            (*sum).vain += u64::from(!is_first && (*sum).received == received);
+            (*sum).empty += u64::from(!is_first && (*sum).received == received);
             (*sum).received = received;
         }
     }

@@ -6,7 +6,7 @@
 //! ```text
 //! 6  cmd -> cli
 //! 5  audit
-//! 4  collect
+//! 4  collect | formats
 //! 3  bpf | fleet | symbolize | render | recording | load
 //! 2  model | python
 //! 1  units | sys | elf | stats
@@ -37,6 +37,7 @@ pub mod collect;
 pub mod elf;
 pub mod failure;
 pub mod fleet;
+pub mod formats;
 pub mod load;
 pub mod model;
 pub mod python;

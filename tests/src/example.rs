@@ -368,7 +368,7 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
         waits: Waits::default(),
         slot: None,
         throttled_ns: None,
-        vain_wakeups: None,
+        empty_wakeups: None,
         born: false,
         boot_cpu_ns: None,
         exited: false,

@@ -12,10 +12,10 @@ use crate::punchclock::json;
 /// The fleet that a process is in, by `ps`; `None` if it is in none.
 #[must_use]
 pub fn find(tgid: u32) -> Option<Value> {
-    let fleets = json(&["ps", "--json"]);
+    let document = json(&["ps", "--json"]);
     let has =
         |fleet: &&Value| fleet["workers"].as_array().expect("workers").iter().any(|row| row["tgid"] == tgid);
-    fleets.as_array().expect("a list").iter().find(has).cloned()
+    document["fleets"].as_array().expect("a list").iter().find(has).cloned()
 }
 
 /// The fleet that a process is in, by `ps`.

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 /// The first line of the format that the tests know.
-pub const FIRST_LINE: &str = "punchclock recording v1\n";
+pub const FIRST_LINE: &str = "punchclock recording v2\n";
 
 /// A `.punch` file.
 #[derive(Debug)]

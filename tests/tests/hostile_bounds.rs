@@ -147,10 +147,11 @@ fn stacks_without_end_take_no_more_than_they_may() {
     };
     let (.., alone_kib) = record(&neighbour.tgid().to_string());
     let hostile = Workload::python(&python.path, "many_stacks.py", &[]);
-    let (_, said, both_kib) = record(&format!("{},{}", hostile.tgid(), neighbour.tgid()));
-    assert!(both_kib < alone_kib + (16 << 10), "{both_kib} KiB, and {alone_kib} KiB without it");
-    assert!(said.contains(&format!("process {} has more threads", hostile.tgid())), "{said}");
-    assert!(said.contains("not described (--max-memory)"), "{said}");
+    let (told, _, both_kib) = record(&format!("{},{}", hostile.tgid(), neighbour.tgid()));
+    // Twice as much again for the kernel's table of stacks, while that is read.
+    assert!(both_kib < alone_kib + (48 << 10), "{both_kib} KiB, and {alone_kib} KiB without it");
+    assert!(told.contains(&format!("process {} has more threads", hostile.tgid())), "{told}");
+    assert!(told.contains("not described (--max-memory)"), "{told}");
     let recording = Recording::read(&folder.path().join("all.punch"));
     assert_eq!(functions(&recording.samples_of(neighbour.tgid())), ["<module>", "burn", "victim_work"]);
     assert!(functions(&recording.samples_of(hostile.tgid())).contains(&"left"));

@@ -151,9 +151,9 @@ fn a_worker_that_does_nothing_is_an_imbalance() {
     assert!(imbalance["wakeups_cv"].is_f64());
 }
 
-/// A connection wakes every worker that waits at the same socket; those that come too late have woken in vain.
+/// A connection wakes every worker that waits at the same socket; those that come too late find nothing.
 #[test]
-fn each_wakeup_has_work_or_is_in_vain() {
+fn each_wakeup_has_work_or_is_empty() {
     let gunicorn = Gunicorn::start(4, &[]);
     let tgids = gunicorn.workers();
     let rest = || wait_for("the workers to rest", || tgids.iter().all(|tgid| waits_for_work(*tgid)));
@@ -172,10 +172,10 @@ fn each_wakeup_has_work_or_is_in_vain() {
     let document = watch.end();
     let sum = |of: fn(&Value) -> u64| tgids.iter().map(|tgid| of(worker(&document, *tgid))).sum::<u64>();
     let ended = sum(|worker| counter(&worker["blocked_by"]["idle"], "count"));
-    let vain = sum(|worker| counter(worker, "vain_wakeups"));
+    let empty = sum(|worker| counter(worker, "empty_wakeups"));
     // The wait of each from before us, and its first one on a stack that is new, have none before to compare with.
     let unknown = 2 * tgids.len() as u64;
-    assert!((ended - unknown..=ended).contains(&(vain + requests)), "{ended} waits ended, {vain} in vain");
-    assert!(vain > 0, "{ended} waits ended, all with work");
-    assert!(worker(&document, gunicorn.master()).get("vain_wakeups").is_none(), "a master has no work");
+    assert!((ended - unknown..=ended).contains(&(empty + requests)), "{ended} waits ended, {empty} empty");
+    assert!(empty > 0, "{ended} waits ended, all with work");
+    assert!(worker(&document, gunicorn.master()).get("empty_wakeups").is_none(), "a master has no work");
 }

@@ -6,6 +6,7 @@ use profiler_tests::{
     fleets::{self, tgids},
     gunicorn::{Gunicorn, venv},
     punchclock::{json, refusal, run, worker, workers},
+    truth::busy,
     wait_for, workloads,
 };
 
@@ -104,6 +105,22 @@ fn fleets_are_asked_for_by_name_glob_server_or_master() {
     let document = json(&["stat", "--json", "-d", "0.1", "-p", &one.to_string()]);
     assert_eq!(workers(&document).len(), 1);
     assert_eq!(worker(&document, one)["worker_class"], "gthread");
+}
+
+#[test]
+fn a_process_in_no_fleet_is_listed_below_them() {
+    let (workload, _) = busy();
+    let output = run(&["ps"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, alone) = text.split_once("Python in no fleet").expect("a block");
+    let tgid = workload.pid();
+    let row = alone.lines().find(|line| line.split_whitespace().next() == Some(&*tgid)).expect("a row");
+    assert!(row.contains("Python 3.") && row.contains(" thread"), "{row}");
+    let document = json(&["ps", "--json"]);
+    let listed =
+        document["alone"].as_array().expect("a list").iter().find(|one| one["tgid"] == workload.tgid());
+    let listed = listed.expect("a process");
+    assert!(listed["python"].as_str().is_some_and(|version| version.starts_with("3.")), "{listed}");
 }
 
 #[test]

@@ -94,8 +94,8 @@ fn the_doctor_tells_which_verbs_work() {
     for (function, summary, stat) in [
         ("walk_step", "ps ✓  stat ✓  record ✗  dump ✗  audit ✗", "degraded"),
         ("sample", "ps ✓  stat ✓  record ✗  dump ✗  audit ✗", "ok"),
-        ("snapshot", "ps ✓  stat ✗  stat --books ✗  record ✗  dump ✗  audit ✗", "missing"),
-        ("sched_waking", "ps ✓  stat ✗  stat --books ✓  record ✗  dump ✗  audit ✗", "missing"),
+        ("snapshot", "ps ✓  stat ✗  stat --counters-only ✗  record ✗  dump ✗  audit ✗", "missing"),
+        ("sched_waking", "ps ✓  stat ✗  stat --counters-only ✓  record ✗  dump ✗  audit ✗", "missing"),
     ] {
         let spoiled = Spoiled::copy(function);
         let text = spoiled.run(&["doctor"]);

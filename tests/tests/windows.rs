@@ -26,7 +26,8 @@ fn on_cpu_ns(tgid: u32) -> u64 {
 }
 
 /// Numbers of a process that are of the recording as a whole.
-const OF_THE_WHOLE: [&str; 6] = ["tgid", "slot", "generation", "throttled_ns", "boot_cpu_ns", "vain_wakeups"];
+const OF_THE_WHOLE: [&str; 6] =
+    ["tgid", "slot", "generation", "throttled_ns", "boot_cpu_ns", "empty_wakeups"];
 
 /// Every number of a process that windows have, by its name.
 fn numbers(of: &Value) -> BTreeMap<String, u64> {

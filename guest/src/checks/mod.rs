@@ -40,7 +40,7 @@ pub fn thorough(report: &mut Report, punchclock: &Punchclock, pythons: &[&Path])
         let named = |check: &str| format!("{check} {}", frames::version(python));
         let Some(tree) = report.check(&named("tree"), |_| frames::tree(python)) else { continue };
         if let Some(window) =
-            report.check(&named("books"), |_| exact::Window::watch(punchclock, &tree, &["--books"]))
+            report.check(&named("books"), |_| exact::Window::watch(punchclock, &tree, &["--counters-only"]))
         {
             report.check(&named("exact"), |numbers| window.is_exact(numbers));
         }

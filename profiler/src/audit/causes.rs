@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
+use crate::{model::report::Knee, stats::variation};
+
 /// The numbers of one set-up under one load.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -32,6 +34,15 @@ pub struct Cause {
     pub evidence: String,
     /// What helps.
     pub advice: &'static str,
+}
+
+/// Where a curve bends, and why.
+#[derive(Clone, Debug)]
+pub struct Bend {
+    /// As the report has it.
+    pub knee: Knee,
+    /// What the numbers there show.
+    pub cause: Option<Cause>,
 }
 
 /// CPUs count as full from this share of them on.
@@ -145,7 +156,7 @@ fn wait(facts: &Facts) -> Option<Cause> {
 }
 
 fn imbalance(facts: &Facts) -> Option<Cause> {
-    let variation = variation(&facts.busy_by_worker)?;
+    let variation = variation::coefficient(&facts.busy_by_worker)?;
     let most = facts.busy_by_worker.iter().copied().fold(0.0, f64::max);
     (variation > UNEVEN && most >= FULL).then(|| Cause {
         name: "imbalance",
@@ -170,15 +181,6 @@ const fn object(reason: Reason) -> &'static str {
         Reason::PageFault => "memory",
         _ => "something else",
     }
-}
-
-/// Standard deviation over mean; `None` where that means nothing.
-#[must_use]
-pub fn variation(values: &[f64]) -> Option<f64> {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let variance =
-        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0);
-    (values.len() > 1 && mean > 0.0).then(|| variance.sqrt() / mean)
 }
 
 fn share(facts: &Facts, name: &str) -> f64 {
@@ -228,13 +230,5 @@ mod tests {
         let limited = Facts { load_limited: Some("it is slow".to_owned()), ..held };
         assert_eq!(name(&limited), Some("quota"), "it is late because all CPUs are in use");
         assert_eq!(name(&Facts { generator_busy: 1.0, ..limited }), Some("load generator"));
-    }
-
-    #[test]
-    fn variation_is_that_of_a_sample() {
-        let seen = variation(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
-        assert!((seen - (32.0_f64 / 7.0).sqrt() / 5.0).abs() < 1e-12);
-        assert_eq!(variation(&[1.0]), None);
-        assert_eq!(variation(&[0.0, 0.0]), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     audit::{
-        causes::{self, Cause},
+        causes::{self, Bend},
         findings,
         observed::{Idling, Loaded, Observed},
         points::{self, Seen},
@@ -77,15 +77,6 @@ pub fn conclude(observed: &Observed, url: &str, cpus: f64) -> Conclusions {
     }
 }
 
-/// Where a curve bends, and why.
-#[derive(Clone, Debug)]
-pub struct Bend {
-    /// As the report has it.
-    pub knee: Knee,
-    /// What the numbers there show.
-    pub cause: Option<Cause>,
-}
-
 fn bend(seen: &[Seen]) -> Option<Bend> {
     let throughputs: Vec<_> = seen.iter().map(|seen| seen.point.throughput).collect();
     let intervals: Vec<_> = throughputs.iter().map(|throughput| Interval::from(*throughput)).collect();
@@ -120,7 +111,7 @@ fn fit(seen: &[Seen]) -> Option<Usl> {
 pub fn idle(idling: &Idling) -> Idle {
     let seconds = idling.stat.duration_ns.max(1) as f64 / 1e9;
     let of = |role: Role| -> Option<(f64, f64)> {
-        let fleets = idling.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let fleets = idling.stat.processes();
         let with_role: Vec<_> = fleets.filter(|worker| worker.role == role).collect();
         let mut sum = Counters::default();
         for worker in &with_role {

@@ -2,13 +2,13 @@
 
 use crate::{
     audit::{
-        conclude::Bend,
+        causes::Bend,
         observed::{Idling, Observed},
         recommend::{self, Curve},
     },
+    fleet::servers,
     model::{
         accounting::{FleetDelta, WorkerDelta},
-        design,
         profile::Profile,
         report::{Finding, Setup, Severity},
         tables::FrameKind,
@@ -45,8 +45,8 @@ fn spinners(idling: &Idling) -> Vec<Finding> {
     let finding = |(fleet, worker): (&FleetDelta, &WorkerDelta)| {
         let wakeups = worker.counters.wakeups as f64 / seconds;
         let ms = worker.counters.on_cpu_ns as f64 / 1e6 / seconds;
-        let most =
-            design::of(fleet, worker).map_or(WAKEUPS_PER_SECOND, |design| design.to_per_second * WAKES);
+        let most = servers::idle_design(fleet, worker)
+            .map_or(WAKEUPS_PER_SECOND, |design| design.to_per_second * WAKES);
         let wakes = wakeups > most.max(WAKEUPS_PER_SECOND / 5.0);
         if !wakes && ms <= IDLE_MS {
             return None;

@@ -14,18 +14,17 @@ mod server;
 mod sweep;
 mod window;
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use crate::{
-    audit::{conclude::conclude, plan::Plan, sweep::Sweep},
+    audit::{
+        conclude::conclude,
+        plan::Plan,
+        sweep::{Sweep, Watch},
+    },
     model::{SCHEMA_VERSION, report::Report},
     sys::clock,
 };
-
-/// Told what is being done, and how long all of it will take yet.
-pub type Watch<'a> = &'a mut dyn FnMut(&str, Duration);
 
 /// Makes an audit, and a report for each URL. What kept parts of it from being made is in there; an error means that
 /// there is none.

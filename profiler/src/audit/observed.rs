@@ -84,7 +84,7 @@ impl Unit {
 #[must_use]
 pub fn whole(stat: &StatDelta) -> Counters {
     let mut sum = Counters::default();
-    for worker in stat.fleets.iter().flat_map(|fleet| &fleet.workers) {
+    for worker in stat.processes() {
         sum.add(&worker.counters);
     }
     sum
@@ -93,12 +93,7 @@ pub fn whole(stat: &StatDelta) -> Counters {
 /// CPUs that each worker kept busy, by slot.
 #[must_use]
 pub fn busy_by_worker(stat: &StatDelta) -> Vec<f64> {
-    let mut workers: Vec<_> = stat
-        .fleets
-        .iter()
-        .flat_map(|fleet| &fleet.workers)
-        .filter(|worker| worker.role == Role::Worker)
-        .collect();
+    let mut workers: Vec<_> = stat.processes().filter(|worker| worker.role == Role::Worker).collect();
     workers.sort_by_key(|worker| (worker.slot, worker.tgid));
     let duration_ns = stat.duration_ns.max(1) as f64;
     workers.iter().map(|worker| worker.counters.on_cpu_ns as f64 / duration_ns).collect()

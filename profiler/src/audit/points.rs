@@ -128,7 +128,7 @@ fn budget(windows: &[&Loaded]) -> (BTreeMap<String, f64>, f64) {
     }
     for window in windows {
         // One control group holds them all, so it is counted once.
-        let workers = window.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let workers = window.stat.processes();
         throttled_ns += workers.filter_map(|worker| worker.throttled_ns).max().unwrap_or(0);
         lasted_ns += window.stat.duration_ns;
     }

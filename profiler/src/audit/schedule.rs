@@ -1,11 +1,11 @@
 //! In which order windows are measured: by chance, so that what drifts on the host falls on all set-ups alike.
 
-use crate::model::report::Setup;
+use crate::{model::report::Setup, stats::random::Random};
 
 /// A random order that a seed decides (Fisher and Yates).
 pub fn shuffle<T>(items: &mut [T], random: &mut Random) {
     for end in (1..items.len()).rev() {
-        items.swap(end, random.below(end as u64 + 1) as usize);
+        items.swap(end, random.index(end + 1));
     }
 }
 
@@ -25,25 +25,6 @@ pub fn groups(setups: &[Setup], random: &mut Random) -> Vec<Vec<Setup>> {
     groups
 }
 
-/// Numbers by chance, always the same ones for a seed (`SplitMix64`).
-#[derive(Clone, Debug)]
-pub struct Random(pub u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 on; the bias of the multiplication is far below what an order can show.
-    pub fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -52,7 +33,7 @@ mod tests {
 
     #[test]
     fn every_order_comes_and_each_keeps_all() {
-        let mut random = Random(7);
+        let mut random = Random::new(7);
         let mut seen = HashSet::new();
         for _ in 0..200 {
             let mut items = [1, 2, 3];
@@ -70,7 +51,7 @@ mod tests {
         let setup =
             |class: &str, workers| Setup { worker_class: Some(class.to_owned()), workers: Some(workers) };
         let setups = [setup("sync", 1), setup("gevent", 1), setup("sync", 2), setup("gevent", 2)];
-        let groups = groups(&setups, &mut Random(1));
+        let groups = groups(&setups, &mut Random::new(1));
         assert_eq!(groups.len(), 2);
         assert!(
             groups.iter().all(|group| group.len() == 2 && group[0].worker_class == group[1].worker_class)

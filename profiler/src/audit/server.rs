@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use crate::{
     audit::plan::fill,
     collect::stop::Stop,
-    fleet::{self, Fleet, Wanted},
+    fleet::{self, Fleet, Wanted, servers},
     load::{self, Target},
     model::{report::Setup, worker::Role},
     sys::{child, own_group::OwnGroup},
@@ -120,11 +120,12 @@ impl Server {
     pub async fn become_setup(&mut self, setup: &Setup, stop: &Stop) -> Result<bool> {
         let (Some(wanted), None) = (setup.workers, self.ended()) else { return Ok(false) };
         let fleet = self.fleet()?;
-        let Some(master) = fleet.with(Role::Master).next().filter(|_| fleet.server == "gunicorn") else {
+        let scale = servers::named(&fleet.server).and_then(|server| server.scale);
+        let (Some(master), Some(scale)) = (fleet.with(Role::Master).next(), scale) else {
             return Ok(false);
         };
         let have = fleet.with(Role::Worker).count() as u32;
-        let asked = if wanted > have { libc::SIGTTIN } else { libc::SIGTTOU };
+        let asked = if wanted > have { scale.up } else { scale.down };
         for step in 1..=wanted.abs_diff(have) {
             if !child::signal(master.tgid, asked) {
                 return Ok(false);

@@ -9,11 +9,9 @@ use anyhow::Result;
 
 use crate::{
     audit::{
-        Watch,
         observed::{Idling, Observed},
         plan::{Plan, Subject, Window},
-        points,
-        schedule::{self, Random},
+        points, schedule,
         server::Server,
         window::{Done, Task, idle},
     },
@@ -25,7 +23,11 @@ use crate::{
         report::{Problem, Setup},
         worker::Role,
     },
+    stats::random::Random,
 };
+
+/// Is told what is being done, and how long all of it will take yet.
+pub type Watch<'a> = &'a mut dyn FnMut(&str, Duration);
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -63,7 +65,7 @@ impl<'a> Sweep<'a> {
             plan,
             watch,
             stop: Stop::listen()?,
-            random: Random(plan.seed),
+            random: Random::new(plan.seed),
             epoch: Instant::now(),
             observed: Observed::default(),
             recordings: BTreeMap::new(),

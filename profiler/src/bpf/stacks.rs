@@ -54,8 +54,9 @@ impl Kernel {
     /// All counts, up to the edge that has begun.
     pub fn stacks(&mut self) -> Result<Counts> {
         let mut counts = self.reading.counted.clone();
-        for (key, more) in read(&self.table("STACKS")?)? {
-            add(counts.entry(key).or_default(), &more);
+        for entry in &self.table("STACKS")? {
+            let (key, more) = entry.context("failed to read the stacks")?;
+            add(counts.entry(bytemuck::cast(key)).or_default(), &bytemuck::cast(more));
         }
         Ok(counts)
     }
@@ -105,17 +106,15 @@ impl Kernel {
     /// Takes all counts out of a table that nobody counts in meanwhile. It is read twice: a program that began to count just
     /// before has ended when the first time is over.
     fn take_out(&mut self, name: &str) -> Result<()> {
+        let mut counted = std::mem::take(&mut self.reading.counted);
         let mut table = self.table(name)?;
         let keys = table.keys().collect::<Result<Vec<_>, _>>().context("failed to read the stacks")?;
-        let mut taken = Vec::with_capacity(keys.len());
         for key in keys {
-            let count = table.get(&key, 0).context("failed to read a stack's count")?;
+            let more = table.get(&key, 0).context("failed to read a stack's count")?;
             table.remove(&key).context("failed to remove a stack")?;
-            taken.push((bytemuck::cast(key), bytemuck::cast(count)));
+            add(counted.entry(bytemuck::cast(key)).or_default(), &bytemuck::cast(more));
         }
-        for (key, more) in taken {
-            add(self.reading.counted.entry(key).or_default(), &more);
-        }
+        self.reading.counted = counted;
         Ok(())
     }
 
@@ -124,19 +123,11 @@ impl Kernel {
     }
 }
 
-fn read(table: &Table<'_>) -> Result<Vec<(StackKey, StackCount)>> {
-    let cast = |entry: Result<(RawKey, RawCount), MapError>| {
-        let (key, count) = entry.context("failed to read the stacks")?;
-        Ok((bytemuck::cast(key), bytemuck::cast(count)))
-    };
-    table.iter().map(cast).collect()
-}
-
 /// Adds what was counted elsewhere.
 pub fn add(sum: &mut StackCount, more: &StackCount) {
     sum.count += more.count;
     sum.ns += more.ns;
-    sum.vain += more.vain;
+    sum.empty += more.empty;
     for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
         *sum += more;
     }

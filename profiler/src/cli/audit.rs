@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Bounds, Target, parse_seconds};
+use crate::{
+    cli::{Bounds, Target, parse_seconds, written},
+    formats,
+};
 
 /// `punchclock audit`
 #[derive(Debug, Args)]
@@ -62,8 +65,8 @@ pub struct Audit {
     /// Seconds after which no other round is begun
     #[arg(long, value_name = "SECONDS", default_value_t = 900.0, value_parser = parse_seconds)]
     pub limit: f64,
-    /// Write here; repeatable. The extension says what: .html, .md or .json [default: an .html file]
-    #[arg(short, long, value_name = "FILE")]
+    /// Write here; repeatable. The extension says what
+    #[arg(short, long, value_name = "FILE", help = written(&formats::AUDIT, "a page"))]
     pub output: Vec<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::model::diff::threshold::Threshold;
+use crate::{formats, model::diff::threshold::Threshold};
 
 /// `punchclock compare`
 #[derive(Debug, Args)]
@@ -22,8 +22,8 @@ pub struct Compare {
     /// repeatable: `cpu_ms_per_request>+5%`
     #[arg(long, value_name = "CONDITION")]
     pub fail_if: Vec<Threshold>,
-    /// Write a differential flame graph here (.svg)
-    #[arg(short, long, value_name = "FILE")]
+    /// Write here. The extension says what
+    #[arg(short, long, value_name = "FILE", help = format!("Write here: {}", formats::list(&formats::COMPARISON)))]
     pub output: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]

@@ -8,6 +8,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::formats::{self, Format};
+
 /// Clocks every Python worker on and off the CPU.
 #[derive(Debug, Parser)]
 #[command(name = "punchclock", version, propagate_version = true)]
@@ -83,9 +85,9 @@ pub struct Stat {
     /// Show the numbers of each interval of so many seconds, and then those of the whole window
     #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub interval: Option<f64>,
-    /// Show only what the kernel's own books say, not what threads wait for: then a switch costs next to nothing
+    /// Show only the kernel's own counters, not what threads wait for: then a switch costs next to nothing
     #[arg(long, conflicts_with = "idle")]
-    pub books: bool,
+    pub counters_only: bool,
     /// Show what processes cost that have nothing to do: CPU time and wake-ups per second, who wakes them, where they
     /// sleep, and whether that is how their server means it
     #[arg(long, conflicts_with_all = ["interval", "threads"])]
@@ -125,8 +127,8 @@ pub struct Record {
     /// Count requests by the lines that are appended to this file, one each: what a request costs is then told by `compare`
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     pub access_log: Option<PathBuf>,
-    /// Write here; repeatable. The extension says what: .svg, .folded, .json or .punch
-    #[arg(short, long, value_name = "FILE")]
+    /// Write here; repeatable. The extension says what
+    #[arg(short, long, value_name = "FILE", help = written(&formats::RECORDING, "a flame graph and a recording"))]
     pub output: Vec<PathBuf>,
     /// How stacks become pictures.
     #[command(flatten)]
@@ -165,8 +167,8 @@ pub struct Report {
     /// A recording
     #[arg(value_name = "REC")]
     pub recording: PathBuf,
-    /// Write here; repeatable. The extension says what: .svg, .folded, .json or .punch [default: print the numbers]
-    #[arg(short, long, value_name = "FILE")]
+    /// Write here; repeatable. The extension says what
+    #[arg(short, long, value_name = "FILE", help = written(&formats::RECORDING, "print the numbers"))]
     pub output: Vec<PathBuf>,
     /// How stacks become pictures.
     #[command(flatten)]
@@ -242,6 +244,14 @@ pub struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The words of an option that names files, with what is done without it.
+fn written<W>(formats: &[Format<W>], default: &str) -> String {
+    format!(
+        "Write here; repeatable. The extension says what: {} [default: {default}]",
+        formats::list(formats)
+    )
 }
 
 /// A PID as people type it: decimal, or hexadecimal behind 0x.

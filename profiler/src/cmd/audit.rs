@@ -1,6 +1,6 @@
 //! `punchclock audit`: what a server costs idle and under load, which class to take, how many workers to run.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 
@@ -18,12 +18,10 @@ use crate::{
         target::select,
     },
     failure::Failure,
+    formats::{self, OfAudit, Outputs},
     model::report::{Report, Setup},
-    render::{self, json, table::Look},
-    sys::{
-        clock, heap,
-        output::{Access, OutputFile},
-    },
+    render::{self, grid::Look, json},
+    sys::{clock, heap},
 };
 
 /// Seconds of a window, if nobody says.
@@ -39,16 +37,12 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
     let mut phases = Phases::start();
     let reports = block_on(audit::run(&plan, &mut |what, left| phases.say(what, left)))?;
     phases.finish();
-    for (format, file) in outputs {
-        let path = file.path().to_owned();
-        file.commit(format.render(&reports)?.as_bytes())?;
-        say(&format!("wrote {}{}", path.display(), format.use_of()));
-    }
+    outputs.write(|write| write(&reports), say)?;
     if args.json {
         print(&json::any(&reports)?)?;
     } else {
         let look = Look { threads: false, colour: outputs::colour() };
-        print(&joined(&reports, |report| render::audit_text::text(report, look)))?;
+        print(&render::joined(&reports, |report| render::audit_text::text(report, look)))?;
     }
     match reports.iter().find(|report| report.runs.is_empty()) {
         Some(report) if report.interrupted => Err(Failure::Interrupted.into()),
@@ -127,55 +121,12 @@ fn no_answer(report: &Report) -> Failure {
     Failure::Incomplete(format!("no set-up could be measured: {why}"))
 }
 
-/// The texts of all reports, one below the other.
-fn joined(reports: &[Report], text: impl Fn(&Report) -> String) -> String {
-    reports.iter().map(text).collect::<Vec<_>>().join("\n")
-}
-
-/// What a file holds, by its extension.
-#[derive(Clone, Copy, Debug)]
-enum Format {
-    Html,
-    Markdown,
-    Json,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, Failure> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("html") => Ok(Self::Html),
-            Some("md") => Ok(Self::Markdown),
-            Some("json") => Ok(Self::Json),
-            _ => Err(Failure::Output {
-                path: path.to_owned(),
-                why: "its extension is none of .html, .md and .json".to_owned(),
-            }),
-        }
-    }
-
-    fn render(self, reports: &[Report]) -> Result<String> {
-        match self {
-            Self::Html => render::html::pages(reports),
-            Self::Markdown => Ok(joined(reports, render::markdown::markdown)),
-            Self::Json => json::any(&reports),
-        }
-    }
-
-    const fn use_of(self) -> &'static str {
-        match self {
-            Self::Html => " (open it in a browser)",
-            Self::Markdown | Self::Json => "",
-        }
-    }
-}
-
 /// Tries whether all files can be written.
-fn prepare(args: &Audit) -> Result<Vec<(Format, OutputFile)>> {
+fn prepare(args: &Audit) -> Result<Outputs<OfAudit>, Failure> {
     let mut paths = args.output.clone();
     if paths.is_empty() {
         let stamp = crate::units::utc_stamp(Duration::from_nanos(clock::unix_ns()));
         paths.push(format!("punchclock-audit-{stamp}.html").into());
     }
-    let prepare = |path| Ok((Format::of(path)?, OutputFile::prepare(path, Access::Umask)?));
-    paths.iter().map(|path| prepare(path)).collect()
+    Outputs::prepare(&formats::AUDIT, &paths)
 }

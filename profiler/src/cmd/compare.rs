@@ -1,6 +1,6 @@
 //! `punchclock compare`: what differs between recordings, and whether that is more than chance.
 
-use std::{ffi::OsStr, process::ExitCode};
+use std::{process::ExitCode, slice};
 
 use anyhow::Result;
 
@@ -8,13 +8,13 @@ use crate::{
     cli::compare::{self, Compare},
     cmd::outputs::{self, print, say},
     failure::Failure,
+    formats::{self, OfComparison, Outputs},
     model::{
         diff::{self, Diff, Per},
         recording::Recording,
     },
     recording,
-    render::{compare as text, diffgraph, json, table::Look},
-    sys::output::{Access, OutputFile},
+    render::{compare as text, grid::Look, json},
 };
 
 /// What the shell is told when a threshold is crossed.
@@ -22,7 +22,7 @@ const CROSSED: u8 = 10;
 
 /// Runs the verb.
 pub fn run(args: &Compare) -> Result<ExitCode> {
-    let output = prepare(args)?;
+    let outputs = prepare(args)?;
     let recordings = read(args)?;
     let (first, others) = recordings.split_first().ok_or_else(|| usage("there is no recording"))?;
     let mut diffs = Vec::new();
@@ -32,13 +32,8 @@ pub fn run(args: &Compare) -> Result<ExitCode> {
         }
         diffs.push(diff::diff((&first.0, &first.1), (&other.0, &other.1), args.per.map(Per::from)));
     }
-    if let (Some(file), Some(other), Some(diff)) = (output, others.first(), diffs.first()) {
-        let svg = diffgraph::svg(&first.1, &other.1, diff.per)?;
-        let svg =
-            svg.ok_or_else(|| usage("the recordings do not tell what the graph is to be counted by"))?;
-        let path = file.path().to_owned();
-        file.commit(&svg)?;
-        say(&format!("wrote {} (open it in a browser)", path.display()));
+    if let (Some(outputs), Some(other), Some(diff)) = (outputs, others.first(), diffs.first()) {
+        outputs.write(|write| write(&first.1, &other.1, diff.per), say)?;
     }
     show(args, &diffs)?;
     judge(args, &diffs)
@@ -90,16 +85,12 @@ fn judge(args: &Compare, diffs: &[Diff]) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn prepare(args: &Compare) -> Result<Option<OutputFile>> {
+fn prepare(args: &Compare) -> Result<Option<Outputs<OfComparison>>> {
     let Some(path) = &args.output else { return Ok(None) };
-    if path.extension().and_then(OsStr::to_str) != Some("svg") {
-        let why = "its extension is not .svg".to_owned();
-        return Err(Failure::Output { path: path.clone(), why }.into());
-    }
     if args.recordings.len() != 2 {
         return Err(usage("a differential flame graph is of two recordings"));
     }
-    Ok(Some(OutputFile::prepare(path, Access::Umask)?))
+    Ok(Some(Outputs::prepare(&formats::COMPARISON, slice::from_ref(path))?))
 }
 
 fn usage(what: &str) -> anyhow::Error {

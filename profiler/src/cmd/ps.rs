@@ -1,4 +1,5 @@
-//! `punchclock ps`: the fleets of this host, and on request how each process was recognised.
+//! `punchclock ps`: the fleets of this host, and on request how each process was recognised; below them, the processes of
+//! Python that are in none.
 
 use std::{collections::BTreeSet, process::ExitCode};
 
@@ -8,7 +9,7 @@ use crate::{
     cli::Ps,
     cmd::outputs::{colour, print, say},
     failure::Failure,
-    fleet::{Eyes, Fleet, Member, Tree, discover},
+    fleet::{Alone, Eyes, Fleet, Member, Tree, alone, discover},
     model::worker::Role,
     render::fleets::{self, Block, Row},
     units,
@@ -16,17 +17,20 @@ use crate::{
 
 /// Lists them on standard output. What could not be read, or that there are none, is said on standard error.
 pub fn run(args: &Ps) -> Result<ExitCode> {
-    let found = discover(&Tree::scan()?, &Eyes::real());
+    let (tree, eyes) = (Tree::scan()?, Eyes::real());
+    let found = discover(&tree, &eyes);
+    let alone = alone(&tree, &eyes, &found);
     if args.json {
-        print(&fleets::json(&found)?)?;
+        print(&fleets::json(&found, &alone)?)?;
     } else {
-        let blocks: Vec<_> = found.iter().map(|fleet| block(fleet, args.verbose)).collect();
-        print(&fleets::text(&blocks, colour()))?;
+        let blocks = found.iter().map(|fleet| block(fleet, args.verbose)).chain(in_no_fleet(&alone));
+        print(&fleets::text(&blocks.collect::<Vec<_>>(), colour()))?;
     }
-    if found.is_empty() {
+    if found.is_empty() && alone.is_empty() {
         say(&format!("punchclock: {}", Failure::NoFleets));
     }
-    let hidden = found.iter().flat_map(|fleet| &fleet.members).filter(|member| member.hidden).count();
+    let members = found.iter().flat_map(|fleet| &fleet.members).map(|member| member.hidden);
+    let hidden = members.chain(alone.iter().map(|process| process.hidden)).filter(|hidden| *hidden).count();
     if hidden > 0 {
         say(&format!("punchclock: {hidden} of these processes may not be looked into by this user"));
         say("  help: `sudo punchclock ps` shows their Python, sockets and worker classes");
@@ -45,6 +49,24 @@ fn block(fleet: &Fleet, verbose: bool) -> Block {
     headline.extend(versions.map(|versions| format!("Python {versions}")));
     let has_slots = fleet.members.iter().any(|member| member.slot.is_some());
     Block { headline, rows: fleet.members.iter().map(|member| row(member, has_slots, verbose)).collect() }
+}
+
+/// The processes of Python that are in no fleet; each can be watched by its PID.
+fn in_no_fleet(alone: &[Alone]) -> Option<Block> {
+    let row = |process: &Alone| {
+        let python = process.python.as_ref().map(|version| format!("Python {version}")).unwrap_or_default();
+        let threads = units::counted(process.threads as u64, "thread");
+        Row {
+            words: vec![process.tgid.to_string(), process.command.clone(), python, threads],
+            notes: Vec::new(),
+        }
+    };
+    let headline = vec![
+        "Python in no fleet".to_owned(),
+        units::counted(alone.len() as u64, "process"),
+        "watch one with -p PID".to_owned(),
+    ];
+    (!alone.is_empty()).then(|| Block { headline, rows: alone.iter().map(row).collect() })
 }
 
 fn row(member: &Member, has_slots: bool, verbose: bool) -> Row {
@@ -82,6 +104,21 @@ mod tests {
             is_forked: false,
             program: crate::fleet::Program::Unknown,
         }
+    }
+
+    #[test]
+    fn who_is_alone_is_told_by_pid() {
+        assert_eq!(in_no_fleet(&[]), None);
+        let process = Alone {
+            tgid: 7,
+            command: "nightly.py".to_owned(),
+            python: Some("3.12.1".to_owned()),
+            threads: 1,
+            hidden: false,
+        };
+        let Block { headline, rows } = in_no_fleet(&[process]).unwrap();
+        assert_eq!(headline, ["Python in no fleet", "1 process", "watch one with -p PID"]);
+        assert_eq!(rows[0].words, ["7", "nightly.py", "Python 3.12.1", "1 thread"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     cli::Record,
     cmd::{
-        outputs::{self, Outputs, default_paths, print, say},
+        outputs::{self, default_paths, print, say},
         progress::Progress,
         runtime::block_on,
         target::select,
@@ -25,8 +25,9 @@ use crate::{
     },
     failure::Failure,
     fleet::{self, Fleet},
+    formats::{self, OfRecording, Outputs},
     model::recording::{About, Recording},
-    render::{json, table::Look, text},
+    render::{grid::Look, json, text},
     sys::{caller, clock, heap, limits, lines::Lines, privileges},
 };
 
@@ -46,7 +47,8 @@ pub fn run(args: &Record) -> Result<ExitCode> {
             format!("an access log is one fleet's, and these are to be recorded: {}", fleets.join(", "));
         return Err(Failure::Usage(why).into());
     }
-    let mut outputs = Some(Outputs::prepare(&args.output)?).filter(|_| !args.output.is_empty());
+    let mut outputs =
+        Some(Outputs::prepare(&formats::RECORDING, &args.output)?).filter(|_| !args.output.is_empty());
     if let (None, Some(fleet)) = (&outputs, fleets.first()) {
         outputs = Some(open_default(&fleet.name)?);
     } else if let (None, Some(command)) = (&outputs, args.command.first()) {
@@ -56,7 +58,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     let recording =
         block_on(record(args, fleets, asked, outputs.as_ref().is_some_and(Outputs::are_overriding)))?;
     if let Some(outputs) = outputs {
-        outputs.write(&recording, args.shape.into())?;
+        outputs.write(|write| write(&recording, args.shape.into()), say)?;
     }
     if args.json {
         print(&json::document(&recording.stat)?)?;
@@ -66,8 +68,8 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open_default(name: &str) -> Result<Outputs> {
-    Ok(Outputs::prepare(&default_paths(name, Duration::from_nanos(clock::unix_ns())))?)
+fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
+    Outputs::prepare(&formats::RECORDING, &default_paths(name, Duration::from_nanos(clock::unix_ns())))
 }
 
 async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: bool) -> Result<Recording> {

@@ -4,16 +4,17 @@ use std::process::ExitCode;
 
 use crate::{
     cli::Report,
-    cmd::outputs::{self, Outputs},
+    cmd::outputs,
+    formats::{self, Outputs},
     recording,
-    render::{json, table::Look, text},
+    render::{grid::Look, json, text},
 };
 
 /// Runs the verb.
 pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
-    let outputs = Outputs::prepare(&args.output)?;
+    let outputs = Outputs::prepare(&formats::RECORDING, &args.output)?;
     let recording = recording::read(&args.recording)?;
-    outputs.write(&recording, args.shape.into())?;
+    outputs.write(|write| write(&recording, args.shape.into()), outputs::say)?;
     if args.json {
         outputs::print(&json::document(&recording.stat)?)?;
     } else if args.output.is_empty() {

@@ -17,8 +17,9 @@ use crate::{
         session::Session,
     },
     failure::Failure,
+    fleet::servers,
     model::accounting::StatDelta,
-    render::{idle::Audit, json, table::Look, text},
+    render::{grid::Look, idle::Audit, json, text},
     sys::{clock, heap, privileges},
 };
 
@@ -28,7 +29,7 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
     let asked = Instant::now();
     let fleets = select(&args.target)?;
     block_on(async {
-        let session = Session::open(fleets, plan_of_stat(clock::cpus(), !args.books))?;
+        let session = Session::open(fleets, plan_of_stat(clock::cpus(), !args.counters_only))?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.tell_delay(asked);
@@ -36,7 +37,7 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
         if args.idle {
             recorder.run(Some(deadline), || true).await?;
             let Recorded { profile, stat, .. } = recorder.finish()?;
-            let audit = Audit::new(&profile, &stat);
+            let audit = Audit::new(&profile, &stat, servers::idle_design);
             let look = Look { threads: false, colour: outputs::colour() };
             return print(&if args.json { audit.json()? } else { audit.text(look) });
         }

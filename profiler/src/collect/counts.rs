@@ -46,7 +46,7 @@ pub fn between(start: &Counts, mut end: Counts) -> Counts {
         if let Some(start) = start.get(key) {
             count.count = count.count.saturating_sub(start.count);
             count.ns = count.ns.saturating_sub(start.ns);
-            count.vain = count.vain.saturating_sub(start.vain);
+            count.empty = count.empty.saturating_sub(start.empty);
             for (length, start) in count.lengths.iter_mut().zip(&start.lengths) {
                 *length = length.saturating_sub(*start);
             }

@@ -128,7 +128,7 @@ pub fn verbs() -> Vec<Check> {
         Ok(Kernel { without_stacks: Some(why), .. }) => {
             Check::degraded(STAT, why, "telling waits for work from other waits", UPGRADE)
         }
-        Err(error) => refused(STAT, &error, "stat, but for `stat --books`"),
+        Err(error) => refused(STAT, &error, "stat, but for `stat --counters-only`"),
     }];
     // It loads nothing but a part of the same, so it is only asked where that does not do.
     if checks.iter().any(Check::is_missing) {
@@ -151,13 +151,13 @@ pub fn summary(checks: &[Check]) -> String {
     let mut words = vec!["ps ✓".to_owned()];
     for (verb, name) in [
         ("stat", STAT),
-        ("stat --books", STAT_BOOKS),
+        ("stat --counters-only", STAT_BOOKS),
         ("record", STACKS),
         ("dump", STACKS),
         ("audit", STACKS),
     ] {
         // Only asked about where `stat` does not work.
-        if verb != "stat --books" || !works(STAT) {
+        if verb != "stat --counters-only" || !works(STAT) {
             words.push(format!("{verb} {}", if works(name) { '✓' } else { '✗' }));
         }
     }
@@ -165,7 +165,7 @@ pub fn summary(checks: &[Check]) -> String {
 }
 
 const STAT: &str = "stat";
-const STAT_BOOKS: &str = "stat --books";
+const STAT_BOOKS: &str = "stat --counters-only";
 /// The verbs that are of no use without stacks.
 const STACKS: &str = "record, dump, audit";
 const UPGRADE: &str = "upgrade the kernel, or send this log to punchclock's authors";

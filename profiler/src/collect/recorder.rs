@@ -33,6 +33,7 @@ use crate::{
         waits::{Blocked, Histogram},
         window::Window,
     },
+    sys::heap,
 };
 
 /// How often new stacks are looked at: a code object must live that long to have a name.
@@ -129,6 +130,7 @@ impl Recorder {
         intake.learn_names(&snapshot.threads);
         let stacks = known(counts, &snapshot, &intake);
         let start = Edge { books, stacks, losses: intake.stacks.losses(), requests: None };
+        heap::begin();
         let sampling = match rate_hz {
             Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
             None => None,
@@ -222,8 +224,7 @@ impl Recorder {
         let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
         stat.quality.notes.extend(notes.iter().cloned());
         stat.quality.notes.extend(intake.notes(window));
-        for worker in stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.born)
-        {
+        for worker in stat.processes_mut().filter(|worker| worker.born) {
             worker.boot_cpu_ns = intake.boot_cpu_ns(worker.tgid);
         }
         stat.quality.lose_between(&start.losses, &end.losses);
@@ -237,9 +238,9 @@ impl Recorder {
                 settle(&mut stat, thread, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
             }
             if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
-                let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
+                let mut workers = stat.processes_mut();
                 if let Some(worker) = workers.find(|worker| worker.tgid == key.tgid) {
-                    *worker.vain_wakeups.get_or_insert(0) += count.vain;
+                    *worker.empty_wakeups.get_or_insert(0) += count.empty;
                 }
             }
         }
@@ -395,7 +396,7 @@ fn thread_of<'a>(
 
 /// Counts a thread's waits for another reason, in its row and in its process's.
 fn settle(stat: &mut StatDelta, (tgid, tid): (u32, u32), from: Reason, to: Reason, waits: &Blocked) {
-    let mut workers = stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
+    let mut workers = stat.processes_mut();
     let Some(worker) = workers.find(|worker| worker.tgid == tgid) else { return };
     worker.waits.settle(from, to, waits);
     if let Some(thread) = worker.threads.iter_mut().find(|thread| thread.tid == tid) {

@@ -1,23 +1,17 @@
-//! What a wait is for, where that takes knowledge of servers and libraries: the table of rules, and nothing else.
+//! What a wait is for, where that takes knowledge of servers and libraries.
 //!
 //! The kernel tells what a thread waits on: a socket, a lock, a time. Whether it waits there for work only its Python
 //! stack tells: by the function that waits, which is the innermost one that is not plumbing.
 
 use profiler_common::wait::Reason;
 
-use crate::model::plumbing;
+use crate::{
+    fleet::servers::{Functions, SERVERS},
+    model::plumbing,
+};
 
-/// Functions that wait for work, by server: the end of their file's path, and their names without their classes; no
-/// names stand for all functions of the file.
-const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
-    // Gunicorn: the master, which waits for signals; then its workers' main loops.
-    ("gunicorn/arbiter.py", &[]),
-    ("gunicorn/workers/sync.py", &["wait", "accept", "run", "run_for_one", "run_for_multiple"]),
-    ("gunicorn/workers/gthread.py", &["run", "accept", "murder_keepalived", "wait_for_and_dispatch_events"]),
-    ("gunicorn/workers/ggevent.py", &["run"]),
-    ("gunicorn/workers/geventlet.py", &["run"]),
-    ("gunicorn/workers/gasgi.py", &["run"]),
-    ("gunicorn/dirty/arbiter.py", &[]),
+/// Where threads of libraries wait for work, whichever server they serve.
+const LIBRARIES: &[Functions] = &[
     // Event loops: whoever waits there has nothing else to do, whatever its tasks wait for.
     ("gevent/hub.py", &["run"]),
     ("eventlet/hubs/hub.py", &["run"]),
@@ -26,47 +20,19 @@ const WAITS_FOR_WORK: &[(&str, &[&str])] = &[
     ("trio/_core/_io_epoll.py", &["get_events"]),
     ("asyncio/base_events.py", &["_run_once", "run_forever"]),
     ("asyncio/runners.py", &["run"]),
-    ("uvicorn/server.py", &["run"]),
-    ("uvicorn/_compat.py", &["asyncio_run"]),
-    ("uvicorn/supervisors/multiprocess.py", &[]),
-    ("uvicorn/supervisors/basereload.py", &[]),
     ("tornado/ioloop.py", &["start"]),
-    // Hypercorn's master, which waits for its workers' ends; waitress' loop.
-    ("hypercorn/run.py", &["run"]),
-    ("waitress/wasyncore.py", &["poll", "poll2"]),
-    // Granian, which is Rust below these: its master, a thread of that for each worker, and the workers.
-    ("granian/server/common.py", &["_serve_loop", "_watcher"]),
-    ("granian/server/mp.py", &[]),
-    ("granian/server/mt.py", &[]),
-    // uWSGI as a module of Python: its script calls it, and in it the requests are served.
-    ("bin/pyuwsgi", &["<module>"]),
-    ("bin/uwsgi", &["<module>"]),
-    // Pools: a thread or a process that waits for its next task, and the threads that hand tasks out.
+    // Threads of a pool that wait for their next task.
     ("concurrent/futures/thread.py", &["_worker"]),
-    ("concurrent/futures/process.py", &["_process_worker"]),
-    ("concurrent/futures/process.py", &["wait_result_broken_or_wakeup", "_queue_management_worker"]),
     ("gevent/threadpool.py", &["run"]),
-    ("multiprocessing/pool.py", &["worker", "_handle_workers", "_wait_for_updates"]),
-    ("multiprocessing/pool.py", &["_handle_tasks", "_handle_results"]),
-    ("multiprocessing/queues.py", &["_feed"]),
-    ("multiprocessing/resource_tracker.py", &["main"]),
-    ("multiprocessing/forkserver.py", &["main"]),
-    ("multiprocessing/managers.py", &["serve_forever", "accepter", "serve_client"]),
-    // Celery: its pool's processes and the threads that serve them, and the loops of its main process.
-    ("billiard/pool.py", &["wait_for_job", "workloop", "receive", "_recv", "_poll_result", "body"]),
-    ("kombu/asynchronous/hub.py", &["create_loop"]),
-    ("celery/worker/loops.py", &["asynloop", "synloop", "_loop_cycle"]),
-    ("celery/utils/timer2.py", &["run"]),
-    ("celery/beat.py", &["start"]),
-    // RQ: the worker that asks for its next job, its thread that hears commands, its scheduler, and its pool's master.
-    ("rq/queue.py", &["lpop", "lmove", "dequeue_any"]),
-    ("redis/client.py", &["run"]),
-    ("rq/scheduler.py", &["work"]),
-    ("rq/worker_pool.py", &["start", "reap_workers", "check_workers"]),
     // The standard library's servers, and its thread that writes logs.
     ("socketserver.py", &["serve_forever"]),
     ("logging/handlers.py", &["_monitor", "dequeue"]),
 ];
+
+/// All functions that wait for work: the servers' and the libraries'.
+fn functions_that_wait() -> impl Iterator<Item = &'static Functions> {
+    SERVERS.iter().flat_map(|server| server.waits_for_work).chain(LIBRARIES)
+}
 
 /// What a waiting thread is to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +66,7 @@ pub fn settle<'a>(
     let has_frames = innermost_first.peek().is_some();
     let (mut waits_for_work, mut through_threading) = (false, false);
     let waiting = innermost_first.find(|(name, file)| {
-        waits_for_work = WAITS_FOR_WORK.iter().any(|rule| matches(rule, name, file));
+        waits_for_work = functions_that_wait().any(|rule| matches(rule, name, file));
         let is_plumbing = plumbing::is_plumbing(file);
         through_threading |= is_plumbing && reason == Reason::Lock;
         waits_for_work || !is_plumbing
@@ -120,7 +86,7 @@ pub fn settle<'a>(
     }
 }
 
-fn matches((rules_file, names): &(&str, &[&str]), name: &str, file: &str) -> bool {
+fn matches((rules_file, names): &Functions, name: &str, file: &str) -> bool {
     let name = name.rsplit('.').next().unwrap_or(name);
     let in_file =
         file.strip_suffix(rules_file).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'));

@@ -149,7 +149,7 @@ impl StatSnapshot {
                             counters,
                             waits,
                             throttled_ns: throttled_ns(member.tgid),
-                            vain_wakeups: None,
+                            empty_wakeups: None,
                             born,
                             boot_cpu_ns: None,
                             death: None,

@@ -121,7 +121,7 @@ impl Windows {
     #[must_use]
     pub fn end(mut self, stat: &StatDelta, requests: Option<u64>) -> Vec<Window> {
         let mut sums = Sums::new();
-        for worker in stat.fleets.iter().flat_map(|fleet| &fleet.workers) {
+        for worker in stat.processes() {
             let sum = sums.entry(worker.tgid).or_insert_with(|| WorkerWindow::of(worker.tgid));
             sum.add(&worker.counters, &worker.waits);
         }

@@ -1,6 +1,6 @@
 //! Which event loop a process runs.
 
-use crate::fleet::discover::Search;
+use crate::fleet::search::Search;
 
 /// The loop and how it shows: its frames are on the stack, or it is compiled and mapped.
 #[must_use]

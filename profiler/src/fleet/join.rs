@@ -4,7 +4,7 @@ use crate::{
     fleet::{
         Eyes, Fleet, Member, Program, Tree, discover,
         piece::{is_of_forkserver, is_piece_of},
-        rq,
+        servers,
     },
     model::worker::Role,
     sys::process::Process,
@@ -106,7 +106,8 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
     let forks_workers = fleet.forks_workers(parent) || parents.as_ref().is_some_and(is_of_forkserver);
     let role = if forks_workers && is_piece { Role::Worker } else { Role::Helper };
     // Horses come one at a time, so there may be no sibling to tell.
-    let horse = (fleet.server == "rq").then(|| rq::HORSE.to_owned());
+    let forked_class = servers::named(&fleet.server).and_then(|server| server.forked_class);
+    let horse = forked_class.map(str::to_owned);
     // One that calls exec is known already.
     let slot = match fleet.member(tgid) {
         Some(known) if !known.ended => known.slot,

@@ -3,31 +3,23 @@
 //! All of it is read from outside: process tree, command lines, titles, sockets, mapped files and, last, the
 //! Python stack. What these do not tell stays blank; what decided is kept as evidence.
 
-mod celery;
+mod alone;
 mod command;
 mod discover;
 mod event_loop;
 mod eyes;
 #[cfg(test)]
 mod fixture;
-mod generic;
-mod granian;
-mod gunicorn;
-mod hypercorn;
 mod join;
 mod launcher;
-mod mod_wsgi;
 mod options;
 mod piece;
-mod pool;
 mod program;
-mod rq;
+mod search;
 mod select;
+pub mod servers;
 mod slots;
 mod tree;
-mod uvicorn;
-mod uwsgi;
-mod waitress;
 
 use serde::Serialize;
 
@@ -35,6 +27,7 @@ use crate::{
     model::worker::{Role, Slot},
     sys::process::Process,
 };
+pub use alone::{Alone, alone};
 pub use discover::discover;
 pub use eyes::Eyes;
 pub use join::{adopt, join, learn_python, leave, refresh, renew};
@@ -50,8 +43,7 @@ const MAX_NAME_CHARS: usize = 200;
 pub struct Fleet {
     /// The application, or the command.
     pub name: String,
-    /// `gunicorn`, `uwsgi`, `uvicorn`, `hypercorn`, `granian`, `waitress`, `mod_wsgi`, `celery`, `rq`,
-    /// `multiprocessing`; `python` for any other Python; `process` for what is none.
+    /// The name of one of [`servers::SERVERS`], of which `python` is any Python; `process` for what is none.
     pub server: String,
     /// Where its workers listen: `127.0.0.1:8000`, `unix:/run/app.sock`. Empty if that may not be known.
     pub listening: Vec<String>,

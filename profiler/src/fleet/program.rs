@@ -4,8 +4,8 @@
 use crate::{
     fleet::{
         command::{self, Command},
-        discover::Search,
         options::{Grammar, Options},
+        search::Search,
     },
     sys::process::Process,
 };

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{client::Client, generator::Job};
+use super::{client::Client, job::Job};
 use crate::sys::clock::monotonic_ns;
 
 /// How long a client lets a server be that did not take its request: one that is down is not asked at full speed.

@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     load::cpus,
     model::load::{Latency, Load},
-    sys::{child, clock, thread},
+    sys::{child, clock, tids},
     units,
 };
 
@@ -100,7 +100,7 @@ impl External {
     #[must_use]
     pub fn shares_cpus_with(&self, tgids: &[u32]) -> Option<String> {
         // It has just begun: threads that it makes later stay where the first one is.
-        cpus::keep_apart(&thread::all_of(self.child.id()), tgids)
+        cpus::keep_apart(&tids::all_of(self.child.id()), tgids)
     }
 
     /// What it saw, when it has ended.

@@ -1,7 +1,6 @@
 //! The built-in generator: a thread that asks.
 
 use std::{
-    cell::Cell,
     rc::Rc,
     sync::{Arc, atomic::AtomicU64, mpsc},
     thread::{self, JoinHandle},
@@ -9,12 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tokio::{
-    sync::{Notify, oneshot},
-    task::LocalSet,
-};
+use tokio::{sync::oneshot, task::LocalSet};
 
-use super::{client::Errand, closed, cpus, open, reading::Reading, tally::Tally, target::Target};
+use super::{client::Errand, closed, cpus, job::Job, open, reading::Reading, tally::Tally, target::Target};
 
 /// Who asks when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,39 +137,6 @@ impl Drop for Generator {
     }
 }
 
-/// What is to be done on the generator's thread.
-pub struct Job {
-    pub errand: Errand,
-    pub tally: Arc<Tally>,
-    /// How many requests may still be taken.
-    left: Cell<u64>,
-    stop: Notify,
-}
-
-impl Job {
-    /// Takes a request to send; false if there is none left.
-    pub fn take(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left > 0
-    }
-
-    /// True if no request is left to take.
-    pub fn is_over(&self) -> bool {
-        self.left.get() == 0
-    }
-
-    /// Waits until no request is left because somebody said so.
-    pub async fn told_to_stop(&self) {
-        self.stop.notified().await;
-    }
-
-    fn stop(&self) {
-        self.left.set(0);
-        self.stop.notify_one();
-    }
-}
-
 fn run(
     target: &Target,
     pattern: Pattern,
@@ -183,12 +146,8 @@ fn run(
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.context("failed to start the load generator's runtime")?;
-    let job = Rc::new(Job {
-        errand: Errand::new(target, options.keep_alive, options.timeout),
-        tally,
-        left: Cell::new(options.requests.unwrap_or(u64::MAX)),
-        stop: Notify::new(),
-    });
+    let errand = Errand::new(target, options.keep_alive, options.timeout);
+    let job = Rc::new(Job::new(errand, tally, options.requests));
     let ask = async {
         match pattern {
             Pattern::Closed { concurrency } => closed::run(Rc::clone(&job), concurrency).await,

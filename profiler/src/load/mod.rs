@@ -13,6 +13,7 @@ mod cpus;
 mod external;
 mod fault;
 mod generator;
+mod job;
 mod open;
 mod reading;
 mod ready;

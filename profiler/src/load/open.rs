@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{io::unix::AsyncFd, sync::Notify, task::spawn_local};
 
-use super::{client::Client, generator::Job};
+use super::{client::Client, job::Job};
 use crate::sys::{clock::monotonic_ns, timer::Timer};
 
 /// Asks until the job is over, and until all that was asked is answered.

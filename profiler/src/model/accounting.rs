@@ -153,6 +153,18 @@ pub struct StatDelta {
     pub quality: Quality,
 }
 
+impl StatDelta {
+    /// The processes of all fleets.
+    pub fn processes(&self) -> impl Iterator<Item = &WorkerDelta> {
+        self.fleets.iter().flat_map(|fleet| &fleet.workers)
+    }
+
+    /// The processes of all fleets, to be changed.
+    pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut WorkerDelta> {
+        self.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers)
+    }
+}
+
 /// One fleet's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetDelta {
@@ -165,11 +177,16 @@ pub struct FleetDelta {
 }
 
 impl FleetDelta {
+    /// Its processes with this part.
+    pub fn with(&self, role: Role) -> impl Iterator<Item = &WorkerDelta> {
+        self.workers.iter().filter(move |worker| worker.role == role)
+    }
+
     /// The workers' sum, without masters and helpers.
     #[must_use]
     pub fn total(&self) -> (Counters, Waits) {
         let (mut counters, mut waits) = (Counters::default(), Waits::default());
-        for worker in self.workers.iter().filter(|worker| worker.role == Role::Worker) {
+        for worker in self.with(Role::Worker) {
             counters.add(&worker.counters);
             waits.add(&worker.waits);
         }
@@ -203,8 +220,8 @@ pub struct WorkerDelta {
     pub throttled_ns: Option<u64>,
     /// Waits for work that ended without any: it waited on before it had received anything from a socket. Absent where
     /// that is not looked at, or where work does not come by sockets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vain_wakeups: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "vain_wakeups")]
+    pub empty_wakeups: Option<u64>,
     /// True if it was forked inside the window.
     #[serde(default)]
     pub born: bool,

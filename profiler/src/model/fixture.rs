@@ -282,7 +282,7 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
         counters,
         waits,
         throttled_ns: None,
-        vain_wakeups: None,
+        empty_wakeups: None,
         born: false,
         boot_cpu_ns: None,
         exited: false,

@@ -22,4 +22,4 @@ pub mod window;
 pub mod worker;
 
 /// The version of every JSON document and recording; a reader of one version refuses later ones.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;

@@ -108,7 +108,7 @@ impl Profile {
     /// 100 ns, so what is left of it after the edge may be less than nothing, which only a sum can take.
     pub fn agree_with(&mut self, stat: &StatDelta) {
         let mut books: BTreeMap<_, Tally> = BTreeMap::new();
-        let workers = stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let workers = stat.processes();
         let threads = workers.flat_map(|worker| worker.threads.iter().map(|thread| (worker.tgid, thread)));
         for (tgid, thread) in threads {
             for (reason, blocked) in Reason::ALL.into_iter().zip(&thread.waits.blocked) {

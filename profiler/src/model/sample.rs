@@ -22,7 +22,7 @@ impl Weights {
     #[must_use]
     pub fn new(profile: &Profile, stat: &StatDelta) -> Self {
         let counts = profile.counts_by_tgid();
-        let workers = stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let workers = stat.processes();
         let mut shares: HashMap<u32, Share> = HashMap::new();
         let mut unsampled_ns = Vec::new();
         for worker in workers {

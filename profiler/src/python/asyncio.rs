@@ -4,8 +4,6 @@
 
 use object::{Object, ObjectSection};
 
-use crate::{python::interpreter::Interpreter, sys::memory::Memory};
-
 /// Words of `_AsyncioDebug`; of these the ones that are used.
 const WORDS: usize = 13;
 const TASK_NAME: usize = 1;
@@ -25,7 +23,7 @@ pub struct Asyncio {
     /// `PyThreadState` → the task that runs.
     pub running_task: u64,
     /// Task → its name: a `str`, or a number before somebody asks.
-    task_name: u64,
+    pub task_name: u64,
     /// Task → its coroutine.
     pub task_coro: u64,
     /// Task → its part of the thread's list.
@@ -61,14 +59,5 @@ impl Asyncio {
             awaited_by_is_set: word(AWAITED_BY_IS_SET)?,
             tasks_head: address(TASKS_HEAD)?,
         })
-    }
-
-    /// The name of a task, as it is now: tasks come and go.
-    #[must_use]
-    pub fn name(&self, memory: Memory, interpreter: &Interpreter, task: u64) -> Option<String> {
-        let name = memory.u64(task.wrapping_add(self.task_name)).filter(|name| *name != 0)?;
-        interpreter
-            .text(memory, name)
-            .or_else(|| Some(format!("Task-{}", interpreter.small_number(memory, name)?)))
     }
 }

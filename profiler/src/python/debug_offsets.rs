@@ -22,7 +22,10 @@ const SMALL: u64 = 4096;
 
 /// Where a minor version's table has what is needed, in bytes from its start.
 struct Positions {
-    minor: u64,
+    minor: u32,
+    /// True if builds without the GIL are walked: later ones give each thread instructions of its own then, and mark reference
+    /// counts in other ways.
+    free_threaded: bool,
     threads_head: usize,
     code_generation: Option<usize>,
     /// `next`; `interp` and `current_frame` follow.
@@ -43,6 +46,10 @@ struct Positions {
     /// How `PyThreadState._status` and what follows it tells who holds the GIL: so many bytes behind it, these bits.
     gil: (u64, u32),
     awaits: Option<Awaits>,
+    /// What is not in the table: the bits that mark a `_PyStackRef` as borrowed or immortal, and where a type has the keys of
+    /// its instances.
+    code_tag: u32,
+    cached_keys: u64,
 }
 
 /// What is needed to follow what coroutines await.
@@ -61,9 +68,12 @@ struct Awaits {
     awaited_below: u64,
 }
 
-const POSITIONS: [Positions; 3] = [
+static POSITIONS: [Positions; 3] = [
     Positions {
         minor: 13,
+        free_threaded: true,
+        code_tag: 0,
+        cached_keys: 880,
         threads_head: 72,
         code_generation: None,
         tstate: 168,
@@ -81,6 +91,9 @@ const POSITIONS: [Positions; 3] = [
     },
     Positions {
         minor: 14,
+        free_threaded: false,
+        code_tag: 3,
+        cached_keys: 880,
         threads_head: 72,
         code_generation: Some(160),
         tstate: 192,
@@ -107,6 +120,9 @@ const POSITIONS: [Positions; 3] = [
     },
     Positions {
         minor: 15,
+        free_threaded: false,
+        code_tag: 3,
+        cached_keys: 888,
         threads_head: 72,
         code_generation: Some(160),
         tstate: 192,
@@ -132,6 +148,16 @@ const POSITIONS: [Positions; 3] = [
     },
 ];
 
+fn positions(minor: u32) -> Option<&'static Positions> {
+    POSITIONS.iter().find(|positions| positions.minor == minor)
+}
+
+/// True of a version whose table is known.
+#[must_use]
+pub fn is_known(minor: u32) -> bool {
+    positions(minor).is_some()
+}
+
 /// Reads a layout from the first [`TABLE_BYTES`] of `_PyRuntime`; `None` if they are no such table, of no known version, or
 /// hold what cannot be.
 #[must_use]
@@ -143,14 +169,12 @@ pub fn read(table: &[u8]) -> Option<Layout> {
     if table.get(..8)? != COOKIE || at(8)? >> 24 != 3 {
         return None;
     }
-    let minor = at(8)? >> 16 & 0xff;
+    let positions = positions(u32::try_from(at(8)? >> 16 & 0xff).ok()?)?;
     let is_free_threaded = is_free_threaded(table);
-    // From 3.14 on each thread has instructions of its own then, and reference counts are marked in other ways.
-    if is_free_threaded && minor != 13 {
+    if is_free_threaded && !positions.free_threaded {
         return None;
     }
     let object_shift = if is_free_threaded { 16 } else { 0 };
-    let positions = POSITIONS.iter().find(|positions| positions.minor == minor)?;
     let within = |position, limit| at(position).filter(|offset| *offset < limit && offset % 4 == 0);
     // The walk reads a frame's fields within one read.
     let in_frame = |position| u32::try_from(at(position)?).ok().filter(|offset| *offset < PACKED_FRAME_BYTES);
@@ -187,8 +211,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
             frame_owner: in_frame(positions.frame + 32)?,
             native_owner: 3,
             frame_is_entry: ABSENT,
-            // `_PyStackRef`: borrowed or immortal references are marked from 3.14 on.
-            code_tag: if minor >= 14 { 3 } else { 0 },
+            code_tag: positions.code_tag,
             // Without the GIL it may be there, and be held, but is not used.
             tstate_gil: if is_free_threaded { ABSENT } else { tstate_gil },
             gil_mask,
@@ -220,8 +243,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         },
         coroutines,
         frame_locals: at(positions.frame + 24)?,
-        // Not in the table.
-        instances: Instances::Behind(if minor >= 15 { 888 } else { 880 }),
+        instances: Instances::Behind(positions.cached_keys),
         lines: Format::Locations,
     })
 }

@@ -18,7 +18,7 @@ use crate::{
     sys::{
         budget,
         memory::{Mapping, Memory},
-        process,
+        tids,
     },
 };
 
@@ -64,7 +64,7 @@ impl Interpreter {
     fn like(tgid: u32, before: Option<&Self>) -> Result<Self, Unwalkable> {
         let mappings =
             Mapping::executable(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
-        let exe = std::fs::read_link(format!("/proc/{}/exe", process::seen_by(tgid))).ok();
+        let exe = std::fs::read_link(format!("/proc/{}/exe", tids::seen_by(tgid))).ok();
         let mut found: Vec<(Self, Mapping)> = Vec::new();
         let mut refused = Unwalkable::not_python("it is not Python");
         for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
@@ -131,7 +131,7 @@ impl Interpreter {
         let layout = layout_of(memory, &version, mapping, address("_PyRuntime"))?;
         let roots = Roots::find(memory, &layout, image, bias)
             .ok_or_else(|| starting("its interpreter is not started yet"))?;
-        let asyncio = if version.minor >= 14 { asyncio(tgid, mappings) } else { None };
+        let asyncio = layout.coroutines.and_then(|_| asyncio(tgid, mappings));
         // A file may be loaded twice (`dlmopen`).
         let is_part = |other: &&Mapping| other.file == mapping.file && image.bias(other) == Some(bias);
         let text_end = mappings.iter().filter(is_part).map(|other| other.end).max();
@@ -255,7 +255,7 @@ fn layout_of(
         }
         return Ok(layout);
     }
-    if version.minor < 13 {
+    if !debug_offsets::is_known(version.minor) {
         return Err(unsupported(""));
     }
     let runtime = runtime.ok_or_else(|| never("its interpreter exports no `_PyRuntime`"))?;
@@ -265,8 +265,6 @@ fn layout_of(
     debug_offsets::read(&table).ok_or_else(|| {
         if debug_offsets::is_free_threaded(&table) {
             unsupported(" without the GIL")
-        } else if version.minor > 15 {
-            unsupported("")
         } else {
             Unwalkable::python(version, "its `_Py_DebugOffsets` hold impossible values", true)
         }

@@ -6,7 +6,7 @@
 use object::{Object, RelocationFlags, elf};
 use profiler_common::python::{Greenlets, Slot};
 
-use crate::{python::thread_local, sys::memory::Memory};
+use crate::{python::thread_vector, sys::memory::Memory};
 
 /// Bytes of the two variables.
 const BYTES: u64 = 16;
@@ -40,7 +40,7 @@ impl InFile {
     #[must_use]
     pub fn in_process(&self, memory: Memory, bias: u64) -> Option<Greenlets> {
         let module = memory.u64(self.module.wrapping_add(bias))?;
-        let [vector, entry] = thread_local::way_to_module(i64::try_from(module).ok()?)?;
+        let [vector, entry] = thread_vector::way_to_module(i64::try_from(module).ok()?)?;
         let state = Slot::new(&[vector, entry, POINTER]);
         Some(Greenlets { state, main_type: self.main_type.wrapping_add(bias) })
     }

@@ -18,6 +18,7 @@ pub mod slot;
 pub mod tasks;
 mod thread_local;
 pub mod thread_name;
+mod thread_vector;
 mod version;
 
 use profiler_common::python::{

@@ -73,7 +73,7 @@ impl Reader<'_> {
         if is_begun && !self.is_suspended(state) {
             return None;
         }
-        let name = |task| self.asyncio.name(self.memory, self.interpreter, task);
+        let name = |task| self.interpreter.task_name(self.memory, task);
         Some(Task {
             name: name(task),
             is_begun,

@@ -7,22 +7,20 @@
 use profiler_common::python::Slot;
 
 use crate::{
-    python::{image::Image, interpreter::ThreadState, slot::Listed},
+    python::{
+        image::Image,
+        interpreter::ThreadState,
+        slot::Listed,
+        thread_vector::{MAX_MODULES, way_to_module},
+    },
     sys::memory::Memory,
 };
 
-/// Modules with thread-local variables that are looked through.
-const MAX_MODULES: i64 = 512;
 /// Bytes of one module's thread-local block that are looked through.
 const MAX_BLOCK: u64 = 1 << 16;
 
 /// Most variables that are asked whether they are it; there are two, and what extension modules keep for themselves.
 const MAX_PLACES: usize = 64;
-
-/// Thread pointer → the dynamic thread vector, in glibc.
-const VECTOR: i64 = if cfg!(target_arch = "aarch64") { 0 } else { 8 };
-/// Bytes of one of its entries: the module's block, and what was allocated for it.
-const VECTOR_ENTRY: i64 = 16;
 
 /// The slot, checked; the error says why there is none, as a clause. `getter` are the first bytes of
 /// `PyGILState_GetThisThreadState`, which is at the address `getter_at`.
@@ -69,11 +67,6 @@ pub fn find(
             Ok(*slot)
         }
     }
-}
-
-/// The way from a thread pointer to a module's thread-local variables; `None` for a number that none has.
-pub const fn way_to_module(module: i64) -> Option<[i64; 2]> {
-    if module > 0 && module < MAX_MODULES { Some([VECTOR, VECTOR_ENTRY * module]) } else { None }
 }
 
 /// A module's thread-local variables in one thread.

@@ -86,8 +86,10 @@ fn decode(mut file: impl BufRead, max_body_bytes: u64) -> Result<Recording, Stop
     if values(&json) > MAX_VALUES {
         return Err(corrupt("it has more values than a recording can have").into());
     }
-    let recording: Recording = serde_json::from_slice(&json).map_err(|error| corrupt(short(&error)))?;
+    let mut recording: Recording = serde_json::from_slice(&json).map_err(|error| corrupt(short(&error)))?;
     check_version(recording.stat.schema_version)?;
+    // What version 1 names otherwise is read by both names.
+    recording.stat.schema_version = SCHEMA_VERSION;
     validate(&recording).map_err(corrupt)?;
     Ok(recording)
 }
@@ -112,7 +114,7 @@ fn version(file: &mut impl BufRead) -> Result<u32, Stopped> {
 
 fn check_version(version: u32) -> Result<(), Unreadable> {
     match version {
-        SCHEMA_VERSION => Ok(()),
+        1..=SCHEMA_VERSION => Ok(()),
         0 => Err(corrupt("there is no version 0")),
         newer => Err(Unreadable::Newer(newer)),
     }
@@ -210,8 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn version_1_is_read() {
+        let mut recording = fixture::recording();
+        recording.stat.fleets[0].workers[1].empty_wakeups = Some(7);
+        let mut old = serde_json::to_value(&recording).unwrap();
+        old["stat"]["schema_version"] = 1.into();
+        let worker = old["stat"]["fleets"][0]["workers"][1].as_object_mut().unwrap();
+        let empty = worker.remove("empty_wakeups").unwrap();
+        worker.insert("vain_wakeups".to_owned(), empty);
+        let file = file("1", &serde_json::to_vec(&old).unwrap());
+        assert_eq!(decode(file.as_slice(), MAX_BODY_BYTES).unwrap(), recording);
+    }
+
+    #[test]
     fn newer_versions_are_told_apart() {
-        assert!(matches!(refusal(&file("2", b"what will be")), Unreadable::Newer(2)));
+        assert!(matches!(refusal(&file("3", b"what will be")), Unreadable::Newer(3)));
         assert!(matches!(refusal(b"punchclock recording v4294967295\nxyz"), Unreadable::Newer(u32::MAX)));
         let mut recording = fixture::recording();
         recording.stat.schema_version = 3;

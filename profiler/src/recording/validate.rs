@@ -50,14 +50,14 @@ fn has<T: Clone + Eq + std::hash::Hash>(table: &Table<T>, index: u32) -> bool {
 
 /// Renderers add up workers, and a worker's parts; so all numbers together must fit.
 fn check_sums(recording: &Recording) -> Result<(), &'static str> {
-    let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+    let workers = recording.stat.processes();
     let mut numbers = workers.flat_map(|worker| {
         let counters = worker.counters.numbers().into_iter();
         counters
             .chain(worker.waits.numbers())
             .chain(worker.throttled_ns)
             .chain(worker.boot_cpu_ns)
-            .chain(worker.vain_wakeups)
+            .chain(worker.empty_wakeups)
     });
     let windows = &recording.windows;
     let rows = windows.iter().map(|window| window.workers.len()).sum::<usize>();

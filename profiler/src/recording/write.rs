@@ -51,6 +51,6 @@ mod tests {
             bytes
         };
         assert_eq!(bytes(), bytes());
-        assert!(bytes().starts_with(b"punchclock recording v1\n\x1f\x8b"));
+        assert!(bytes().starts_with(b"punchclock recording v2\n\x1f\x8b"));
     }
 }

@@ -5,9 +5,7 @@ use crate::{
     render::{
         audit_tables::{self, Table},
         audit_words, escape,
-        grid::{self, Column},
-        rows::Kind,
-        table::Look,
+        grid::{self, Column, Kind, Look},
     },
 };
 

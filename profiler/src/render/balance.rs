@@ -1,11 +1,15 @@
-//! How evenly the workers of a fleet share its CPU time and its wake-ups, and how many of these are in vain.
+//! How evenly the workers of a fleet share its CPU time and its wake-ups, and how many of these are empty.
 
 use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 use serde::Serialize;
 
-use crate::{model::accounting::FleetDelta, render::rows::workers, units};
+use crate::{
+    model::{accounting::FleetDelta, worker::Role},
+    stats::variation,
+    units,
+};
 
 /// Of a fleet with two workers at least. A worker that took a dead one's slot counts with it: they were there one
 /// after the other.
@@ -45,7 +49,7 @@ struct Place {
 #[must_use]
 pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
     let mut places: BTreeMap<(Option<u32>, u32), Place> = BTreeMap::new();
-    for worker in workers(fleet) {
+    for worker in fleet.with(Role::Worker) {
         let slot = worker.slot.map(|slot| slot.number);
         let key = (slot, if slot.is_some() { 0 } else { worker.tgid });
         let place = places.entry(key).or_default();
@@ -56,6 +60,9 @@ pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
     if places.len() < 2 {
         return None;
     }
+    let cv = |values: &[u64]| {
+        variation::coefficient(&values.iter().map(|value| *value as f64).collect::<Vec<_>>())
+    };
     let of_cpu: Vec<u64> = places.values().map(|place| place.on_cpu_ns).collect();
     let of_wakeups: Vec<u64> = places.values().map(|place| place.wakeups).collect();
     let shares = places.into_iter().map(|((slot, _), place)| Share {
@@ -67,18 +74,19 @@ pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
     Some(Imbalance { cpu_cv: cv(&of_cpu), wakeups_cv: cv(&of_wakeups), shares: shares.collect() })
 }
 
-/// A line about wake-ups that found no work: `in vain: 96 of 136 waits for work (70.6 %)`; where they are known, and
-/// two workers at least can wake each other in vain.
+/// A line about wake-ups that found no work: `empty wake-ups: 96 of 136 waits for work (70.6 %)`; where they are known,
+/// and two workers at least can be woken for one request.
 #[must_use]
-pub fn vain(fleet: &FleetDelta) -> String {
-    let known: Vec<_> = workers(fleet).filter_map(|worker| Some((worker, worker.vain_wakeups?))).collect();
+pub fn empty_wakeups(fleet: &FleetDelta) -> String {
+    let known: Vec<_> =
+        fleet.with(Role::Worker).filter_map(|worker| Some((worker, worker.empty_wakeups?))).collect();
     let waits = known.iter().map(|(worker, _)| worker.waits.blocked[Reason::Idle as usize].count).sum();
-    let vain = known.iter().map(|(_, vain)| vain).sum();
+    let empty = known.iter().map(|(_, empty)| empty).sum();
     if known.len() < 2 || waits == 0 {
         return String::new();
     }
-    let (percent, waits) = (units::percent(vain, waits, 1), units::grouped(waits));
-    format!("in vain: {} of {waits} waits for work ({percent} %)\n", units::grouped(vain))
+    let (percent, waits) = (units::percent(empty, waits, 1), units::grouped(waits));
+    format!("empty wake-ups: {} of {waits} waits for work ({percent} %)\n", units::grouped(empty))
 }
 
 /// A line about it: `imbalance: CPU 21.0–29.3 % each (cv 0.12), wake-ups 3.1–61.0 % each (cv 0.87)`.
@@ -102,13 +110,6 @@ pub fn text(fleet: &FleetDelta) -> String {
 fn share(part: u64, all: &[u64]) -> Option<f64> {
     let sum: u64 = all.iter().sum();
     (sum != 0).then(|| part as f64 / sum as f64)
-}
-
-fn cv(values: &[u64]) -> Option<f64> {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<u64>() as f64 / count;
-    let variance = values.iter().map(|value| (*value as f64 - mean).powi(2)).sum::<f64>() / count;
-    (mean != 0.0).then(|| variance.sqrt() / mean)
 }
 
 #[cfg(test)]
@@ -154,16 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn wakeups_in_vain_are_of_the_waits_for_work() {
+    fn empty_wakeups_are_of_the_waits_for_work() {
         let mut fleet = fleet(&[(11, None, 5, 5), (12, None, 5, 5)]);
-        assert_eq!(vain(&fleet), "");
+        assert_eq!(empty_wakeups(&fleet), "");
         for (worker, count) in fleet.workers[1..].iter_mut().zip([300, 600]) {
-            worker.vain_wakeups = Some(count);
+            worker.empty_wakeups = Some(count);
         }
         // Each of the fixture's workers has 1,361 waits for work.
-        assert_eq!(vain(&fleet), "in vain: 900 of 2,722 waits for work (33.1 %)\n");
+        assert_eq!(empty_wakeups(&fleet), "empty wake-ups: 900 of 2,722 waits for work (33.1 %)\n");
         fleet.workers.pop();
-        assert_eq!(vain(&fleet), "", "alone");
+        assert_eq!(empty_wakeups(&fleet), "", "alone");
     }
 
     #[test]

@@ -6,12 +6,11 @@ use crate::{
     model::{
         accounting::{Counters, FleetDelta, WorkerDelta},
         waits::Waits,
+        worker::Role,
     },
     render::{
         escape,
-        grid::{self, Column},
-        rows::{Kind, workers},
-        table::Look,
+        grid::{self, Column, Kind, Look},
     },
     units,
 };
@@ -42,7 +41,7 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
             }));
         }
     }
-    if workers(fleet).count() > 1 {
+    if fleet.with(Role::Worker).count() > 1 {
         let (kind, who) = (Kind::Sum, "all workers".to_owned());
         rows.push(Row { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
     }

@@ -5,9 +5,7 @@ use crate::{
     model::diff::{Diff, Function, Group, Number},
     render::{
         escape,
-        grid::{self, Column},
-        rows::Kind,
-        table::Look,
+        grid::{self, Column, Kind, Look},
     },
     units,
 };

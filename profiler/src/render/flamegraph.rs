@@ -83,7 +83,7 @@ fn title(recording: &Recording, shape: Shape) -> String {
         [fleet] => escape::frame(&format!("{} {}", fleet.server, fleet.name)),
         fleets => units::counted(fleets.len() as u64, "fleet"),
     };
-    let processes = stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+    let processes = stat.processes();
     let workers = processes.filter(|worker| worker.role == Role::Worker).count();
     let samples = profile.samples.iter().map(|sample| sample.count).sum();
     let (workers, seconds) = (units::counted(workers as u64, "worker"), units::seconds(stat.duration_ns));
@@ -97,7 +97,7 @@ fn title(recording: &Recording, shape: Shape) -> String {
 
 fn subtitle(recording: &Recording, folded: &Folded, shape: Shape) -> String {
     let total = units::ms(folded.values().sum());
-    let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+    let workers = recording.stat.processes();
     let idle_ns =
         workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns + worker.waits.parked_ns()).sum();
     let idle = if shape.idle {

@@ -3,8 +3,9 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::json;
 
-use crate::render::escape;
+use crate::{model::SCHEMA_VERSION, render::escape};
 
 /// One fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +32,10 @@ pub fn text(blocks: &[Block], colour: bool) -> String {
     blocks.join("\n")
 }
 
-/// The fleets as one JSON document, with a line break at its end.
-pub fn json(fleets: &impl Serialize) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string_pretty(fleets)?) + "\n")
+/// The fleets, and the processes of Python that are in none, as one JSON document, with a line break at its end.
+pub fn json(fleets: &impl Serialize, alone: &impl Serialize) -> anyhow::Result<String> {
+    let document = json!({ "schema_version": SCHEMA_VERSION, "fleets": fleets, "alone": alone });
+    Ok(escape::json(serde_json::to_string_pretty(&document)?) + "\n")
 }
 
 fn block(block: &Block, colour: bool) -> String {
@@ -83,6 +85,10 @@ mod tests {
 
     #[test]
     fn json_shows_no_character_that_acts() {
-        assert_eq!(json(&["\u{9b}2J"]).unwrap(), "[\n  \"\\u009b2J\"\n]\n");
+        let document = json(&["\u{9b}2J"], &[7]).unwrap();
+        let acts = |c: char| c.is_control() && c != '\n';
+        assert!(document.contains("\\u009b2J") && !document.contains(acts), "{document}");
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        assert_eq!((&document["fleets"][0], &document["alone"][0]), (&"\u{9b}2J".into(), &7.into()));
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     model::fixture,
     render::{
         flamegraph, folded,
+        grid::Look,
         shape::{By, Shape, fold},
-        table::Look,
         text,
     },
 };

@@ -2,8 +2,6 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, LineStyle, Table, TableStyle};
 
-use crate::render::{rows::Kind, table::Look};
-
 /// No lines but one under the header.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
@@ -16,6 +14,26 @@ pub struct Column {
     pub gap: u16,
     /// True for words, which stand to the left.
     pub is_text: bool,
+}
+
+/// What a row is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A process.
+    Process,
+    /// A thread of the process above.
+    Thread,
+    /// All workers together, or their mean.
+    Sum,
+}
+
+/// How a table looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// A row for each thread, too.
+    pub threads: bool,
+    /// Bold and dim, for a terminal whose user has not set `NO_COLOR`.
+    pub colour: bool,
 }
 
 /// Lays rows out under their columns.

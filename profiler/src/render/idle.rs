@@ -8,17 +8,15 @@ use serde::Serialize;
 use crate::{
     model::{
         accounting::{FleetDelta, StatDelta, WorkerDelta},
-        design::{self, Design},
+        design::Design,
         plumbing,
         profile::Profile,
         tables::{Frame, FrameKind},
     },
     render::{
         escape,
-        grid::{self, Column},
+        grid::{self, Column, Kind, Look},
         quality,
-        rows::Kind,
-        table::Look,
     },
     units,
 };
@@ -63,9 +61,13 @@ struct Place {
 }
 
 impl<'a> Audit<'a> {
-    /// Of a window.
+    /// Of a window; `design` says what a process does by its server's design.
     #[must_use]
-    pub fn new(profile: &Profile, stat: &'a StatDelta) -> Self {
+    pub fn new(
+        profile: &Profile,
+        stat: &'a StatDelta,
+        design: impl Fn(&FleetDelta, &WorkerDelta) -> Option<Design>,
+    ) -> Self {
         let seconds = stat.duration_ns as f64 / 1e9;
         let processes =
             stat.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)));
@@ -75,7 +77,7 @@ impl<'a> Audit<'a> {
             tgid: worker.tgid,
             on_cpu_us_per_second: worker.counters.on_cpu_ns as f64 / 1e3 / seconds,
             wakeups_per_second: worker.counters.wakeups as f64 / seconds,
-            by_design: design::of(fleet, worker),
+            by_design: design(fleet, worker),
             sleeps_on: places(profile, worker.tgid),
         });
         Self { idle: idle.collect(), stat }
@@ -219,7 +221,17 @@ fn places(profile: &Profile, tgid: u32) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fixture;
+    use crate::model::{fixture, recording::Recording, worker::Role};
+
+    fn audit(recording: &Recording) -> Audit<'_> {
+        Audit::new(&recording.profile, &recording.stat, |_, worker| {
+            let (from_per_second, to_per_second) = match worker.role {
+                Role::Master => (0.9, 1.1),
+                _ => (0.06, 0.08),
+            };
+            Some(Design { from_per_second, to_per_second, why: "it looks around" })
+        })
+    }
 
     #[test]
     fn it_tells_cost_wakers_places_and_design() {
@@ -227,7 +239,7 @@ mod tests {
         for worker in &mut recording.stat.fleets[0].workers {
             worker.counters.wakeups = 1;
         }
-        let text = Audit::new(&recording.profile, &recording.stat).text(Look::default());
+        let text = audit(&recording).text(Look::default());
         let row = text.lines().find(|line| line.starts_with("master 1230")).unwrap();
         assert!(row.contains("2,000.0") && row.contains("1.00") && row.contains("0.90–1.10"), "{text}");
         assert!(text.contains("SyncWorker.wait (workers/sync.py:35), idle, 1,360 wake-ups"), "{text}");
@@ -245,7 +257,7 @@ mod tests {
         for worker in &mut recording.stat.fleets[0].workers {
             worker.counters.wakeups = 100;
         }
-        let text = Audit::new(&recording.profile, &recording.stat).text(Look::default());
+        let text = audit(&recording).text(Look::default());
         let verdict = text.lines().find(|line| line.starts_with("worker 1234: ")).unwrap();
         assert!(verdict.ends_with(": `punchclock record -p 1234` shows what it runs then"), "{verdict}");
     }
@@ -253,7 +265,7 @@ mod tests {
     #[test]
     fn json_has_the_exact_numbers_too() {
         let recording = fixture::recording();
-        let json = Audit::new(&recording.profile, &recording.stat).json().unwrap();
+        let json = audit(&recording).json().unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["idle"][1]["sleeps_on"][0]["function"], "SyncWorker.wait");
         assert_eq!(json["idle"][0]["by_design"]["to_per_second"], 1.1);

@@ -80,7 +80,7 @@ mod tests {
     fn the_schema_is_the_public_one() {
         let text = document(&fixture::stat()).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["schema_version"], 1);
+        assert_eq!(value["schema_version"], 2);
         assert_eq!(value["duration_ns"], 1_000_000_000);
         let worker = &value["fleets"][0]["workers"][1];
         for key in [

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     model::{
         accounting::{FleetDelta, WorkerDelta},
-        worker::Death,
+        worker::{Death, Role},
     },
-    render::rows::workers,
     units,
 };
 
@@ -29,12 +28,12 @@ const SIGNALS: [(u8, &str); 12] = [
 
 /// Workers that were forked inside the window.
 pub fn boots(fleet: &FleetDelta) -> impl Iterator<Item = &WorkerDelta> {
-    workers(fleet).filter(|worker| worker.born && worker.slot.is_some())
+    fleet.with(Role::Worker).filter(|worker| worker.born && worker.slot.is_some())
 }
 
 /// How workers ended inside the window, those whose end is known.
 pub fn deaths(fleet: &FleetDelta) -> impl Iterator<Item = Death> {
-    workers(fleet).filter_map(|worker| worker.death)
+    fleet.with(Role::Worker).filter_map(|worker| worker.death)
 }
 
 /// What stands behind the name of a process that ended.

@@ -15,7 +15,7 @@ pub mod fleets;
 pub mod folded;
 #[cfg(test)]
 mod golden;
-mod grid;
+pub mod grid;
 pub mod html;
 pub mod idle;
 pub mod json;
@@ -28,10 +28,16 @@ pub mod shape;
 pub mod table;
 mod waits;
 
-use crate::model::accounting::StatDelta;
+use crate::model::{accounting::StatDelta, report::Report};
 
 /// The exact numbers as text: the fleets' tables, then the quality.
 #[must_use]
-pub fn text(stat: &StatDelta, look: table::Look) -> String {
+pub fn text(stat: &StatDelta, look: grid::Look) -> String {
     format!("{}\n{}", table::text(stat, look), quality::text(stat))
+}
+
+/// The texts of all reports of an audit, one below the other.
+#[must_use]
+pub fn joined(reports: &[Report], text: impl Fn(&Report) -> String) -> String {
+    reports.iter().map(text).collect::<Vec<_>>().join("\n")
 }

@@ -8,20 +8,9 @@ use crate::{
         accounting::{Counters, FleetDelta, ThreadDelta, WorkerDelta},
         worker::{Role, Slot},
     },
-    render::{escape, lives},
+    render::{escape, grid::Kind, lives},
     units,
 };
-
-/// What a row is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A process.
-    Process,
-    /// A thread of the process above.
-    Thread,
-    /// All workers together, or their mean.
-    Sum,
-}
 
 /// A row of the table.
 #[derive(Clone, Debug)]
@@ -48,7 +37,7 @@ pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<Row<'_>> {
             rows.extend(worker.threads.iter().map(Row::thread));
         }
     }
-    let workers = workers(fleet).count() as u64;
+    let workers = fleet.with(Role::Worker).count() as u64;
     if workers > 1 {
         let sum = |who: &str, among| Row {
             kind: Kind::Sum,
@@ -61,11 +50,6 @@ pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<Row<'_>> {
         rows.extend([sum("all workers", 1), sum("mean worker", workers)]);
     }
     rows
-}
-
-/// A fleet's processes without its master and helpers.
-pub fn workers(fleet: &FleetDelta) -> impl Iterator<Item = &WorkerDelta> {
-    fleet.workers.iter().filter(|worker| worker.role == Role::Worker)
 }
 
 impl<'a> Row<'a> {

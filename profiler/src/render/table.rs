@@ -5,12 +5,15 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    model::accounting::{FleetDelta, StatDelta},
+    model::{
+        accounting::{FleetDelta, StatDelta},
+        worker::Role,
+    },
     render::{
         balance, budget, escape,
-        grid::{self, Column},
+        grid::{self, Column, Look},
         lives,
-        rows::{rows, workers},
+        rows::rows,
     },
     units,
 };
@@ -41,15 +44,6 @@ const TEXT_COLUMNS: usize = 3;
 const SLOT: usize = 1;
 const CLASS: usize = 2;
 
-/// How a table looks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Look {
-    /// A row for each thread, too.
-    pub threads: bool,
-    /// Bold and dim, for a terminal whose user has not set `NO_COLOR`.
-    pub colour: bool,
-}
-
 /// All fleets' blocks, an empty line between two.
 #[must_use]
 pub fn text(stat: &StatDelta, look: Look) -> String {
@@ -64,7 +58,8 @@ pub fn text(stat: &StatDelta, look: Look) -> String {
 fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
     // The header tells a class that all workers share.
     let has_classes = classes(fleet).len() > 1;
-    let has_successors = workers(fleet).any(|worker| worker.slot.is_some_and(|slot| slot.generation != 0));
+    let has_successors =
+        fleet.with(Role::Worker).any(|worker| worker.slot.is_some_and(|slot| slot.generation != 0));
     let is_shown = |index: &usize| match *index {
         // Who never had a successor is told by its PID alone.
         SLOT => has_successors,
@@ -91,7 +86,7 @@ fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
     if fleet.workers.iter().any(|worker| worker.waits.are_measured) {
         text += &["\n", &budget::text(fleet, look), "\n"].concat();
     }
-    let lines = balance::text(fleet) + &balance::vain(fleet) + &lives::text(fleet);
+    let lines = balance::text(fleet) + &balance::empty_wakeups(fleet) + &lives::text(fleet);
     if !lines.is_empty() {
         text += &["\n", &lines].concat();
     }
@@ -104,7 +99,7 @@ fn headline(fleet: &FleetDelta, duration_ns: u64) -> String {
         let words: Vec<_> = words.into_iter().map(escape::visible).collect();
         words.join(", ")
     };
-    let count = units::counted(workers(fleet).count() as u64, "worker");
+    let count = units::counted(fleet.with(Role::Worker).count() as u64, "worker");
     let classes = match listed(classes(fleet)) {
         none if none.is_empty() => none,
         classes => format!(" ({classes})"),
@@ -119,7 +114,7 @@ fn headline(fleet: &FleetDelta, duration_ns: u64) -> String {
 
 /// The distinct classes of a fleet's workers.
 fn classes(fleet: &FleetDelta) -> BTreeSet<&str> {
-    workers(fleet).filter_map(|worker| worker.worker_class.as_deref()).collect()
+    fleet.with(Role::Worker).filter_map(|worker| worker.worker_class.as_deref()).collect()
 }
 
 #[cfg(test)]

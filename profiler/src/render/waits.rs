@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn all_of_it_is_the_budget() {
         let recording = fixture::recording();
-        let workers = || recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let workers = || recording.stat.processes();
         let blocked_ns: u64 = workers().map(|worker| worker.counters.blocked_ns).sum();
         let idle_ns: u64 = workers().map(|worker| worker.waits.blocked[0].ns).sum();
         for by in [By::Fleet, By::Worker, By::Thread, By::Task, By::Class] {

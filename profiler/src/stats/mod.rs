@@ -1,14 +1,15 @@
 //! Statistics of measured windows: how far a number can be trusted, and what a curve's points say.
 //!
-//! Pure functions of plain numbers: they know nothing of what was measured, take no time and draw no chance (the
-//! bootstrap's generator starts from the same seed each time, so the same windows give the same interval).
+//! Pure functions of plain numbers: they know nothing of what was measured, take no time, and chance comes
+//! from a seed (the bootstrap's is always the same, so the same windows give the same interval).
 
 pub mod bootstrap;
 pub mod contrast;
 pub mod knee;
-mod random;
+pub mod random;
 mod student;
 pub mod usl;
+pub mod variation;
 pub mod windows;
 
 /// A number and the interval in which it lies with 95 % confidence.

@@ -1,12 +1,13 @@
-//! A small generator for drawing windows.
+//! Chance, by a seed.
 
 /// `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): good enough to draw
-/// windows with, and the same on every machine. Never for secrets.
+/// windows and orders with, and the same on every machine. Never for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
     /// A generator of this seed.
+    #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -24,6 +25,7 @@ impl Random {
     }
 
     /// As many indexes below `below` as there are.
+    #[must_use]
     pub fn draw(&mut self, below: usize) -> Vec<usize> {
         (0..below).map(|_| self.index(below)).collect()
     }

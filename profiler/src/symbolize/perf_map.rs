@@ -12,7 +12,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::sys::{budget, process, status::Status};
+use crate::sys::{budget, status::Status, tids};
 
 /// Most bytes of a map that are read, and most that one look reads: what is behind them has no name yet.
 const MAX_BYTES: u64 = 16 << 20;
@@ -57,7 +57,7 @@ impl PerfMap {
         // It is named by the number that the process itself knows.
         let numbers = status.value("NSpid").or_else(|| status.value("Pid"))?;
         let own_number: u32 = numbers.split_whitespace().last()?.parse().ok()?;
-        let path = PathBuf::from(format!("/proc/{}/root/tmp/perf-{own_number}.map", process::seen_by(tgid)));
+        let path = PathBuf::from(format!("/proc/{}/root/tmp/perf-{own_number}.map", tids::seen_by(tgid)));
         let plain = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let file = OpenOptions::new().read(true).custom_flags(plain).open(path).ok()?;
         let about = file.metadata().ok()?;

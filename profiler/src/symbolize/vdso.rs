@@ -3,7 +3,7 @@
 use object::{Object as _, ObjectSymbol};
 use procfs::process::Process;
 
-use crate::sys::{maps, memory::Memory, process};
+use crate::sys::{maps, memory::Memory, tids};
 
 /// As the kernel names it.
 pub const NAME: &str = "[vdso]";
@@ -61,7 +61,7 @@ impl Vdso {
 /// Where a process has the vDSO.
 #[must_use]
 pub fn start(tgid: u32) -> Option<u64> {
-    Process::new(process::seen_by(tgid).cast_signed()).ok()?.auxv().ok()?.get(&AT_SYSINFO_EHDR).copied()
+    Process::new(tids::seen_by(tgid).cast_signed()).ok()?.auxv().ok()?.get(&AT_SYSINFO_EHDR).copied()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, io};
 
-use crate::sys::thread;
+use crate::sys::tids;
 
 /// CPUs by number, from 0.
 pub type Cpus = BTreeSet<u32>;
@@ -24,7 +24,7 @@ pub fn of_thread(tid: u32) -> io::Result<Cpus> {
 /// The CPUs on which any thread of a process may run; none if it is gone.
 #[must_use]
 pub fn of_process(tgid: u32) -> Cpus {
-    thread::all_of(tgid).into_iter().filter_map(|tid| of_thread(tid).ok()).flatten().collect()
+    tids::all_of(tgid).into_iter().filter_map(|tid| of_thread(tid).ok()).flatten().collect()
 }
 
 /// Keeps a thread to these CPUs. Fails if it may run on none of them.

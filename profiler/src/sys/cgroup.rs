@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sys::process;
+use crate::sys::tids;
 
 /// The groups whose quotas bind a process: its own and those above it, each as a folder.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ impl Groups {
     /// Of a process; none if it is gone, or in no group.
     #[must_use]
     pub fn of(tgid: u32) -> Self {
-        let lines = fs::read(format!("/proc/{}/cgroup", process::seen_by(tgid))).unwrap_or_default();
+        let lines = fs::read(format!("/proc/{}/cgroup", tids::seen_by(tgid))).unwrap_or_default();
         let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         Self(find(&lines, &mounts))
     }

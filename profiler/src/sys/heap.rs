@@ -1,4 +1,4 @@
-//! What is on this process's heap, and how much may be. Whoever keeps for good what targets show asks here first.
+//! What is on this process's heap, and how much of what targets show may be. Whoever keeps that for good asks here first.
 #![expect(unsafe_code, reason = "an allocator")]
 
 use std::{
@@ -12,15 +12,15 @@ use std::{
 
 use crate::sys::budget;
 
-/// How much it may be where nobody says otherwise, bytes.
-pub const DEFAULT_BYTES: usize = 256 << 20;
-
 static USED: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(DEFAULT_BYTES);
+/// What was used when the first window began: the kernel's types, the fleets, the interpreters.
+static BEFORE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(256 << 20);
 /// What is kept of each process, bytes.
 static KEPT: Mutex<Option<HashMap<u32, usize>>> = Mutex::new(None);
 
-#[global_allocator]
+// The fuzzer has one of its own.
+#[cfg_attr(not(fuzzing), global_allocator)]
 static HEAP: Heap = Heap;
 
 /// The system's allocator, which counts what it has given.
@@ -59,16 +59,23 @@ fn count(before: usize, now: usize, block: *mut u8) -> *mut u8 {
     block
 }
 
-/// Bounds the heap.
+/// Bounds what is kept of targets, and what is made of it.
 pub fn bound(bytes: usize) {
     MOST.store(bytes, Relaxed);
 }
 
-/// How much more may be kept, bytes. Half of the heap is for what is made of that in the end: names, pictures, and the copy
+/// Notes that a window begins: what is there already is no part of what is bounded. Only the first time, for an audit keeps
+/// what it found in each window.
+pub fn begin() {
+    let _ = BEFORE.compare_exchange(0, USED.load(Relaxed), Relaxed, Relaxed);
+}
+
+/// How much more may be kept, bytes. The other half is for what is made of that in the end: names, pictures, and the copy
 /// that a table makes of itself when it grows.
 #[must_use]
 pub fn room() -> usize {
-    (MOST.load(Relaxed) / 2).saturating_sub(USED.load(Relaxed))
+    let found = USED.load(Relaxed).saturating_sub(BEFORE.load(Relaxed));
+    (MOST.load(Relaxed) / 2).saturating_sub(found)
 }
 
 /// Asks to keep so many more bytes of what a process shows. False if there is no room, or if the process has more than it

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead as _, BufReader},
 };
 
-use crate::sys::process;
+use crate::sys::tids;
 
 /// Most lines that are read: twice what the kernel lets a process have by default (`vm.max_map_count`).
 const MAX_LINES: usize = 1 << 17;
@@ -55,7 +55,7 @@ impl<'a> Line<'a> {
 
 /// Shows a process's mappings, by address.
 pub fn each(tgid: u32, mut see: impl FnMut(&Line)) -> io::Result<()> {
-    let mut maps = BufReader::new(File::open(format!("/proc/{}/maps", process::seen_by(tgid)))?);
+    let mut maps = BufReader::new(File::open(format!("/proc/{}/maps", tids::seen_by(tgid)))?);
     let mut line = Vec::new();
     for _ in 0..MAX_LINES {
         line.clear();

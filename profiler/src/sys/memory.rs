@@ -12,7 +12,7 @@ use std::{
 
 use profiler_common::python::{ReadMemory, Window};
 
-use crate::sys::{budget, maps, mounts, process, readable::is_readable, target_file};
+use crate::sys::{budget, maps, mounts, readable::is_readable, target_file, tids};
 
 /// Most executable mappings of a process that are looked at.
 const MAX_MAPPINGS: usize = 1 << 16;
@@ -43,7 +43,7 @@ impl Memory {
         }
         let read = read(self.tgid, address, buffer).or_else(|error| match error.raw_os_error() {
             // There is none, or its first thread has exited.
-            Some(libc::ESRCH) => read(process::seen_by(self.tgid), address, buffer),
+            Some(libc::ESRCH) => read(tids::seen_by(self.tgid), address, buffer),
             _ => Err(error),
         });
         read.is_ok_and(|read| read == buffer.len()).then_some(())
@@ -174,7 +174,7 @@ impl Mapping {
         if !mounts::answers(tgid, device) {
             return None;
         }
-        let process = PathBuf::from(format!("/proc/{}", process::seen_by(tgid)));
+        let process = PathBuf::from(format!("/proc/{}", tids::seen_by(tgid)));
         let link = process.join(format!("map_files/{:x}-{:x}", self.start, self.end));
         // What is at the path now may be another.
         let is_it = |file: &File| file.metadata().is_ok_and(|about| about.ino() == inode);

@@ -24,5 +24,6 @@ pub mod seccomp;
 pub mod status;
 mod target_file;
 pub mod thread;
+pub mod tids;
 pub mod timer;
 mod unix;

@@ -17,7 +17,7 @@ use procfs::{
     process::{FDTarget, Stat, all_processes},
 };
 
-use crate::sys::{memory::Mapping, status::Status, thread, unix};
+use crate::sys::{memory::Mapping, status::Status, tids, unix};
 
 /// The longest command line that is looked at.
 const MAX_ARGV_BYTES: u64 = 64 << 10;
@@ -55,19 +55,8 @@ pub fn is_process(tgid: u32) -> bool {
     Status::of(tgid).and_then(|status| status.number("Tgid", 0)) == Some(tgid)
 }
 
-/// The TID by which a process's memory and files are seen. `/proc` shows those of a process as long as its first thread lives;
-/// then, those of any other that lives on.
-#[must_use]
-pub fn seen_by(tgid: u32) -> u32 {
-    let shows = |tid: &u32| {
-        let exe = fs::read_link(format!("/proc/{tid}/exe"));
-        !exe.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    if shows(&tgid) { tgid } else { thread::all_of(tgid).into_iter().find(shows).unwrap_or(tgid) }
-}
-
 fn procfs_of(tgid: u32) -> procfs::ProcResult<procfs::process::Process> {
-    procfs::process::Process::new(seen_by(tgid).cast_signed())
+    procfs::process::Process::new(tids::seen_by(tgid).cast_signed())
 }
 
 impl Process {

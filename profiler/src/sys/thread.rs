@@ -48,13 +48,6 @@ pub fn stack_pointer(tgid: u32, tid: u32) -> Option<u64> {
     u64::from_str_radix(text.split_whitespace().nth_back(1)?.strip_prefix("0x")?, 16).ok()
 }
 
-/// The tids of a process; none if it is gone.
-#[must_use]
-pub fn all_of(tgid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
-    tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
-}
-
 /// How long a thread has waited for a CPU since it began, ns; `None` if it is gone.
 #[must_use]
 pub fn run_queue_ns(tgid: u32, tid: u32) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::{
     io::{BufRead as _, BufReader},
 };
 
-use crate::sys::process;
+use crate::sys::tids;
 
 /// Most lines that are read.
 const MAX_LINES: usize = 1 << 17;
@@ -20,7 +20,7 @@ const UNCONNECTED: u32 = 1;
 /// Inode and path of each that has been bound and is not connected, datagrams apart: it listens, or is about to.
 #[must_use]
 pub fn bound(tgid: u32) -> Vec<(u64, String)> {
-    let table = File::open(format!("/proc/{}/net/unix", process::seen_by(tgid)));
+    let table = File::open(format!("/proc/{}/net/unix", tids::seen_by(tgid)));
     let mut table = table.map(BufReader::new).into_iter().flat_map(|mut table| {
         std::iter::from_fn(move || {
             let mut line = Vec::new();

@@ -38,7 +38,7 @@ enum Contender {
 const CONTENDERS: [(Contender, &str); 7] = [
     (Contender::Empty, "a program that does nothing"),
     (Contender::Untracked, "punchclock stat, another process"),
-    (Contender::Books, "punchclock stat --books, these"),
+    (Contender::Books, "punchclock stat --counters-only, these"),
     (Contender::Tracked, "punchclock stat, these processes"),
     (Contender::Cpudist, "cpudist (libbpf-tools)"),
     (Contender::Runqlat, "runqlat (libbpf-tools)"),
@@ -79,7 +79,7 @@ fn window(bench: &Bench, contender: Contender) -> Result<Cost> {
     let tool = match contender {
         Contender::Empty => Held::start(&mut crate::exec::as_root(&bench.empty))?,
         Contender::Untracked => Held::tool(&stat(bench, &other), &out)?,
-        Contender::Books => Held::tool(stat(bench, &pipe).arg("--books"), &out)?,
+        Contender::Books => Held::tool(stat(bench, &pipe).arg("--counters-only"), &out)?,
         Contender::Tracked => Held::tool(&stat(bench, &pipe), &out)?,
         Contender::Cpudist => Held::tool(&Command::new("cpudist"), &out)?,
         Contender::Runqlat => Held::tool(&Command::new("runqlat"), &out)?,
@@ -159,7 +159,7 @@ fn section(bench: &Bench, rounds: &[Costs]) -> Section {
          the run time of all its programs over the runs of the one on `sched_switch`; the statistics' own two clock \
          reads are in each run of a program, and so *above nothing* is less a program that does nothing for each of \
          *runs*. The program that does nothing hangs beside punchclock's own, which follow nobody \
-         then. `stat --books` reads the kernel's own books only; `stat` also tells what each wait was for and who ended it. \
+         then. `stat --counters-only` reads the kernel's own books only; `stat` also tells what each wait was for and who ended it. \
          `cpudist`, `runqlat`, `punchclock stat -p PID`, and\n`bpftrace -e '{BPFTRACE}'`.\n",
         bench.plan.round_trips,
         rounds.len(),
@@ -170,7 +170,7 @@ fn section(bench: &Bench, rounds: &[Costs]) -> Section {
         markdown,
         targets: vec![
             report::Target::at_most(
-                "a switch of a tracked process (--books), of cpudist's cost,",
+                "a switch of a tracked process (--counters-only), of cpudist's cost,",
                 0.25,
                 books,
                 "",

@@ -17,7 +17,7 @@ Kernels are the newest that Debian's suites have, by rule; the host's own is a r
 
 - **loads**: `doctor` finds nothing missing, so every program passes this kernel's verifier.
 - **exact**: eight threads in seven processes, stopped at both edges of a window: on-CPU and run-queue time, switches of both kinds and
-  migrations by `stat`, `stat --books` and `record` are what `/proc` says, to the nanosecond and the switch.
+  migrations by `stat`, `stat --counters-only` and `record` are what `/proc` says, to the nanosecond and the switch.
 - **budget**: on-CPU, run queue and blocked add up to the wall for each thread; the most that is missing.
 - **lives**: `record -- COMMAND` tells twenty children that are born and end, their exit status, and their CPU time as their parent was told it.
 - **frames**: samples whose Python frames are a known chain of calls, of all samples, by the version of CPython.

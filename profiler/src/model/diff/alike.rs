@@ -29,7 +29,7 @@ pub fn refusal(before: &Recording, after: &Recording) -> Option<String> {
 }
 
 fn measures_waits(recording: &Recording) -> bool {
-    let mut workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+    let mut workers = recording.stat.processes();
     workers.any(|worker| worker.waits.are_measured)
 }
 
@@ -57,7 +57,7 @@ mod tests {
         let samples = |other: &mut Recording| other.stat.quality.samples.clone().unwrap();
         for (reason, words) in [
             (refused(|other| other.profile.rate_hz = 999), "99 Hz, the other at 999 Hz"),
-            (refused(|other| other.stat.schema_version = 2), "schema version 1, the other 2"),
+            (refused(|other| other.stat.schema_version = 3), "schema version 2, the other 3"),
             (refused(|other| other.stat.quality.samples = None), "the other has none"),
             (
                 refused(|other| {
@@ -69,7 +69,7 @@ mod tests {
             ),
             (
                 refused(|other| {
-                    let workers = other.stat.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers);
+                    let workers = other.stat.processes_mut();
                     workers.for_each(|worker| worker.waits = Waits::default());
                 }),
                 "the waits were looked at",

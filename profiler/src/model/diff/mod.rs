@@ -35,7 +35,7 @@ impl Per {
     /// What one recording's nanoseconds are divided by; `None` if that is nothing or not known.
     #[must_use]
     pub fn units_of(self, recording: &Recording) -> Option<f64> {
-        let workers = recording.stat.fleets.iter().flat_map(|fleet| &fleet.workers);
+        let workers = recording.stat.processes();
         let units = match self {
             Self::Cpu => workers.map(|worker| worker.counters.on_cpu_ns).sum::<u64>() as f64 / 1e9,
             Self::Wall => recording.stat.duration_ns as f64 / 1e9,

@@ -9,12 +9,29 @@ use crate::{
     fleet::{
         Fleet,
         command::{self, Command, is_same_executable},
-        discover::Search,
         options::{Grammar, Options},
         piece,
+        search::Search,
+        servers::{PLAIN, Server},
     },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "rq",
+    what: "RQ workers and pools of them",
+    recognise,
+    waits_for_work: &[
+        // The worker that asks for its next job, its thread that hears commands, its scheduler, and its pool's master.
+        ("rq/queue.py", &["lpop", "lmove", "dequeue_any"]),
+        ("redis/client.py", &["run"]),
+        ("rq/scheduler.py", &["work"]),
+        ("rq/worker_pool.py", &["start", "reap_workers", "check_workers"]),
+    ],
+    forked_class: Some(HORSE),
+    ..PLAIN
 };
 
 /// Of `rq worker` and `rq worker-pool`.
@@ -34,11 +51,10 @@ const GRAMMAR: Grammar = Grammar {
 };
 
 /// What a horse is called as a class of workers.
-pub const HORSE: &str = "horse";
+const HORSE: &str = "horse";
 
 /// A worker or a pool of workers, with the horses that run just now.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let titled = |name: &str| (name.to_owned(), false, false, "its title says that it is RQ's worker");
     let (name, is_pool, is_simple, why) = match Title::of(process) {
         Some(Title::Listening(queues)) => titled(queues),
@@ -53,7 +69,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         None => of_command(&Command::of(process)?)?,
     };
     let judge = |child: &Process, _| Some(judge(child, process, is_pool, search));
-    let mut fleet = search.gather("rq", &name, (process, why.to_owned()), judge)?;
+    let mut fleet = search.gather(SERVER.name, &name, (process, why.to_owned()), judge)?;
     if is_pool {
         // The horses are a generation below.
         let masters: Vec<u32> = fleet.with(Role::Master).map(|master| master.tgid).collect();

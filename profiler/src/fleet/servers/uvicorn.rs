@@ -3,8 +3,42 @@
 //! Facts are from the sources of uvicorn 0.54.
 
 use crate::{
-    fleet::{Fleet, discover::Search, event_loop, options::Grammar, piece, program::Program},
+    fleet::{
+        Fleet, event_loop,
+        options::Grammar,
+        piece,
+        program::Program,
+        search::Search,
+        servers::{PLAIN, Server, design},
+    },
+    model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "uvicorn",
+    what: "uvicorn, by itself and with `--workers`",
+    recognise,
+    waits_for_work: &[
+        ("uvicorn/server.py", &["run"]),
+        ("uvicorn/_compat.py", &["asyncio_run"]),
+        ("uvicorn/supervisors/multiprocess.py", &[]),
+        ("uvicorn/supervisors/basereload.py", &[]),
+    ],
+    // From the sources of uvicorn 0.54, and measured by `tests/tests/idle_servers.rs`.
+    idle_design: |role, _, workers| match role {
+        Role::Worker => design(
+            9.0,
+            14.0,
+            "uvicorn's loop ticks ten times a second; with --workers each ping, twice a second, wakes it twice",
+        ),
+        Role::Master => {
+            design(1.8, 2.2 + 4.4 * workers as f64, "uvicorn's supervisor pings its workers each half second")
+        }
+        Role::Helper => None,
+    },
+    ..PLAIN
 };
 
 const UVICORN: Program = Program {
@@ -30,11 +64,10 @@ const UVICORN: Program = Program {
 };
 
 /// A supervisor with its workers, or a worker alone. Gunicorn's uvicorn workers are Gunicorn's.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let found = UVICORN.find(process, search)?;
     let judge = |child: &Process, _| Some(piece::part_of(child, process));
-    let fleet = search.gather("uvicorn", found.name("uvicorn"), (process, found.why.clone()), judge)?;
+    let fleet = search.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
     let is_supervised = found.options.has("reload") || found.options.number("workers").unwrap_or(1) > 1;
     let mut fleet = if is_supervised { fleet } else { fleet.or_alone() };
     let typed = found.options.get("loop").filter(|event_loop| *event_loop != "auto");

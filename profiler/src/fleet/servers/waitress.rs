@@ -3,9 +3,25 @@
 //! Facts are from the sources of waitress 3.0.
 
 use crate::{
-    fleet::{Fleet, discover::Search, options::Grammar, piece, program::Program},
+    fleet::{
+        Fleet,
+        options::Grammar,
+        piece,
+        program::Program,
+        search::Search,
+        servers::{PLAIN, Server},
+    },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "waitress",
+    what: "waitress",
+    recognise,
+    waits_for_work: &[("waitress/wasyncore.py", &["poll", "poll2"])],
+    ..PLAIN
 };
 
 const WAITRESS: Program = Program {
@@ -30,12 +46,11 @@ const WAITRESS: Program = Program {
 };
 
 /// A worker alone.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let found = WAITRESS.find(process, search)?;
     // It forks nobody: what is below it, its application has started.
     let judge = |child: &Process, _| Some((Role::Helper, piece::part_of(child, process).1));
-    let fleet = search.gather("waitress", found.name("waitress"), (process, found.why.clone()), judge)?;
+    let fleet = search.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
     Some(fleet.or_alone())
 }
 

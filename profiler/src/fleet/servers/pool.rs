@@ -2,9 +2,34 @@
 //! processes started one by one. They are forked, spawned, or forked by a server.
 
 use crate::{
-    fleet::{Fleet, command, command::is_same, discover::Search, piece},
+    fleet::{
+        Fleet, command,
+        command::is_same,
+        piece,
+        search::Search,
+        servers::{PLAIN, Server},
+    },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "multiprocessing",
+    what: "pools of multiprocessing and concurrent.futures",
+    recognise,
+    waits_for_work: &[
+        // A process that waits for its next task, and the threads that hand tasks out.
+        ("concurrent/futures/process.py", &["_process_worker"]),
+        ("concurrent/futures/process.py", &["wait_result_broken_or_wakeup", "_queue_management_worker"]),
+        ("multiprocessing/pool.py", &["worker", "_handle_workers", "_wait_for_updates"]),
+        ("multiprocessing/pool.py", &["_handle_tasks", "_handle_results"]),
+        ("multiprocessing/queues.py", &["_feed"]),
+        ("multiprocessing/resource_tracker.py", &["main"]),
+        ("multiprocessing/forkserver.py", &["main"]),
+        ("multiprocessing/managers.py", &["serve_forever", "accepter", "serve_client"]),
+    ],
+    ..PLAIN
 };
 
 /// Modules of the standard library whose code a worker runs, and what it is then.
@@ -15,8 +40,7 @@ const CLASSES: [(&str, &str); 3] = [
 ];
 
 /// A Python parent of such processes, or a frozen application, which is called something else.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let is_started_by_multiprocessing = |child: &Process| {
         piece::is_spawned_by(child, process)
             || piece::is_of_forkserver(child)
@@ -31,7 +55,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     }
     let why = "it is Python and has children that multiprocessing started".to_owned();
     let judge = |child: &Process, _| Some(piece::part_of(child, process));
-    let mut fleet = search.gather("multiprocessing", command::name(process), (process, why), judge)?;
+    let mut fleet = search.gather(SERVER.name, command::name(process), (process, why), judge)?;
     for worker in fleet.workers_mut() {
         if let Some((class, file)) = class(worker.tgid, search) {
             worker.is_of_class(class, &format!("its Python stack is in {file}"));

@@ -9,12 +9,29 @@ use crate::{
     fleet::{
         Fleet, bounded,
         command::{self, Command},
-        discover::Search,
         options::{self, Grammar, Options},
         piece,
+        search::Search,
+        servers::{PLAIN, Server},
     },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "celery",
+    what: "Celery workers, all pools",
+    recognise,
+    waits_for_work: &[
+        // Its pool's processes and the threads that serve them, and the loops of its main process.
+        ("billiard/pool.py", &["wait_for_job", "workloop", "receive", "_recv", "_poll_result", "body"]),
+        ("kombu/asynchronous/hub.py", &["create_loop"]),
+        ("celery/worker/loops.py", &["asynloop", "synloop", "_loop_cycle"]),
+        ("celery/utils/timer2.py", &["run"]),
+        ("celery/beat.py", &["start"]),
+    ],
+    ..PLAIN
 };
 
 /// What `celery` is called as a script and as a module.
@@ -44,12 +61,11 @@ const GRAMMAR: Grammar = Grammar {
 };
 
 /// A main process with its pool, or a worker alone.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let (options, node, why) = main_process(process, search)?;
     let name = options.get("app").or(node).or(options.get("hostname")).unwrap_or("celery");
     let judge = |child: &Process, _| Some(judge(child, process, options.has("beat"), search));
-    let mut fleet = search.gather("celery", name, (process, why.to_owned()), judge)?;
+    let mut fleet = search.gather(SERVER.name, name, (process, why.to_owned()), judge)?;
     let pool = options.get("pool").map(|pool| if pool == "processes" { "prefork" } else { pool });
     if pool != Some("prefork") {
         fleet = fleet.or_alone();

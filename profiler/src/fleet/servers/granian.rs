@@ -5,11 +5,31 @@
 
 use crate::{
     fleet::{
-        Fleet, command, discover::Search, options::Grammar, options::Options, piece, program::Found,
+        Fleet, command,
+        options::Grammar,
+        options::Options,
+        piece,
+        program::Found,
         program::Program,
+        search::Search,
+        servers::{PLAIN, Server},
     },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "granian",
+    what: "Granian",
+    recognise,
+    waits_for_work: &[
+        // It is Rust below these: its master, a thread of that for each worker, and the workers.
+        ("granian/server/common.py", &["_serve_loop", "_watcher"]),
+        ("granian/server/mp.py", &[]),
+        ("granian/server/mt.py", &[]),
+    ],
+    ..PLAIN
 };
 
 const GRANIAN: Program = Program {
@@ -42,8 +62,7 @@ const GRANIAN: Program = Program {
 const DEFAULT_INTERFACE: &str = "rsgi";
 
 /// A master with its workers, or a worker alone.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let title = command::title(process);
     let words: Vec<_> = title.unwrap_or_default().split(' ').collect();
     let (found, name, class) = if let ["granian", interface, _, application] = words[..] {
@@ -54,7 +73,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         let found = GRANIAN.find(process, search)?;
         // A title of one's own takes the place of the command line: its stack told, and its title is its name.
         let name =
-            title.filter(|_| found.caller.is_some()).unwrap_or_else(|| found.name("granian")).to_owned();
+            title.filter(|_| found.caller.is_some()).unwrap_or_else(|| found.name(SERVER.name)).to_owned();
         let class = match found.options.get("interface") {
             Some(interface) => Some((interface.to_owned(), "its options say so")),
             None if found.caller.is_none() => {
@@ -72,7 +91,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
             piece::part_of(child, process)
         })
     };
-    let mut fleet = search.gather("granian", &name, (process, found.why), judge)?.or_alone();
+    let mut fleet = search.gather(SERVER.name, &name, (process, found.why), judge)?.or_alone();
     if let Some((class, why)) = class {
         fleet.workers_mut().for_each(|worker| worker.is_of_class(&class, why));
     }

@@ -4,8 +4,25 @@
 //! Facts are from the sources of Hypercorn 0.18.
 
 use crate::{
-    fleet::{Fleet, discover::Search, event_loop, options::Grammar, piece, program::Program},
+    fleet::{
+        Fleet, event_loop,
+        options::Grammar,
+        piece,
+        program::Program,
+        search::Search,
+        servers::{PLAIN, Server},
+    },
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "hypercorn",
+    what: "Hypercorn",
+    recognise,
+    // The master, which waits for its workers' ends.
+    waits_for_work: &[("hypercorn/run.py", &["run"])],
+    ..PLAIN
 };
 
 const HYPERCORN: Program = Program {
@@ -21,11 +38,10 @@ const HYPERCORN: Program = Program {
 };
 
 /// A supervisor with its workers, or a worker alone.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let found = HYPERCORN.find(process, search)?;
     let judge = |child: &Process, _| Some(piece::part_of(child, process));
-    let fleet = search.gather("hypercorn", found.name("hypercorn"), (process, found.why.clone()), judge)?;
+    let fleet = search.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
     let mut fleet = fleet.or_alone();
     let typed = found.options.get("worker-class");
     let typed = typed.map(|class| (class, format!("its options say {class}")));

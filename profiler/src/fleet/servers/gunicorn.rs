@@ -8,11 +8,47 @@ use crate::{
     fleet::{
         Eyes, Fleet, Member, bounded,
         command::{self, Command, is_same},
-        discover::Search,
         options::{self, Grammar, Options},
+        search::Search,
+        servers::{PLAIN, Scale, Server, design},
     },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "gunicorn",
+    what: "Gunicorn, all worker classes",
+    recognise,
+    waits_for_work: &[
+        // The master, which waits for signals; then its workers' main loops.
+        ("gunicorn/arbiter.py", &[]),
+        ("gunicorn/workers/sync.py", &["wait", "accept", "run", "run_for_one", "run_for_multiple"]),
+        (
+            "gunicorn/workers/gthread.py",
+            &["run", "accept", "murder_keepalived", "wait_for_and_dispatch_events"],
+        ),
+        ("gunicorn/workers/ggevent.py", &["run"]),
+        ("gunicorn/workers/geventlet.py", &["run"]),
+        ("gunicorn/workers/gasgi.py", &["run"]),
+        ("gunicorn/dirty/arbiter.py", &[]),
+    ],
+    // From the sources of Gunicorn 26.1, and measured by `tests/tests/idle_servers.rs`.
+    idle_design: |role, class, _| match (role, class) {
+        (Role::Master, _) => design(0.9, 1.1, "the arbiter looks after its workers each second"),
+        (Role::Worker, Some("sync")) => {
+            design(0.06, 0.08, "select gives up after half the timeout, which is 30 s by default")
+        }
+        (Role::Worker, Some("gthread")) => design(0.9, 1.1, "its poller gives up after a second"),
+        (Role::Worker, Some("gevent" | "eventlet" | "asgi")) => {
+            design(0.9, 1.1, "it tells the arbiter each second that it lives")
+        }
+        (Role::Worker, Some("tornado")) => design(0.9, 2.1, "two callbacks, each once a second"),
+        _ => None,
+    },
+    scale: Some(Scale { up: libc::SIGTTIN, down: libc::SIGTTOU }),
+    ..PLAIN
 };
 
 /// What `gunicorn` is called as a script and as a module.
@@ -64,8 +100,7 @@ const CLASSES: [(&str, &str); 8] = [
 ];
 
 /// A running Gunicorn's master, and its fleet.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let eyes = search.eyes;
     let mut options = Options::default();
     let (name, why) = match Title::of(process) {
@@ -90,7 +125,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let name = name.unwrap_or_else(|| typed.unwrap_or("gunicorn").to_owned());
 
     let judge = |child: &Process, shares: Option<bool>| judge(child, process, shares, search);
-    let mut fleet = search.gather("gunicorn", &name, (process, why.to_owned()), judge)?;
+    let mut fleet = search.gather(SERVER.name, &name, (process, why.to_owned()), judge)?;
     let class = class(&options, process.tgid, &fleet, eyes);
     for worker in fleet.workers_mut() {
         match &class {

@@ -4,17 +4,21 @@ use crate::{
     fleet::{
         Fleet,
         command::{self, is_same_executable},
-        discover::Search,
         piece::{self, is_piece_of},
+        search::Search,
+        servers::{PLAIN, Server},
     },
     model::worker::Role,
     sys::process::Process,
 };
 
+/// What is known of it.
+pub static SERVER: Server =
+    Server { name: "python", what: "any other Python that runs in several processes", recognise, ..PLAIN };
+
 /// A Python parent with children of the same program, or with children that listen where it does: those who give
 /// themselves titles have no command line to compare.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let is_python = command::is_python(process);
     let children = || search.tree.children(process.tgid);
     let is_renamed = |child: &Process| {
@@ -36,7 +40,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
             piece::part_of(child, process)
         })
     };
-    let fleet = search.gather("python", command::name(process), (process, why), judge)?;
+    let fleet = search.gather(SERVER.name, command::name(process), (process, why), judge)?;
     // What looked like a piece of it may have been on the way to `exec`.
     Some(fleet).filter(|fleet| fleet.with(Role::Worker).next().is_some())
 }

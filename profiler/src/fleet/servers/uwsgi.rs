@@ -11,11 +11,31 @@ use crate::{
     fleet::{
         Fleet, bounded,
         command::{Command, is_same},
-        discover::Search,
         options::{Grammar, Options},
+        search::Search,
+        servers::{PLAIN, Server, design},
     },
     model::worker::Role,
     sys::process::Process,
+};
+
+/// What is known of it.
+pub static SERVER: Server = Server {
+    name: "uwsgi",
+    what: "uWSGI: master and workers, Emperor and vassals, also as a module of Python",
+    recognise,
+    waits_for_work: &[
+        // As a module of Python: its script calls it, and in it the requests are served.
+        ("bin/pyuwsgi", &["<module>"]),
+        ("bin/uwsgi", &["<module>"]),
+    ],
+    // From the sources of uWSGI 2.0.30, and measured by `tests/tests/idle_servers.rs`.
+    idle_design: |role, _, _| match role {
+        Role::Master => design(0.9, 1.1, "the master looks after its workers each second"),
+        Role::Worker => design(0.0, 0.1, "a worker sleeps until a request comes"),
+        Role::Helper => None,
+    },
+    ..PLAIN
 };
 
 /// Those of over a thousand options that tell a name or a class; flags that are not known show by what follows.
@@ -51,8 +71,7 @@ const NAMING: [&str; 9] = ["module", "wsgi", "wsgi-file", "file", "ini", "yaml",
 const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 
 /// A master with its workers, or a worker alone.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let title = Title::of(process);
     if title.is_some_and(|title| title.kind != "master") || (title.is_none() && !is_uwsgi(process)) {
         return None;
@@ -70,7 +89,7 @@ pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let why = if title.is_some() { "its title says that it is uWSGI's master" } else { "it runs uWSGI" };
     let routers = routers(process, &options, search);
     let judge = |child: &Process, shares: Option<bool>| Some(judge(child, process, shares, &routers));
-    let fleet = search.gather("uwsgi", name, (process, why.to_owned()), judge)?;
+    let fleet = search.gather(SERVER.name, name, (process, why.to_owned()), judge)?;
     // It may serve other languages.
     if !fleet.members.iter().any(|member| member.python.is_some() || member.hidden) {
         return None;

@@ -6,19 +6,26 @@
 //! `wsgi.PID.GENERATION.GROUP.sock`. Facts are from the sources of `mod_wsgi` 4.9.
 
 use crate::{
-    fleet::{Fleet, Member, discover::Search},
+    fleet::{
+        Fleet, Member,
+        search::Search,
+        servers::{PLAIN, Server},
+    },
     model::worker::Role,
     sys::process::Process,
 };
+
+/// What is known of it.
+pub static SERVER: Server =
+    Server { name: "mod_wsgi", what: "Apache with mod_wsgi, daemon mode and embedded", recognise, ..PLAIN };
 
 /// What Apache's binary is called.
 const NAMES: [&str; 3] = ["apache2", "httpd", "apache"];
 
 /// The group that a process is in, with the others in it.
-#[must_use]
-pub fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     let group = Group::of(process, search)?;
-    let mut fleet = Fleet::new("mod_wsgi", &group.name);
+    let mut fleet = Fleet::new(SERVER.name, &group.name);
     let siblings = search.tree.children(process.ppid).filter(|sibling| !search.is_taken(sibling.tgid));
     for sibling in siblings {
         let Some(same) = Group::of(sibling, search).filter(|same| same.name == group.name) else { continue };
