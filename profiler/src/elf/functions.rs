@@ -1,9 +1,11 @@
 //! The functions that addresses are in, by a file's symbol tables.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     fmt::{self, Write as _},
     fs::File,
+    ops::Range,
 };
 
 use cpp_demangle::DemangleOptions;
@@ -33,9 +35,10 @@ pub fn names(file: &File, addresses: &[u64]) -> HashMap<u64, String> {
         let table = elf.section_by_name(table).and_then(|section| section.data().ok()).unwrap_or_default();
         for (address, symbol) in found {
             let name = table.get(symbol.name as usize..).unwrap_or_default();
+            let name = &name[..name.len().min(MAX_NAME)];
             let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
             if !name.is_empty() {
-                names.insert(address, demangled(&String::from_utf8_lossy(&name[..name.len().min(MAX_NAME)])));
+                names.insert(address, demangled(&String::from_utf8_lossy(name)));
             }
         }
         sought.retain(|address| !names.contains_key(address));
@@ -43,13 +46,48 @@ pub fn names(file: &File, addresses: &[u64]) -> HashMap<u64, String> {
     names
 }
 
-/// The symbol of a function.
-#[derive(Clone, Copy, Debug)]
+/// The symbol of a function. Of two around an address the greater one is it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Function {
     start: u64,
     is_global: bool,
+    /// Its place in the table: of equals the first one counts.
+    index: Reverse<usize>,
     /// Where its name is in the table of names.
     name: u32,
+}
+
+/// The greatest of the functions that were offered for each of some places. A node of the tree has what was offered for all
+/// places below it, so that a million functions around all places take no longer than as many small ones.
+struct Greatest {
+    nodes: Vec<Option<Function>>,
+    places: usize,
+}
+
+impl Greatest {
+    fn of(places: usize) -> Self {
+        Self { nodes: vec![None; 2 * places], places }
+    }
+
+    fn offer(&mut self, function: Function, places: Range<usize>) {
+        let (mut first, mut behind) = (places.start + self.places, places.end + self.places);
+        while first < behind {
+            if first % 2 == 1 {
+                self.nodes[first] = self.nodes[first].max(Some(function));
+                first += 1;
+            }
+            if behind % 2 == 1 {
+                behind -= 1;
+                self.nodes[behind] = self.nodes[behind].max(Some(function));
+            }
+            (first, behind) = (first / 2, behind / 2);
+        }
+    }
+
+    fn at(&self, place: usize) -> Option<Function> {
+        let up = std::iter::successors(Some(place + self.places), |node| Some(node / 2));
+        up.take_while(|node| *node != 0).filter_map(|node| self.nodes[node]).max()
+    }
 }
 
 /// For each address the function that begins last before it and ends behind it. One without a size, a mere label, is only
@@ -59,8 +97,8 @@ fn innermost<'data>(
     symbols: ElfSymbolIterator<'data, '_, FileHeader64<Endianness>, &'data Pieces<'_>>,
     sought: &[u64],
 ) -> HashMap<u64, Function> {
-    let mut found: HashMap<u64, Function> = HashMap::new();
-    for symbol in symbols {
+    let mut found = Greatest::of(sought.len());
+    for (index, symbol) in symbols.enumerate() {
         let kind = symbol.elf_symbol().st_type();
         if symbol.is_undefined() || ![STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE].contains(&kind) {
             continue;
@@ -69,19 +107,14 @@ fn innermost<'data>(
         let function = Function {
             start,
             is_global: symbol.is_global(),
+            index: Reverse(index),
             name: symbol.elf_symbol().st_name(elf.endian()),
         };
-        let first = sought.partition_point(|address| *address < start);
         let end = start.saturating_add(symbol.size().max(1));
-        for address in sought[first..].iter().take_while(|address| **address < end) {
-            let is_better =
-                |known: &Function| (function.start, function.is_global) > (known.start, known.is_global);
-            if found.get(address).is_none_or(is_better) {
-                found.insert(*address, function);
-            }
-        }
+        let [first, behind] = [start, end].map(|edge| sought.partition_point(|address| *address < edge));
+        found.offer(function, first..behind);
     }
-    found
+    sought.iter().enumerate().filter_map(|(place, address)| Some((*address, found.at(place)?))).collect()
 }
 
 /// A name as Rust's or C++'s source has it; any other, or one that would be too long, as it is.
@@ -156,6 +189,29 @@ mod tests {
             );
         }
         assert!(self::names(&fs::File::open(path("a.so")).unwrap(), &[3]).is_empty());
+    }
+
+    #[test]
+    fn each_place_has_the_greatest_that_was_offered_for_it() {
+        let function = |index: usize| Function {
+            start: (index * 7 % 5) as u64,
+            is_global: index.is_multiple_of(2),
+            index: Reverse(index),
+            name: 0,
+        };
+        for places in [0, 1, 2, 5, 8, 13] {
+            let offers: Vec<_> = (0..40)
+                .map(|index| (function(index), index * 3 % (places + 1)..(index * 11 + 1) % (places + 1)))
+                .collect();
+            let mut greatest = Greatest::of(places);
+            for (function, range) in &offers {
+                greatest.offer(*function, range.clone());
+            }
+            for place in 0..places {
+                let offered = offers.iter().filter(|(_, range)| range.contains(&place));
+                assert_eq!(greatest.at(place), offered.map(|(function, _)| *function).max());
+            }
+        }
     }
 
     #[test]
