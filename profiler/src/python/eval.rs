@@ -11,6 +11,9 @@ use object::{Object, ObjectSection, ObjectSymbol};
 /// Bytes from which on a part that jumps lead to is taken for the loop: it has a piece for each instruction.
 const MIN_COLD_BYTES: u64 = 8 << 10;
 
+/// Longest code of one function that is looked at: the loop of a build that optimises nothing has half a megabyte.
+const MAX_CODE_BYTES: u64 = 1 << 20;
+
 /// The function that is the loop.
 const LOOP: &str = "_PyEval_EvalFrameDefault";
 /// Functions that begin with saving the frame pointer if the compiler was told to keep them: they call others, and have no
@@ -33,7 +36,7 @@ impl Eval {
         let function = |name: &str| {
             let symbol =
                 elf.dynamic_symbols().chain(elf.symbols()).find(|symbol| symbol.name() == Ok(name))?;
-            let (start, bytes) = (symbol.address(), symbol.size());
+            let (start, bytes) = (symbol.address(), symbol.size().min(MAX_CODE_BYTES));
             let section = elf
                 .sections()
                 .find(|section| (section.address()..section.address() + section.size()).contains(&start))?;
@@ -58,29 +61,32 @@ fn saves_frame_pointer(code: &[u8]) -> bool {
 }
 
 /// Where functions begin, by the binary search table for unwinding.
-struct Functions {
-    starts: Vec<u64>,
+struct Functions<'data> {
+    section: u64,
+    /// Where each begins, counted from the section, and where what tells of it is.
+    rows: &'data [[u8; 8]],
 }
 
-impl Functions {
-    fn of<'data>(elf: &impl Object<'data>) -> Option<Self> {
+impl<'data> Functions<'data> {
+    fn of(elf: &impl Object<'data>) -> Option<Self> {
         /// Version 1; a 4-byte pointer, a 4-byte count, and a table of pairs of 4 bytes that count from the section.
         const HEAD: [u8; 4] = [1, 0x1b, 0x03, 0x3b];
         let section = elf.section_by_name(".eh_frame_hdr")?;
         let data = section.data().ok()?;
         let count = u32::from_le_bytes(*data.get(8..)?.first_chunk()?);
-        let rows = data.strip_prefix(&HEAD)?.get(8..)?.chunks_exact(8).take(count as usize);
-        let start = |row: &[u8]| {
-            let distance = i32::from_le_bytes([row[0], row[1], row[2], row[3]]);
-            section.address().wrapping_add_signed(i64::from(distance))
-        };
-        Some(Self { starts: rows.map(start).collect() })
+        let (rows, _) = data.strip_prefix(&HEAD)?.get(8..)?.as_chunks();
+        Some(Self { section: section.address(), rows: rows.get(..count as usize).unwrap_or(rows) })
+    }
+
+    fn start(&self, row: &[u8; 8]) -> u64 {
+        let distance = i32::from_le_bytes([row[0], row[1], row[2], row[3]]);
+        self.section.wrapping_add_signed(i64::from(distance))
     }
 
     /// The function at an address.
     fn at(&self, address: u64) -> Option<Range<u64>> {
-        let next = self.starts.partition_point(|start| *start <= address);
-        Some(*self.starts.get(next.checked_sub(1)?)?..*self.starts.get(next)?)
+        let next = self.rows.partition_point(|row| self.start(row) <= address);
+        Some(self.start(self.rows.get(next.checked_sub(1)?)?)..self.start(self.rows.get(next)?))
     }
 
     /// The large part outside a function to which most of its jumps lead.
@@ -96,7 +102,7 @@ impl Functions {
         });
         let mut votes: HashMap<Range<u64>, u32> = HashMap::new();
         for part in jumps.filter(|target| !hot.contains(target)).filter_map(|target| self.at(target)) {
-            if part.end - part.start < MIN_COLD_BYTES {
+            if part.end.saturating_sub(part.start) < MIN_COLD_BYTES {
                 continue;
             }
             *votes.entry(part).or_default() += 1;
