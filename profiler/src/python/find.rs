@@ -200,13 +200,13 @@ fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
         let name = file_name(&mapping.path);
         name.starts_with("_asyncio") || name.contains("python")
     };
-    mappings.iter().filter(may_tell).find_map(|mapping| Image::of(&mapping.open(tgid)?)?.asyncio())
+    mappings.iter().filter(may_tell).find_map(|mapping| Image::mapped(tgid, mapping)?.asyncio())
 }
 
 /// Where greenlet keeps which one runs, if a process has it loaded.
 fn greenlets(tgid: u32, mappings: &[Mapping]) -> Option<Greenlets> {
     let mapping = mappings.iter().find(|mapping| file_name(&mapping.path).starts_with("_greenlet"))?;
-    let image = Image::of(&mapping.open(tgid)?)?;
+    let image = Image::mapped(tgid, mapping)?;
     image.greenlets()?.in_process(Memory::of(tgid), image.bias(mapping)?)
 }
 
@@ -216,7 +216,7 @@ fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mappi
     let is_named = |mapping: &&Mapping| is_library(&mapping.path);
     let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
     let holding = |mapping: &Mapping| {
-        let image = Image::of(&mapping.open(tgid)?)?;
+        let image = Image::mapped(tgid, mapping)?;
         image.holds_interpreter().then(|| (mapping.clone(), image))
     };
     let named = mappings.iter().filter(is_named);

@@ -19,7 +19,7 @@ use object::{
 use crate::{
     elf::{Pieces, debug_file::DebugFile},
     python::{asyncio::Asyncio, eval::Eval, greenlets},
-    sys::{memory::Mapping, privileges},
+    sys::{budget, memory::Mapping, privileges},
 };
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
@@ -69,6 +69,13 @@ type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
 impl Image {
+    /// Of a file that a process maps, out of whose budget it is read.
+    #[must_use]
+    pub fn mapped(tgid: u32, mapping: &Mapping) -> Option<Arc<Self>> {
+        let file = mapping.open(tgid)?;
+        budget::read(tgid, 0, || Self::of(&file))
+    }
+
     /// Of a file; `None` if it cannot be read as 64-bit ELF.
     #[must_use]
     pub fn of(file: &File) -> Option<Arc<Self>> {

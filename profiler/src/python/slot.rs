@@ -46,12 +46,12 @@ impl Libc {
         mappings.iter().find_map(|mapping| {
             let name = mapping.path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with("ld-musl-") || name.starts_with("libc.musl-") {
-                return Some(Self::musl(Image::of(&mapping.open(tgid)?)?.as_ref()));
+                return Some(Self::musl(Image::mapped(tgid, mapping)?.as_ref()));
             }
             // Until glibc 2.33 the descriptors were libpthread's.
             let is_glibc =
                 name.starts_with("libc.so.") || name.starts_with("libc-2.") || name.starts_with("libpthread");
-            if is_glibc { Self::glibc(Image::of(&mapping.open(tgid)?)?.as_ref()) } else { None }
+            if is_glibc { Self::glibc(Image::mapped(tgid, mapping)?.as_ref()) } else { None }
         })
     }
 
@@ -95,7 +95,7 @@ pub fn descriptor_bytes(tgid: u32, mappings: &[Mapping]) -> u64 {
     if cfg!(target_arch = "x86_64") {
         return 0;
     }
-    let mut images = mappings.iter().filter_map(|mapping| Image::of(&mapping.open(tgid)?));
+    let mut images = mappings.iter().filter_map(|mapping| Image::mapped(tgid, mapping));
     let bytes = images.find_map(|image| image.constant("_thread_db_sizeof_pthread"));
     bytes.map_or(0, |[bytes, ..]| u64::from(bytes))
 }

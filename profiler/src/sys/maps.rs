@@ -2,13 +2,15 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _},
 };
 
-use crate::sys::tids;
+use crate::sys::{budget, tids};
 
 /// Most lines that are read: twice what the kernel lets a process have by default (`vm.max_map_count`).
 const MAX_LINES: usize = 1 << 17;
+/// Most bytes: each line has a path, which may be as long as somebody likes to nest folders.
+const MAX_BYTES: u64 = 24 << 20;
 
 /// One mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +55,21 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Shows a process's mappings, by address.
+/// Shows a process's mappings, by address; of too many, or of too long names, the first ones.
 pub fn each(tgid: u32, mut see: impl FnMut(&Line)) -> io::Result<()> {
-    let mut maps = BufReader::new(File::open(format!("/proc/{}/maps", tids::seen_by(tgid)))?);
+    let maps = File::open(format!("/proc/{}/maps", tids::seen_by(tgid)))?;
+    let mut maps = BufReader::new(maps.take(MAX_BYTES));
     let mut line = Vec::new();
     for _ in 0..MAX_LINES {
         line.clear();
-        if maps.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        if let Some(line) = Line::parse(line.strip_suffix(b"\n").unwrap_or(&line)) {
+        maps.read_until(b'\n', &mut line)?;
+        let Some(whole) = line.strip_suffix(b"\n") else { break };
+        if let Some(line) = Line::parse(whole) {
             see(&line);
         }
+    }
+    if maps.get_ref().limit() == 0 {
+        budget::cut(tgid);
     }
     Ok(())
 }

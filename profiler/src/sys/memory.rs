@@ -170,6 +170,10 @@ impl Mapping {
     /// may never answer.
     #[must_use]
     pub fn open(&self, tgid: u32) -> Option<File> {
+        budget::read(tgid, 0, || self.try_open(tgid))
+    }
+
+    fn try_open(&self, tgid: u32) -> Option<File> {
         let (device, inode) = self.file;
         if !mounts::answers(tgid, device) {
             return None;

@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    io::Read as _,
     os::unix::fs::MetadataExt as _,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -41,8 +42,13 @@ const CHOSEN_BY_ROOT: [&str; 9] =
 /// Devices are looked for anew no sooner than this: containers come and go.
 const AGE: Duration = Duration::from_secs(1);
 
+/// Most bytes of a table of mounts: anybody can have a hundred thousand, at paths of thousands of bytes.
+const MAX_BYTES: u64 = 8 << 20;
+
 /// The host's, and when they were read.
 static HOST: Mutex<Option<(Instant, HashSet<u64>)>> = Mutex::new(None);
+/// Those where a process is that was asked for last, and when they were read.
+static BELOW: Mutex<Option<(u32, Instant, HashSet<u64>)>> = Mutex::new(None);
 
 /// True of the device of a file system that answers by itself, as a process sees it.
 #[must_use]
@@ -66,16 +72,29 @@ fn of_host(device: u64) -> bool {
 }
 
 fn is_answering_below(tgid: u32, device: u64) -> bool {
+    let mut below = BELOW.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of, read, devices)) = below.as_ref()
+        && *of == tgid
+        && read.elapsed() < AGE
+    {
+        return devices.contains(&device);
+    }
     let namespace =
         |process: &str| fs::metadata(format!("/proc/{process}/ns/user")).map(|user| user.ino()).ok();
-    let tgid = tgid.to_string();
-    let is_ours = namespace(&tgid).is_some_and(|theirs| namespace("self") == Some(theirs));
-    mounts(&tgid, is_ours).contains(&device)
+    let process = tgid.to_string();
+    let is_ours = namespace(&process).is_some_and(|theirs| namespace("self") == Some(theirs));
+    let devices = mounts(&process, is_ours);
+    let answers = devices.contains(&device);
+    *below = Some((tgid, Instant::now(), devices));
+    answers
 }
 
 /// Devices of what is mounted where a process is, and answers.
 fn mounts(process: &str, by_root: bool) -> HashSet<u64> {
-    let table = fs::read(format!("/proc/{process}/mountinfo")).unwrap_or_default();
+    let mut table = Vec::new();
+    // Of who is gone nothing can be read.
+    let _ = File::open(format!("/proc/{process}/mountinfo"))
+        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut table));
     table.split(|byte| *byte == b'\n').filter_map(|line| answering(line, by_root)).collect()
 }
 
