@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::sys::status::Status;
+
 /// What can be used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Budget {
@@ -17,6 +19,8 @@ struct Budget {
 
 /// Of each process. The threads and tasks of the largest services take a tenth.
 const OF_ONE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
+/// Of all that one user started, so that who starts many takes nothing from others: a thousand workers take a fifth.
+const OF_USER: Budget = Budget { reads: 1 << 23, bytes: 512 << 20, time: Duration::from_secs(3) };
 /// Of all together: a thousand workers take a tenth.
 const OF_ALL: Budget = Budget { reads: 1 << 24, bytes: 1 << 30, time: Duration::from_secs(16) };
 /// All of it is there again after so long: whoever uses it up ever again takes an eighth of a core.
@@ -28,14 +32,16 @@ const MAX_PROCESSES: usize = 1 << 16;
 
 static KNOWN: Mutex<Option<Accounts>> = Mutex::new(None);
 
-/// What was used of each process, and of all.
+/// What was used of each process, of each user's, and of all.
 #[derive(Debug)]
 struct Accounts {
-    each: HashMap<u32, Account>,
+    /// With who started the process, which it cannot change.
+    each: HashMap<u32, (u32, Account)>,
+    users: HashMap<u32, Account>,
     all: Account,
 }
 
-/// One process's, or that of all.
+/// One process's, one user's, or that of all.
 #[derive(Clone, Copy, Debug)]
 struct Account {
     whole: Budget,
@@ -75,28 +81,53 @@ impl Account {
     }
 }
 
-/// Uses the accounts of a process and of all.
-fn with<T>(tgid: u32, now: Instant, use_them: impl FnOnce(&mut Account, &mut Account) -> T) -> T {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Accounts { each, all } =
-        known.get_or_insert_with(|| Accounts { each: HashMap::new(), all: Account::new(OF_ALL, now) });
-    if each.len() >= MAX_PROCESSES {
-        // Who has nothing left stays known, unless there are as many of those.
-        each.retain(|_, account| account.is_overdrawn || account.is_cut);
-        if each.len() >= MAX_PROCESSES {
-            each.clear();
-        }
+impl Accounts {
+    fn new(now: Instant) -> Self {
+        Self { each: HashMap::new(), users: HashMap::new(), all: Account::new(OF_ALL, now) }
     }
-    use_them(each.entry(tgid).or_insert_with(|| Account::new(OF_ONE, now)), all)
-}
 
-/// Takes from what a process has left, and from what all have; false if there is not so much.
-fn take(tgid: u32, reads: u64, bytes: u64, now: Instant) -> bool {
-    with(tgid, now, |one, all| {
-        let is_there = one.take(reads, bytes, now) && all.take(reads, bytes, now);
+    /// Those of a process, of its user, and of all.
+    fn of(&mut self, tgid: u32, user: impl FnOnce() -> u32, now: Instant) -> [&mut Account; 3] {
+        let Self { each, users, all } = self;
+        if each.len() >= MAX_PROCESSES {
+            // Who has nothing left stays known, unless there are as many of those.
+            each.retain(|_, (_, account)| account.is_overdrawn || account.is_cut);
+            if each.len() >= MAX_PROCESSES {
+                each.clear();
+            }
+        }
+        let (user, one) = each.entry(tgid).or_insert_with(|| (user(), Account::new(OF_ONE, now)));
+        [one, users.entry(*user).or_insert_with(|| Account::new(OF_USER, now)), all]
+    }
+
+    /// Takes from what is left of each of the three; false if there is not so much.
+    fn take(
+        &mut self,
+        tgid: u32,
+        user: impl FnOnce() -> u32,
+        (reads, bytes): (u64, u64),
+        now: Instant,
+    ) -> bool {
+        let [one, users, all] = self.of(tgid, user, now);
+        let is_there =
+            one.take(reads, bytes, now) && users.take(reads, bytes, now) && all.take(reads, bytes, now);
         one.is_overdrawn |= !is_there;
         is_there
-    })
+    }
+}
+
+/// The user who started a process; nobody's is who is gone.
+fn user(tgid: u32) -> u32 {
+    Status::of(tgid).and_then(|status| status.number("Uid", 0)).unwrap_or(u32::MAX)
+}
+
+fn with<T>(now: Instant, use_them: impl FnOnce(&mut Accounts) -> T) -> T {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    use_them(known.get_or_insert_with(|| Accounts::new(now)))
+}
+
+fn take(tgid: u32, reads: u64, bytes: u64, now: Instant) -> bool {
+    with(now, |accounts| accounts.take(tgid, || user(tgid), (reads, bytes), now))
 }
 
 /// Runs a read of so many bytes of a process; `None` if it has not so much left.
@@ -107,8 +138,8 @@ pub fn read<T>(tgid: u32, bytes: usize, read: impl FnOnce() -> Option<T>) -> Opt
     }
     let result = read();
     let took = start.elapsed();
-    with(tgid, start, |one, all| {
-        for account in [one, all] {
+    with(start, |accounts| {
+        for account in accounts.of(tgid, || user(tgid), start) {
             account.left.time = account.left.time.saturating_sub(took);
         }
     });
@@ -123,7 +154,11 @@ pub fn pay(tgid: u32, bytes: usize) -> bool {
 
 /// Notes that a process has more than may be kept of it.
 pub fn cut(tgid: u32) {
-    with(tgid, Instant::now(), |one, _| one.is_cut = true);
+    let now = Instant::now();
+    with(now, |accounts| {
+        let [one, ..] = accounts.of(tgid, || user(tgid), now);
+        one.is_cut = true;
+    });
 }
 
 /// What is missing of a process.
@@ -146,7 +181,7 @@ impl Account {
 #[must_use]
 pub fn is_overdrawn(tgid: u32) -> bool {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.as_ref().and_then(|known| known.each.get(&tgid)).is_some_and(|account| account.is_overdrawn)
+    known.as_ref().and_then(|known| known.each.get(&tgid)).is_some_and(|(_, account)| account.is_overdrawn)
 }
 
 /// The processes of which something is missing.
@@ -154,13 +189,14 @@ pub fn is_overdrawn(tgid: u32) -> bool {
 pub fn incomplete() -> Vec<(u32, Missing)> {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let known = known.iter().flat_map(|known| &known.each);
-    known.filter_map(|(tgid, account)| Some((*tgid, account.missing()?))).collect()
+    known.filter_map(|(tgid, (_, account))| Some((*tgid, account.missing()?))).collect()
 }
 
 /// Forgets a process that has ended, for its PID is used again; what is missing of it.
 pub fn forget(tgid: u32) -> Option<Missing> {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.as_mut()?.each.remove(&tgid)?.missing()
+    let (_, account) = known.as_mut()?.each.remove(&tgid)?;
+    account.missing()
 }
 
 #[cfg(test)]
@@ -194,5 +230,18 @@ mod tests {
         assert_eq!(forget(honest), None);
         assert_eq!(forget(greedy), Some(overdrawn));
         assert_eq!(read(greedy, 8, || Some(7)), Some(7), "another has its PID");
+    }
+
+    #[test]
+    fn one_user_takes_nothing_from_another() {
+        let now = Instant::now();
+        let mut accounts = Accounts::new(now);
+        let taken = (0..1000).filter(|tgid| accounts.take(*tgid, || 1000, (1, OF_ONE.bytes), now)).count();
+        assert_eq!(taken as u64, OF_USER.bytes / OF_ONE.bytes);
+        assert!(accounts.take(2000, || 1001, (1, OF_ONE.bytes), now));
+        assert!(
+            !accounts.take(2001, || 1000, (1, 1), now),
+            "it has used nothing, but its user has nothing left"
+        );
     }
 }
