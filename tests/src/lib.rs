@@ -5,6 +5,7 @@
 pub mod apache;
 pub mod attached;
 pub mod books;
+pub mod bounded;
 pub mod budget;
 pub mod example;
 pub mod fleets;
@@ -13,6 +14,7 @@ pub mod gunicorn;
 pub mod interpreters;
 pub mod late;
 pub mod load;
+pub mod mallory;
 pub mod punchclock;
 pub mod record;
 pub mod recording;

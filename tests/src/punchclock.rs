@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The user and the group of that name, on Debian.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// `punchclock` with these arguments. The binary is the one that `cargo xtask test` built and names.
 #[must_use]

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use profiler_tests::{
     interpreters::required,
-    punchclock::punchclock,
+    punchclock::{json, punchclock, worker},
     record::Record,
     recording::Sample,
     wait_for,
@@ -32,6 +32,10 @@ fn a_forged_number_puts_no_names_on_anothers_frames() {
         let of_forger = recorded.recording.samples_of(forger.tgid());
         let of_forger = functions(&of_forger);
         assert!(of_forger.contains(&"forged") && !of_forger.contains(&"victim_work"), "{of_forger:?}");
+        let both = tgids.map(|tgid| tgid.to_string()).join(",");
+        let dump = json(&["dump", "--json", "-p", &both]);
+        let of_victim = worker(&dump, victim.tgid()).to_string();
+        assert!(of_victim.contains("victim_work") && !of_victim.contains("forged"), "{of_victim}");
     }
 }
 
