@@ -4,7 +4,7 @@
 //! [`model`], and from the model, by `render`, to text. Who may import whom; `cargo xtask floors` reads it here:
 //!
 //! ```text
-//! 6  cmd -> cli
+//! 6  cmd -> cli | fuzzing
 //! 5  audit
 //! 4  collect | formats
 //! 3  bpf | fleet | symbolize | render | recording | load
@@ -38,6 +38,8 @@ pub mod elf;
 pub mod failure;
 pub mod fleet;
 pub mod formats;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod load;
 pub mod model;
 pub mod python;

@@ -100,10 +100,8 @@ struct Hostile {
 /// Shows hostile processes and honest ones to each verb.
 fn beside(hostile: &[Hostile]) {
     let neighbour = Neighbour::new();
-    let mut targets = neighbour.workload.pid();
-    for process in hostile {
-        targets += &format!(",{}", process.workload.tgid());
-    }
+    let pids = hostile.iter().map(|process| process.workload.pid());
+    let targets = pids.chain([neighbour.workload.pid()]).collect::<Vec<_>>().join(",");
     finds(&neighbour);
     let notes =
         [counts(&neighbour, &targets), records(&neighbour, &targets), dumps(&neighbour, &targets)].concat();
@@ -259,7 +257,8 @@ fn names_code_and_lives() {
 fn stacks_without_end() {
     let (neighbour, mallory) = (Neighbour::new(), Mallory::with_workloads());
     let record = |targets: &str| {
-        let words = ["record", "--max-memory", "16M", "-r", "499", "-d", "300", "-o", "all.punch", "-p", targets];
+        let words =
+            ["record", "--max-memory", "16M", "-r", "499", "-d", "300", "-o", "all.punch", "-p", targets];
         let run = Bounded::start(&words);
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         wait_for("the sampling clocks", || Attached::to(run.tgid()).clocks() >= cpus);

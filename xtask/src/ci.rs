@@ -4,9 +4,16 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 
-use crate::{bpf_toolchain, cargo::cargo, dist, exec::exec, floors, kernels, licenses, setup, test};
+use crate::{bpf_toolchain, cargo::cargo, dist, exec::exec, floors, fuzz, kernels, licenses, setup, test};
 
-pub fn run() -> Result<()> {
+#[derive(clap::Args)]
+pub struct Options {
+    /// Seconds that each target of `fuzz` runs
+    #[arg(long, default_value_t = 20)]
+    fuzz_seconds: u32,
+}
+
+pub fn run(opts: &Options) -> Result<()> {
     exec(cargo().args(["fmt", "--all", "--check"]))?;
     floors::run()?;
     licenses::run()?;
@@ -16,14 +23,16 @@ pub fn run() -> Result<()> {
     exec(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;
     dist::run(&dist::Options::default())?;
     kernels::run(&kernels::Options::default())?;
-    test::run(&test::Options::default())
+    test::run(&test::Options::default())?;
+    fuzz::run(&fuzz::Options::all(opts.fuzz_seconds))
 }
 
 /// Two runs, because cargo unifies features over all that one run builds: together, profiler-common would get the
 /// user side's features for BPF too, and pass here in a shape that is never built. They also have different targets.
 fn clippy() -> Result<()> {
     let user = ["clippy", "--workspace", "--exclude", "profiler-ebpf", "--all-targets"];
-    exec(cargo().args(user).args(["--", "-D", "warnings"]))?;
+    // With the doors that only `fuzz` has.
+    exec(cargo().args(user).args(["--", "-D", "warnings", "--cfg", "fuzzing"]))?;
     let (compiler, linker) = bpf_toolchain::find().context("failed to find the BPF toolchain")?;
     exec(compiler.cargo("clippy", &linker, env::consts::ARCH).args(["--", "--no-deps", "-D", "warnings"]))
 }

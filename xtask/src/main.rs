@@ -12,6 +12,7 @@ mod demo;
 mod dist;
 mod exec;
 mod floors;
+mod fuzz;
 mod imports;
 mod kernels;
 mod licenses;
@@ -46,8 +47,10 @@ enum Verb {
     Bench(bench::Options),
     /// Build what is released: a static binary for each machine, in a .tar.gz and a .deb; see target/dist
     Dist(dist::Options),
-    /// Everything CI asks: format, floors, licences, clippy, docs, and the verbs `dist` and `test`
-    Ci,
+    /// Have libFuzzer make up what strangers can put before punchclock; see target/fuzz
+    Fuzz(fuzz::Options),
+    /// Everything CI asks: format, floors, licences, clippy, docs, and the verbs `dist`, `kernels`, `test` and `fuzz`
+    Ci(ci::Options),
     /// Check who imports whom against the table in profiler/src/lib.rs
     Floors,
     /// Check the licence of every dependency against deny.toml
@@ -75,7 +78,8 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Test(opts) => test::run(opts),
         Verb::Bench(opts) => bench::run(opts),
         Verb::Dist(opts) => dist::run(opts),
-        Verb::Ci => ci::run(),
+        Verb::Fuzz(opts) => fuzz::run(opts),
+        Verb::Ci(opts) => ci::run(opts),
         Verb::Floors => floors::run(),
         Verb::Licenses => licenses::run(),
     }

@@ -31,12 +31,15 @@ pub struct Options {
     /// Also what `cargo xtask test` needs and Python's package index has not: servers, and a browser for reports
     #[arg(long)]
     pub test: bool,
+    /// Also the compiler of the engine that `cargo xtask fuzz` is built with, which is C++
+    #[arg(long)]
+    pub fuzz: bool,
     /// Also the emulators in which `cargo xtask kernels` boots
     #[arg(long)]
     pub kernels: bool,
 }
 
-pub fn run(&Options { lint, bench, test, kernels }: &Options) -> Result<()> {
+pub fn run(&Options { lint, bench, test, fuzz, kernels }: &Options) -> Result<()> {
     let mut apt = Apt::default();
     python(&mut apt)?;
     let compiler = toolchain(&mut apt)?;
@@ -57,6 +60,10 @@ pub fn run(&Options { lint, bench, test, kernels }: &Options) -> Result<()> {
             ("perf", "linux-perf"),
         ];
         apt.install("to compare with", &missing(&tools))?;
+    }
+    // Lints are of what is fuzzed with, too.
+    if fuzz || lint {
+        apt.install("to build what fuzzes", &missing(&[("c++", "g++")]))?;
     }
     if kernels {
         let emulators =

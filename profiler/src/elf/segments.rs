@@ -37,6 +37,20 @@ impl Segments {
     pub fn address(&self, offset: u64) -> Option<u64> {
         let (start, _, address) =
             self.0.iter().find(|(start, bytes, _)| offset.wrapping_sub(*start) < *bytes)?;
-        Some((offset - start).wrapping_add(*address))
+        Some(offset.wrapping_sub(*start).wrapping_add(*address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_in_the_part_that_was_loaded_of_it() {
+        // The second says that it goes on behind the last offset there is.
+        let segments = Segments(vec![(0x1000, 0x200, 0x40_1000), (0x2000, u64::MAX, 0x50_2000)]);
+        let addresses = [0x1010, 0x2004, 0x10].map(|offset| segments.address(offset));
+        assert_eq!(addresses, [Some(0x40_1010), Some(0x50_2004), Some(0x50_0010)]);
+        assert_eq!(Segments::default().address(0), None);
     }
 }

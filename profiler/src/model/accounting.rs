@@ -91,8 +91,10 @@ impl Counters {
     /// keeps out of its books, less what was counted twice.
     #[must_use]
     pub fn residual_ns(&self, waits: &Waits) -> i64 {
-        let accounted = self.on_cpu_ns + self.run_queue_ns + waits.uncounted_ns + self.blocked_ns;
-        self.wall_ns.cast_signed() - accounted.cast_signed()
+        let accounted = [self.on_cpu_ns, self.run_queue_ns, waits.uncounted_ns, self.blocked_ns];
+        let residual_ns = i128::from(self.wall_ns) - accounted.into_iter().map(i128::from).sum::<i128>();
+        // No time that was measured is so long.
+        i64::try_from(residual_ns).unwrap_or(if residual_ns < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// Adds another's counts.
@@ -254,4 +256,18 @@ pub struct ThreadDelta {
     pub waits: Waits,
     /// True if it ended inside the window.
     pub exited: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_residual_is_of_any_numbers() {
+        let residual = |wall_ns, on_cpu_ns, blocked_ns| {
+            Counters { wall_ns, on_cpu_ns, blocked_ns, ..Counters::default() }.residual_ns(&Waits::default())
+        };
+        assert_eq!([residual(9, 2, 4), residual(9, 2, 8)], [3, -1]);
+        assert_eq!([residual(u64::MAX, 0, 0), residual(0, u64::MAX, u64::MAX)], [i64::MAX, i64::MIN]);
+    }
 }

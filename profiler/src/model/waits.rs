@@ -118,6 +118,12 @@ impl Waits {
         blocked.chain(&mut self.wakeups).chain([&mut self.uncounted_ns])
     }
 
+    /// What all its histograms count.
+    pub fn lengths(&self) -> impl Iterator<Item = u64> {
+        let histograms = self.blocked.iter().map(|blocked| &blocked.histogram).chain([&self.run_queue]);
+        histograms.flat_map(|histogram| &histogram.0).copied()
+    }
+
     /// Time in which threads of native code had nothing to do: no part of what their process does.
     #[must_use]
     pub const fn parked_ns(&self) -> u64 {

@@ -23,7 +23,7 @@ pub struct Asyncio {
     /// `PyThreadState` → the task that runs.
     pub running_task: u64,
     /// Task → its name: a `str`, or a number before somebody asks.
-    pub task_name: u64,
+    pub(super) task_name: u64,
     /// Task → its coroutine.
     pub task_coro: u64,
     /// Task → its part of the thread's list.

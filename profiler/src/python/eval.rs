@@ -37,14 +37,13 @@ impl Eval {
             let symbol =
                 elf.dynamic_symbols().chain(elf.symbols()).find(|symbol| symbol.name() == Ok(name))?;
             let (start, bytes) = (symbol.address(), symbol.size().min(MAX_CODE_BYTES));
-            let section = elf
-                .sections()
-                .find(|section| (section.address()..section.address() + section.size()).contains(&start))?;
+            let section =
+                elf.sections().find(|section| start.wrapping_sub(section.address()) < section.size())?;
             Some((start, section.data_range(start, bytes).ok()??.to_vec()))
         };
         let mut parts = Vec::new();
         if let Some((start, code)) = function(LOOP) {
-            let hot = start..start + code.len() as u64;
+            let hot = start..start.saturating_add(code.len() as u64);
             let cold = Functions::of(elf).and_then(|functions| functions.cold(&hot, &code));
             parts.extend([Some(hot), cold].into_iter().flatten());
         }
@@ -78,15 +77,15 @@ impl<'data> Functions<'data> {
         Some(Self { section: section.address(), rows: rows.get(..count as usize).unwrap_or(rows) })
     }
 
-    fn start(&self, row: &[u8; 8]) -> u64 {
+    fn start(&self, row: [u8; 8]) -> u64 {
         let distance = i32::from_le_bytes([row[0], row[1], row[2], row[3]]);
         self.section.wrapping_add_signed(i64::from(distance))
     }
 
     /// The function at an address.
     fn at(&self, address: u64) -> Option<Range<u64>> {
-        let next = self.rows.partition_point(|row| self.start(row) <= address);
-        Some(self.start(self.rows.get(next.checked_sub(1)?)?)..self.start(self.rows.get(next)?))
+        let next = self.rows.partition_point(|row| self.start(*row) <= address);
+        Some(self.start(*self.rows.get(next.checked_sub(1)?)?)..self.start(*self.rows.get(next)?))
     }
 
     /// The large part outside a function to which most of its jumps lead.
@@ -97,7 +96,7 @@ impl<'data> Functions<'data> {
                 [0x0f, 0x80..=0x8f, rest @ ..] => (6, rest.first_chunk()?),
                 _ => return None,
             };
-            let next = hot.start + at as u64 + len;
+            let next = hot.start.wrapping_add(at as u64 + len);
             Some(next.wrapping_add_signed(i64::from(i32::from_le_bytes(*distance))))
         });
         let mut votes: HashMap<Range<u64>, u32> = HashMap::new();

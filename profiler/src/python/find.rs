@@ -111,7 +111,7 @@ impl Interpreter {
         states.iter().filter(holds).count()
     }
 
-    fn in_mapping(
+    pub(super) fn in_mapping(
         tgid: u32,
         mappings: &[Mapping],
         mapping: &Mapping,
@@ -164,7 +164,12 @@ impl Interpreter {
             number_type: address("PyLong_Type").unwrap_or(0),
             coroutine_types: ["PyCoro_Type", "PyGen_Type"].map(|name| address(name).unwrap_or(0)),
             asyncio,
-            eval: image.eval().parts.iter().map(|part| part.start + bias..part.end + bias).collect(),
+            eval: image
+                .eval()
+                .parts
+                .iter()
+                .map(|part| part.start.wrapping_add(bias)..part.end.wrapping_add(bias))
+                .collect(),
         };
         interpreter.target.interpreters = Interpreters {
             main: interpreter.interpreters(memory).last().copied().unwrap_or(0),
@@ -195,7 +200,7 @@ impl Interpreter {
 }
 
 /// Where asyncio's tasks are, if a file that a process maps tells.
-fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
+pub(super) fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
     let may_tell = |mapping: &&Mapping| {
         let name = file_name(&mapping.path);
         name.starts_with("_asyncio") || name.contains("python")

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The symbols that are looked up; those of an interpreter survive `strip`, for extension modules need them.
-const SYMBOLS: [&str; 14] = [
+pub(super) const SYMBOLS: [&str; 14] = [
     "_PyRuntime",
     "_PyThreadState_Current",
     "PyCode_Type",
@@ -47,16 +47,16 @@ const INTERPRETERS: [&str; 3] = ["_PyRuntime", "_PyThreadState_Current", "pypy_m
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     architecture: Option<Architecture>,
-    symbols: HashMap<&'static str, u64>,
+    pub(super) symbols: HashMap<&'static str, u64>,
     /// The words that some symbols stand for in the file, before it is loaded.
-    constants: HashMap<&'static str, [u32; 3]>,
+    pub(super) constants: HashMap<&'static str, [u32; 3]>,
     /// Executable segments: (address, file offset).
-    segments: Vec<(u64, u64)>,
+    pub(super) segments: Vec<(u64, u64)>,
     /// Its zeroed data: (address, bytes).
-    bss: Option<(u64, u64)>,
+    pub(super) bss: Option<(u64, u64)>,
     /// Its thread-local variables: (bytes, alignment).
-    thread_local: Option<(u64, u64)>,
-    is_executable: bool,
+    pub(super) thread_local: Option<(u64, u64)>,
+    pub(super) is_executable: bool,
     /// Of a file that holds an interpreter.
     eval: Eval,
     /// Of one that holds `_asyncio`.
@@ -87,7 +87,7 @@ impl Image {
         cache.entry(key).or_insert_with(|| parse().map(Arc::new)).clone()
     }
 
-    fn parse(file: &File) -> Option<Self> {
+    pub(crate) fn parse(file: &File) -> Option<Self> {
         let data = Pieces::of(file);
         let elf = ElfFile64::<Endianness, _>::parse(&data).ok()?;
         let mut image = Self { architecture: Some(elf.architecture()), ..Self::default() };
@@ -229,13 +229,47 @@ impl Image {
 
 /// The three words at an address, if they are in the file.
 fn constant<'data>(elf: &impl Object<'data>, address: u64) -> Option<[u32; 3]> {
-    let section = elf.sections().find(|section| {
-        address >= section.address() && address < section.address() + section.size() && section.address() != 0
-    })?;
+    let section = elf
+        .sections()
+        .find(|section| address.wrapping_sub(section.address()) < section.size() && section.address() != 0)?;
     let word = |index: u64| {
         let bytes = section.data_range(address + 4 * index, 4).ok()??;
         Some(u32::from_ne_bytes(bytes.try_into().ok()?))
     };
     // A symbol of one word may end its section.
     Some([word(0)?, word(1).unwrap_or(0), word(2).unwrap_or(0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::FileExt as _, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn a_section_that_reaches_behind_the_end_of_memory_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let source =
+            "int _PyRuntime = 7, PyCode_Type = 8; int _PyEval_EvalFrameDefault(void) { return 9; }\n";
+        fs::write(folder.path().join("a.c"), source).unwrap();
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-shared", "-fPIC", "-o", "a.so", "a.c"]);
+        assert!(gcc.current_dir(folder.path()).status().unwrap().success());
+        let whole = fs::read(folder.path().join("a.so")).unwrap();
+        let number = |at: usize, bytes: usize| {
+            whole[at..at + bytes].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+        };
+        // e_shoff, e_shnum; a header has 64 bytes, of which these are address, offset and size.
+        let (headers, count) = (number(40, 8), number(60, 2));
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&whole, 0).unwrap();
+        assert!(Image::parse(&file).unwrap().constant("_PyRuntime").is_some_and(|[word, ..]| word == 7));
+        for field in (0..count).flat_map(|section| [16, 24, 32].map(|field| headers + 64 * section + field)) {
+            for value in [u64::MAX, u64::MAX - 8, 1 << 63] {
+                file.write_all_at(&whole, 0).unwrap();
+                file.write_all_at(&value.to_le_bytes(), field as u64).unwrap();
+                drop(Image::parse(&file));
+            }
+        }
+    }
 }

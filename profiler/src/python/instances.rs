@@ -69,7 +69,7 @@ fn attributes(memory: Memory, interpreter: &Interpreter, instance: u64) -> Optio
         },
         Instances::Either => match before? {
             values if values & 1 == 1 => {
-                return Some(Attributes { keys: cached_keys(880)?, values: Some(values + 1) });
+                return Some(Attributes { keys: cached_keys(880)?, values: Some(values.wrapping_add(1)) });
             }
             dict => dict,
         },

@@ -15,6 +15,8 @@ pub mod layout;
 pub mod lines;
 mod roots;
 pub mod slot;
+#[cfg(fuzzing)]
+pub mod stand_in;
 pub mod tasks;
 mod thread_local;
 pub mod thread_name;

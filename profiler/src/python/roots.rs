@@ -68,9 +68,9 @@ fn search(memory: Memory, layout: &Layout, image: &Image, bias: u64) -> Option<u
     let data = memory.bytes(start, usize::try_from(len).ok()?)?;
     let words = data.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
     let is_pointer = |word: &u64| word.is_multiple_of(8) && (1 << 16..1 << 47).contains(word);
-    words.zip((start..).step_by(8)).filter(|(word, _)| is_pointer(word)).find_map(|(interpreter, address)| {
+    words.zip(0..).filter(|(word, _)| is_pointer(word)).find_map(|(interpreter, index)| {
         let tstate =
             memory.u64(interpreter + u64::from(layout.walk.interpreter_threads)).filter(is_pointer)?;
-        (memory.u64(tstate + INTERPRETER)? == interpreter).then_some(address)
+        (memory.u64(tstate + INTERPRETER)? == interpreter).then_some(start.wrapping_add(8 * index))
     })
 }

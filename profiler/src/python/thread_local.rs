@@ -41,7 +41,7 @@ pub fn find(
         let start = if cfg!(target_arch = "aarch64") {
             16u64.next_multiple_of(align).cast_signed()
         } else {
-            -(bytes.next_multiple_of(align).cast_signed())
+            bytes.next_multiple_of(align).wrapping_neg().cast_signed()
         };
         vec![Block { way: vec![], start }]
     } else {
@@ -109,7 +109,7 @@ fn returned(memory: Memory, function: u64) -> Option<i64> {
     // lea GOT(%rip),%rdi; call __tls_get_addr; mov disp(%rax),%rax. The GOT's second word is added to the displacement.
     let lea = find(&[0x48, 0x8d, 0x3d])?;
     let got = function.wrapping_add(lea as u64 + 7).wrapping_add_signed(i64::from(i32_at(lea + 3)?));
-    let in_block = memory.u64(got + 8)?.cast_signed();
+    let in_block = memory.u64(got.wrapping_add(8))?.cast_signed();
     let load = lea + 7 + code.get(lea + 7..)?.windows(2).position(|bytes| bytes == [0x48, 0x8b])?;
     let displacement = match code.get(load + 2)? {
         0x00 => 0,
@@ -117,7 +117,7 @@ fn returned(memory: Memory, function: u64) -> Option<i64> {
         0x80 => i64::from(i32_at(load + 3)?),
         _ => return None,
     };
-    Some(in_block + displacement)
+    Some(in_block.wrapping_add(displacement))
 }
 
 /// Not run there yet.

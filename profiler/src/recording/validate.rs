@@ -5,6 +5,7 @@ use crate::model::{
     recording::Recording,
     shown::{Left, Sizes},
     tables::{Frame, Table},
+    waits::Waits,
     window::WorkerWindow,
 };
 
@@ -50,8 +51,8 @@ fn has<T: Clone + Eq + std::hash::Hash>(table: &Table<T>, index: u32) -> bool {
 
 /// Renderers add up workers, and a worker's parts; so all numbers together must fit.
 fn check_sums(recording: &Recording) -> Result<(), &'static str> {
-    let workers = recording.stat.processes();
-    let mut numbers = workers.flat_map(|worker| {
+    let workers = || recording.stat.processes();
+    let mut numbers = workers().flat_map(|worker| {
         let counters = worker.counters.numbers().into_iter();
         counters
             .chain(worker.waits.numbers())
@@ -68,8 +69,11 @@ fn check_sums(recording: &Recording) -> Result<(), &'static str> {
         let workers = window.workers.iter().flat_map(WorkerWindow::numbers);
         workers.chain([window.duration_ns]).chain(window.requests)
     });
+    let in_rows = windows.iter().flat_map(|window| &window.workers).map(|row| &row.waits);
+    let mut lengths = workers().map(|worker| &worker.waits).chain(in_rows).flat_map(Waits::lengths);
     let fits = numbers.try_fold(0_u64, u64::checked_add).is_some()
-        && in_windows.try_fold(0_u64, u64::checked_add).is_some();
+        && in_windows.try_fold(0_u64, u64::checked_add).is_some()
+        && lengths.try_fold(0_u64, u64::checked_add).is_some();
     fits.then_some(()).ok_or("its numbers are too large to add up")
 }
 
@@ -180,6 +184,12 @@ mod tests {
         assert_eq!([large, refusal(two)], ["its numbers are too large to add up"; 2]);
         let boots = refusal(|recording| recording.stat.fleets[0].workers[0].boot_cpu_ns = Some(u64::MAX));
         assert_eq!(boots, "its numbers are too large to add up");
+        let lengths = refusal(|recording| {
+            for worker in &mut recording.stat.fleets[0].workers[..2] {
+                worker.waits.run_queue = serde_json::from_str("[18446744073709551615]").unwrap();
+            }
+        });
+        assert_eq!(lengths, "its numbers are too large to add up");
         let requests = |recording: &mut Recording| {
             let workers = vec![WorkerWindow { tgid: 4_000_000_000, ..WorkerWindow::default() }];
             recording.windows = vec![Window { requests: Some(u64::MAX), workers, duration_ns: 0 }];

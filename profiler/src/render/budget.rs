@@ -4,7 +4,7 @@ use profiler_common::wait::{REASONS, Reason};
 
 use crate::{
     model::{
-        accounting::{Counters, FleetDelta, WorkerDelta},
+        accounting::{Counters, FleetDelta, ThreadDelta, WorkerDelta},
         waits::Waits,
         worker::Role,
     },
@@ -78,8 +78,11 @@ fn is_budgeted(reason: Reason) -> bool {
 /// How many threads the budget is of, if not of all.
 fn parked(fleet: &FleetDelta) -> Option<String> {
     let threads = || fleet.workers.iter().flat_map(|worker| &worker.threads);
-    let parked =
-        threads().filter(|thread| thread.waits.parked_ns() * 1000 >= thread.counters.wall_ns * 999).count();
+    let of_thousand = |part: u64| u128::from(part) * 1000;
+    let is_parked = |thread: &&ThreadDelta| {
+        of_thousand(thread.waits.parked_ns()) >= u128::from(thread.counters.wall_ns) * 999
+    };
+    let parked = threads().filter(is_parked).count();
     let works = threads().count() - parked;
     (parked != 0).then(|| {
         format!(

@@ -156,7 +156,7 @@ impl Idle<'_> {
         let rate = units::decimal(self.wakeups_per_second, 1);
         let others = || self.sleeps_on.iter().filter(|place| place.reason != Reason::Idle.name());
         let wakeups: u64 = others().map(|place| place.wakeups).sum();
-        let other = others().next().filter(|_| 2 * wakeups >= self.worker.counters.wakeups);
+        let other = others().next().filter(|_| wakeups.saturating_mul(2) >= self.worker.counters.wakeups);
         let tgid = self.worker.tgid;
         let unknown = || format!("`punchclock record -p {tgid}` shows what it runs then");
         let why = other.map_or_else(unknown, Place::name);

@@ -27,12 +27,12 @@ pub fn sentences(quality: &Quality, duration_ns: u64) -> Vec<String> {
     let mut say = |sentence: &str| sentences.push(escape::visible(sentence).into_owned());
     if let Some(samples) = &quality.samples {
         say(&sampled(samples));
-        let known = samples.gil_held + samples.gil_released;
+        let known = samples.gil_held.saturating_add(samples.gil_released);
         if known != 0 {
             let released = units::percent(samples.gil_released, known, 1);
             say(&format!("GIL: released in {released} % of the samples of Python threads"));
         }
-        let without = (samples.python_complete + samples.python_partial).saturating_sub(known);
+        let without = samples.python_complete.saturating_add(samples.python_partial).saturating_sub(known);
         if without != 0 {
             let without = units::counted(without, "sample");
             say(&format!("GIL: none, or not known, in {without} of Python threads, which -g leaves out"));

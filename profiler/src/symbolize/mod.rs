@@ -4,7 +4,7 @@
 mod line_tables;
 pub mod modules;
 pub mod native;
-mod perf_map;
+pub(crate) mod perf_map;
 pub mod python;
 mod readable;
 mod vdso;

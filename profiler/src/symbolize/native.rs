@@ -38,7 +38,7 @@ pub fn names(modules: &Modules, places: &[Place]) -> HashMap<Place, String> {
 }
 
 /// The names of offsets in a file.
-fn names_in(file: &File, offsets: &[u64]) -> Vec<(u64, String)> {
+pub(crate) fn names_in(file: &File, offsets: &[u64]) -> Vec<(u64, String)> {
     // Installed symbols are more than those that are left in the file itself.
     let installed = DebugFile::of(file);
     let segments = Segments::of_file(file).unwrap_or_default();

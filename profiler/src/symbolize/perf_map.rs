@@ -61,14 +61,13 @@ impl PerfMap {
         let plain = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let file = OpenOptions::new().read(true).custom_flags(plain).open(path).ok()?;
         let about = file.metadata().ok()?;
-        (about.is_file() && status.number("Uid", EFFECTIVE) == Some(about.uid())).then(|| Self {
-            tgid,
-            file,
-            read_to: 0,
-            rest: Vec::new(),
-            code: BTreeMap::new(),
-            kept: 0,
-        })
+        let is_believed = about.is_file() && status.number("Uid", EFFECTIVE) == Some(about.uid());
+        is_believed.then(|| Self::over(tgid, file))
+    }
+
+    /// Of a process that has this file of it.
+    pub(crate) const fn over(tgid: u32, file: File) -> Self {
+        Self { tgid, file, read_to: 0, rest: Vec::new(), code: BTreeMap::new(), kept: 0 }
     }
 
     /// The name of the code at an address, after a look at what was written since the last one: other code may be there now.

@@ -43,7 +43,7 @@ pub fn own_v2() -> Option<PathBuf> {
     Some(mount_of(&mounts, false)?.join(OsStr::from_bytes(group)))
 }
 
-fn find(lines: &[u8], mounts: &[u8]) -> Vec<PathBuf> {
+pub(crate) fn find(lines: &[u8], mounts: &[u8]) -> Vec<PathBuf> {
     let groups = || {
         lines.split(|byte| *byte == b'\n').filter_map(|line| {
             let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
@@ -90,12 +90,12 @@ fn mount_of(mounts: &[u8], is_v1: bool) -> Option<PathBuf> {
 }
 
 /// `None` if the group has no quota: then it has no periods.
-fn throttled_ns(stat: &str) -> Option<u64> {
+pub(crate) fn throttled_ns(stat: &str) -> Option<u64> {
     let number = |key: &str| {
         stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse::<u64>().ok())
     };
     number("nr_periods").filter(|periods| *periods != 0)?;
-    number("throttled_time").or_else(|| number("throttled_usec").map(|usec| usec * 1000))
+    number("throttled_time").or_else(|| number("throttled_usec").map(|usec| usec.saturating_mul(1000)))
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! What is on this process's heap, and how much of what targets show may be. Whoever keeps that for good asks here first.
-#![expect(unsafe_code, reason = "an allocator")]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     collections::HashMap,
     sync::{
         Mutex, PoisonError,
@@ -10,53 +8,20 @@ use std::{
     },
 };
 
+#[cfg(not(fuzzing))]
+use crate::sys::allocator::used;
 use crate::sys::budget;
 
-static USED: AtomicUsize = AtomicUsize::new(0);
 /// What was used when the first window began: the kernel's types, the fleets, the interpreters.
 static BEFORE: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(256 << 20);
 /// What is kept of each process, bytes.
 static KEPT: Mutex<Option<HashMap<u32, usize>>> = Mutex::new(None);
 
-// The fuzzer has one of its own.
-#[cfg_attr(not(fuzzing), global_allocator)]
-static HEAP: Heap = Heap;
-
-/// The system's allocator, which counts what it has given.
-struct Heap;
-
-// SAFETY: all is the system's allocator's; the counts are of no consequence for it.
-unsafe impl GlobalAlloc for Heap {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        count(0, layout.size(), unsafe { System.alloc(layout) })
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        count(0, layout.size(), unsafe { System.alloc_zeroed(layout) })
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        count(layout.size(), size, unsafe { System.realloc(block, layout, size) })
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) };
-        USED.fetch_sub(layout.size(), Relaxed);
-    }
-}
-
-/// Counts a block that was given in place of another; without one, nothing was.
-fn count(before: usize, now: usize, block: *mut u8) -> *mut u8 {
-    if !block.is_null() {
-        USED.fetch_add(now, Relaxed);
-        USED.fetch_sub(before, Relaxed);
-    }
-    block
+/// What is on the heap, bytes: the fuzzer counts that itself.
+#[cfg(fuzzing)]
+const fn used() -> usize {
+    0
 }
 
 /// Bounds what is kept of targets, and what is made of it.
@@ -67,14 +32,14 @@ pub fn bound(bytes: usize) {
 /// Notes that a window begins: what is there already is no part of what is bounded. Only the first time, for an audit keeps
 /// what it found in each window.
 pub fn begin() {
-    let _ = BEFORE.compare_exchange(0, USED.load(Relaxed), Relaxed, Relaxed);
+    let _ = BEFORE.compare_exchange(0, used(), Relaxed, Relaxed);
 }
 
 /// How much more may be kept, bytes. The other half is for what is made of that in the end: names, pictures, and the copy
 /// that a table makes of itself when it grows.
 #[must_use]
 pub fn room() -> usize {
-    let found = USED.load(Relaxed).saturating_sub(BEFORE.load(Relaxed));
+    let found = used().saturating_sub(BEFORE.load(Relaxed));
     (MOST.load(Relaxed) / 2).saturating_sub(found)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead, BufReader, Read as _},
 };
 
 use crate::sys::{budget, tids};
@@ -56,9 +56,18 @@ impl<'a> Line<'a> {
 }
 
 /// Shows a process's mappings, by address; of too many, or of too long names, the first ones.
-pub fn each(tgid: u32, mut see: impl FnMut(&Line)) -> io::Result<()> {
+pub fn each(tgid: u32, see: impl FnMut(&Line)) -> io::Result<()> {
     let maps = File::open(format!("/proc/{}/maps", tids::seen_by(tgid)))?;
     let mut maps = BufReader::new(maps.take(MAX_BYTES));
+    each_in(&mut maps, see)?;
+    if maps.get_ref().limit() == 0 {
+        budget::cut(tgid);
+    }
+    Ok(())
+}
+
+/// Shows the mappings of a table.
+pub(crate) fn each_in(mut maps: impl BufRead, mut see: impl FnMut(&Line)) -> io::Result<()> {
     let mut line = Vec::new();
     for _ in 0..MAX_LINES {
         line.clear();
@@ -67,9 +76,6 @@ pub fn each(tgid: u32, mut see: impl FnMut(&Line)) -> io::Result<()> {
         if let Some(line) = Line::parse(whole) {
             see(&line);
         }
-    }
-    if maps.get_ref().limit() == 0 {
-        budget::cut(tgid);
     }
     Ok(())
 }

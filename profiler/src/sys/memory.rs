@@ -12,6 +12,8 @@ use std::{
 
 use profiler_common::python::{ReadMemory, Window};
 
+#[cfg(fuzzing)]
+use crate::sys::stand_in;
 use crate::sys::{budget, maps, mounts, readable::is_readable, target_file, tids};
 
 /// Most executable mappings of a process that are looked at.
@@ -34,7 +36,10 @@ impl Memory {
     /// be read of the process.
     #[must_use]
     pub fn fill(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
-        budget::read(self.tgid, buffer.len(), || self.try_fill(address, buffer))
+        let read = |buffer: &mut [u8]| self.try_fill(address, buffer);
+        #[cfg(fuzzing)]
+        let read = |buffer: &mut [u8]| stand_in::fill(address, buffer, read);
+        budget::read(self.tgid, buffer.len(), || read(buffer))
     }
 
     fn try_fill(self, address: u64, buffer: &mut [u8]) -> Option<()> {

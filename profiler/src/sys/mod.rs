@@ -1,5 +1,7 @@
 //! sys
 pub mod affinity;
+#[cfg(not(fuzzing))]
+mod allocator;
 pub mod btf;
 pub mod budget;
 pub mod caller;
@@ -21,6 +23,8 @@ pub mod privileges;
 pub mod process;
 mod readable;
 pub mod seccomp;
+#[cfg(fuzzing)]
+pub mod stand_in;
 pub mod status;
 mod target_file;
 pub mod thread;
