@@ -1,6 +1,6 @@
 //! What tables for unwinding, made of `.eh_frame`, would cost for a process: rows, bytes, and the time to make them.
 //!
-//! `cargo run --release --example unwind_tables -- PID`; the figures are in `ARCHITECTURE.md`, section 5.
+//! `cargo run --release --example unwind_tables -- PID`; the figures are in `docs/design/symbols.md`.
 
 use std::{
     collections::{BTreeMap, HashSet},

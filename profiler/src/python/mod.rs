@@ -1,6 +1,6 @@
 //! How CPython lies in a process: which version, where its frames are, what its code objects say.
 //!
-//! Offsets and traps: `ARCHITECTURE.md`, section 5. Nothing here stops or writes to a process.
+//! Offsets and traps: `docs/design/python.md`. Nothing here stops or writes to a process.
 
 pub mod asyncio;
 pub mod code;
