@@ -1,10 +1,10 @@
-//! What the loader tells the programs: kernel offsets in rodata, one [`Process`] per followed process.
+//! What the loader tells the programs: kernel offsets in rodata, one [`FollowedProcess`] per followed process.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
     python::PyTarget,
-    wait::{Histogram, Open},
+    wait::{Histogram, OpenWait},
 };
 
 /// Byte offsets inside the kernel's structs, from `/sys/kernel/btf/vmlinux`.
@@ -81,7 +81,7 @@ pub struct KernelOffsets {
     /// `inode.i_mode`, u16.
     pub inode_mode: u32,
     /// `pt_regs.orig_ax` (`x86_64`) or `syscallno` (aarch64): the system call, −1 for none.
-    pub regs_call: u32,
+    pub regs_syscall: u32,
     /// The system call's first argument in `pt_regs`.
     pub regs_first: u32,
     /// Its second.
@@ -106,7 +106,7 @@ impl Default for StackCount {
 /// a forked interpreter lies where its parent's did.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct Process {
+pub struct FollowedProcess {
     /// How to walk its Python stacks; [`PyTarget::is_none`] for what is not (yet) a known Python.
     pub python: PyTarget,
     /// Its fleet, by a number of the loader's.
@@ -145,15 +145,15 @@ pub struct StackKey {
     pub tid: u32,
     /// [`ON_CPU`], or the [`crate::wait::Reason`] for which it is blocked.
     pub reason: u32,
-    /// The system call in which it is blocked, or [`crate::wait::NO_CALL`].
-    pub call: u32,
+    /// The system call in which it is blocked, or [`crate::wait::NO_SYSCALL`].
+    pub syscall: u32,
 }
 
 impl StackKey {
     /// Of a thread's wait that is under way.
     #[must_use]
-    pub const fn of_wait(tgid: u32, tid: u32, open: &Open) -> Self {
-        Self { hash: open.hash, tgid, tid, reason: open.reason, call: open.call }
+    pub const fn of_wait(tgid: u32, tid: u32, open: &OpenWait) -> Self {
+        Self { hash: open.hash, tgid, tid, reason: open.reason, syscall: open.syscall }
     }
 }
 
@@ -161,8 +161,8 @@ impl StackKey {
 pub const ON_CPU: u32 = u32::MAX;
 
 /// In the value of the map `EDGE`: the books are being read. A thread that changes its waits tells first how they and its
-/// words stand ([`crate::event::Kept`]), once for each value. What is above these two bits numbers the readings.
-pub const READS_BOOKS: u32 = 1;
+/// words stand ([`crate::event::ThreadAtEdge`]), once for each value. What is above these two bits numbers the readings.
+pub const READS_THREADS: u32 = 1;
 /// In the value of the map `EDGE`: the map `STACKS` is being read. What is counted meanwhile is counted in `LATE`.
 pub const READS_STACKS: u32 = 2;
 
@@ -191,5 +191,5 @@ pub struct StackCount {
     /// … (`ns`).
     pub sure_ns: u64,
     /// Times that a thread was met on it.
-    pub met: u64,
+    pub lookups: u64,
 }

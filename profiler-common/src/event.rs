@@ -1,11 +1,11 @@
-//! Ring-buffer records. Each starts with its [`Kind`] as a u32; its length is the ring record's.
+//! Ring-buffer records. Each starts with its [`RecordKind`] as a u32; its length is the ring record's.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
     config::StackKey,
-    python::{MAX_PY_FRAMES, ToldFrame},
-    sched::TaskWords,
+    python::{FrameRef, MAX_PY_FRAMES},
+    sched::TaskCounters,
     wait::Waits,
 };
 
@@ -15,19 +15,19 @@ pub const MAX_NATIVE_FRAMES: usize = 127;
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Kind {
-    /// [`Stack`]: a thread was sampled on a stack that is new for it.
+pub enum RecordKind {
+    /// [`StackRecord`]: a thread was sampled on a stack that is new for it.
     Stack = 1,
-    /// [`Fork`]: a followed process forked a process (not a thread).
+    /// [`ForkRecord`]: a followed process forked a process (not a thread).
     Fork = 2,
-    /// [`Exit`]: a followed thread begins to exit, or is gone.
+    /// [`ExitRecord`]: a followed thread begins to exit, or is gone.
     Exit = 3,
-    /// [`Exec`]: a followed process runs another program now.
+    /// [`ExecRecord`]: a followed process runs another program now.
     Exec = 4,
-    /// [`Code`]: a code object that no stack had so far.
+    /// [`CodeRecord`]: a code object that no stack had so far.
     Code = 5,
-    /// [`Kept`]: a followed thread was about to change while the books were being read.
-    Kept = 6,
+    /// [`ThreadAtEdge`]: a followed thread was about to change while the books were being read.
+    ThreadAtEdge = 6,
 }
 
 /// Bytes kept of a code object's name, in whatever width its characters have.
@@ -37,12 +37,12 @@ pub const MAX_FILE_BYTES: usize = 384;
 /// Bytes kept of its line table.
 pub const MAX_LINES_BYTES: usize = 1024;
 
-/// A code object at first sight, taken while it runs: this head, then [`Code::lines_bytes`] bytes of its line table. It is
+/// A code object at first sight, taken while it runs: this head, then [`CodeRecord::lines_bytes`] bytes of its line table. It is
 /// told before the first stack that has it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Code {
-    /// [`Kind::Code`].
+pub struct CodeRecord {
+    /// [`RecordKind::Code`].
     pub kind: u32,
     /// The process it was seen in.
     pub tgid: u32,
@@ -70,7 +70,7 @@ pub struct Code {
     pub file: [u64; MAX_FILE_BYTES / 8],
 }
 
-impl Code {
+impl CodeRecord {
     /// The bytes of its name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
@@ -86,11 +86,11 @@ impl Code {
     }
 }
 
-/// A stack at first sight: this head, then [`Stack::python_len`] times [`ToldFrame`], leaf first.
+/// A stack at first sight: this head, then [`StackRecord::python_len`] times [`FrameRef`], leaf first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Stack {
-    /// [`Kind::Stack`].
+pub struct StackRecord {
+    /// [`RecordKind::Stack`].
     pub kind: u32,
     /// How the Python walk ended: [`crate::python::End`].
     pub end: u32,
@@ -104,7 +104,7 @@ pub struct Stack {
     pub python_len: u32,
     /// 1 if the thread ran a greenlet that is not its main one.
     pub in_greenlet: u32,
-    /// [`crate::python::Gil`].
+    /// [`crate::python::GilState`].
     pub gil: u32,
     /// Zero.
     pub reserved: u32,
@@ -123,8 +123,8 @@ pub struct Stack {
 /// A followed process forked.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Fork {
-    /// [`Kind::Fork`].
+pub struct ForkRecord {
+    /// [`RecordKind::Fork`].
     pub kind: u32,
     /// The new process.
     pub tgid: u32,
@@ -140,8 +140,8 @@ pub struct Fork {
 /// two records tells of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Exit {
-    /// [`Kind::Exit`].
+pub struct ExitRecord {
+    /// [`RecordKind::Exit`].
     pub kind: u32,
     /// 0 when it begins, 1 at its last switch-out.
     pub is_last: u32,
@@ -150,7 +150,7 @@ pub struct Exit {
     /// What `wait` tells of the process then.
     pub code: u32,
     /// Its words then; the last are final.
-    pub words: TaskWords,
+    pub task: TaskCounters,
     /// Its waits then.
     pub waits: Waits,
 }
@@ -158,9 +158,9 @@ pub struct Exit {
 /// What a snapshot tells of one thread.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Living {
+pub struct ThreadRecord {
     /// Its words.
-    pub words: TaskWords,
+    pub task: TaskCounters,
     /// Its waits.
     pub waits: Waits,
 }
@@ -168,20 +168,20 @@ pub struct Living {
 /// A followed thread as it was before its waits changed for the first time since the books are being read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Kept {
-    /// [`Kind::Kept`].
+pub struct ThreadAtEdge {
+    /// [`RecordKind::ThreadAtEdge`].
     pub kind: u32,
     /// Zero.
     pub reserved: u32,
     /// What a snapshot of that instant tells of it, but that `waits.edge` has this reading's number.
-    pub living: Living,
+    pub living: ThreadRecord,
 }
 
-/// A followed process called exec: its `Process` entry has been cleared.
+/// A followed process called exec: its [`crate::config::FollowedProcess`] entry has been cleared.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Exec {
-    /// [`Kind::Exec`].
+pub struct ExecRecord {
+    /// [`RecordKind::Exec`].
     pub kind: u32,
     /// The process.
     pub tgid: u32,
@@ -192,18 +192,18 @@ pub struct Exec {
 /// A decoded record.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// See [`Stack`]; the Python frames are leaf first.
-    Stack(&'a Stack, &'a [ToldFrame]),
-    /// See [`Fork`].
-    Fork(Fork),
-    /// See [`Exit`].
-    Exit(&'a Exit),
-    /// See [`Exec`].
-    Exec(Exec),
-    /// See [`Code`]; the line table, if it is told.
-    Code(&'a Code, Option<&'a [u8]>),
-    /// See [`Kept`].
-    Kept(&'a Living),
+    /// See [`StackRecord`]; the Python frames are leaf first.
+    Stack(&'a StackRecord, &'a [FrameRef]),
+    /// See [`ForkRecord`].
+    Fork(ForkRecord),
+    /// See [`ExitRecord`].
+    Exit(&'a ExitRecord),
+    /// See [`ExecRecord`].
+    Exec(ExecRecord),
+    /// See [`CodeRecord`]; the line table, if it is told.
+    Code(&'a CodeRecord, Option<&'a [u8]>),
+    /// See [`ThreadAtEdge`].
+    ThreadAtEdge(&'a ThreadRecord),
 }
 
 impl<'a> Event<'a> {
@@ -211,27 +211,28 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn decode(record: &'a [u8]) -> Option<Self> {
         let kind = u32::from_ne_bytes(*record.first_chunk()?);
-        if kind == Kind::Stack as u32 {
-            let (head, rest) = record.split_at_checked(size_of::<Stack>())?;
-            let head: &Stack = bytemuck::try_from_bytes(head).ok()?;
+        if kind == RecordKind::Stack as u32 {
+            let (head, rest) = record.split_at_checked(size_of::<StackRecord>())?;
+            let head: &StackRecord = bytemuck::try_from_bytes(head).ok()?;
             let len = head.python_len as usize;
             let sane = head.kernel_len as usize <= MAX_NATIVE_FRAMES
                 && head.user_len as usize <= MAX_NATIVE_FRAMES
                 && len <= MAX_PY_FRAMES;
-            let frames = rest.get(..len * size_of::<ToldFrame>()).filter(|_| sane)?;
+            let frames = rest.get(..len * size_of::<FrameRef>()).filter(|_| sane)?;
             Some(Self::Stack(head, bytemuck::try_cast_slice(frames).ok()?))
-        } else if kind == Kind::Fork as u32 {
+        } else if kind == RecordKind::Fork as u32 {
             Some(Self::Fork(read(record)?))
-        } else if kind == Kind::Exit as u32 {
-            Some(Self::Exit(bytemuck::try_from_bytes(record.get(..size_of::<Exit>())?).ok()?))
-        } else if kind == Kind::Kept as u32 {
-            let kept: &Kept = bytemuck::try_from_bytes(record.get(..size_of::<Kept>())?).ok()?;
-            Some(Self::Kept(&kept.living))
-        } else if kind == Kind::Exec as u32 {
+        } else if kind == RecordKind::Exit as u32 {
+            Some(Self::Exit(bytemuck::try_from_bytes(record.get(..size_of::<ExitRecord>())?).ok()?))
+        } else if kind == RecordKind::ThreadAtEdge as u32 {
+            let kept: &ThreadAtEdge =
+                bytemuck::try_from_bytes(record.get(..size_of::<ThreadAtEdge>())?).ok()?;
+            Some(Self::ThreadAtEdge(&kept.living))
+        } else if kind == RecordKind::Exec as u32 {
             Some(Self::Exec(read(record)?))
-        } else if kind == Kind::Code as u32 {
-            let (head, rest) = record.split_at_checked(size_of::<Code>())?;
-            let head: &Code = bytemuck::try_from_bytes(head).ok()?;
+        } else if kind == RecordKind::Code as u32 {
+            let (head, rest) = record.split_at_checked(size_of::<CodeRecord>())?;
+            let head: &CodeRecord = bytemuck::try_from_bytes(head).ok()?;
             let lines = match head.lines_bytes {
                 u32::MAX => None,
                 bytes => Some(rest.get(..bytes as usize)?),
@@ -264,27 +265,34 @@ mod tests {
 
     #[test]
     fn a_stack_has_the_frames_that_it_says() {
-        let mut words = vec![0u64; size_of::<Stack>() / 8 + 4];
-        let head: &mut Stack =
-            bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut words[..size_of::<Stack>() / 8]));
-        (head.kind, head.python_len) = (Kind::Stack as u32, 2);
+        let mut words = vec![0u64; size_of::<StackRecord>() / 8 + 4];
+        let head: &mut StackRecord =
+            bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut words[..size_of::<StackRecord>() / 8]));
+        (head.kind, head.python_len) = (RecordKind::Stack as u32, 2);
         let Some(Event::Stack(_, frames)) = Event::decode(aligned(&words)) else { panic!("a stack") };
         assert_eq!(frames.len(), 2);
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let mut words = vec![0u64; size_of::<Stack>() / 8];
+        let mut words = vec![0u64; size_of::<StackRecord>() / 8];
         for (python, user, kernel) in [(1, 0, 0), (u32::MAX, 0, 0), (0, 128, 0), (0, 0, 128)] {
-            let head: &mut Stack = bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut words));
+            let head: &mut StackRecord = bytemuck::from_bytes_mut(bytemuck::cast_slice_mut(&mut words));
             (head.kind, head.python_len, head.user_len, head.kernel_len) =
-                (Kind::Stack as u32, python, user, kernel);
+                (RecordKind::Stack as u32, python, user, kernel);
             assert!(Event::decode(aligned(&words)).is_none());
         }
         for kind in [0, 7, u32::MAX] {
             assert!(Event::decode(aligned(&[u64::from(kind); 40])).is_none());
         }
-        for kind in [Kind::Stack, Kind::Fork, Kind::Exit, Kind::Exec, Kind::Code, Kind::Kept] {
+        for kind in [
+            RecordKind::Stack,
+            RecordKind::Fork,
+            RecordKind::Exit,
+            RecordKind::Exec,
+            RecordKind::Code,
+            RecordKind::ThreadAtEdge,
+        ] {
             assert!(Event::decode(&(kind as u32).to_ne_bytes()).is_none());
         }
         assert!(Event::decode(&[]).is_none());

@@ -5,11 +5,11 @@
 //! error value, never a panic.
 #![no_std]
 
-pub mod call;
 pub mod config;
-pub mod counter;
 pub mod event;
+pub mod loss_cause;
 pub mod python;
 pub mod sched;
 pub mod siphash;
+pub mod syscall;
 pub mod wait;

@@ -10,7 +10,7 @@ pub const TASK_DEAD: u32 = 0x80;
 /// One thread's words at one instant. Clocks are named in each field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct TaskWords {
+pub struct TaskCounters {
     /// When these words were copied: `CLOCK_MONOTONIC`, ns.
     pub read_ns: u64,
     /// `se.sum_exec_runtime`: on-CPU ns up to `exec_start`.

@@ -5,7 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// A secret, drawn anew by each session.
-pub type Key = [u64; 2];
+pub type HashKey = [u64; 2];
 
 /// The state of a hash under way. Lives in a map value, not on the 512-byte stack.
 #[repr(C)]
@@ -19,7 +19,7 @@ impl SipHash {
     /// Of no words yet.
     #[inline(always)]
     #[must_use]
-    pub const fn new(key: Key) -> Self {
+    pub const fn new(key: HashKey) -> Self {
         let state = [
             key[0] ^ 0x736f_6d65_7073_6575,
             key[1] ^ 0x646f_7261_6e64_6f6d,

@@ -144,7 +144,7 @@ pub const fn bucket(ns: u64) -> usize {
 /// Waits of one kind that are over.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct Tally {
+pub struct WaitSum {
     /// How long they took together.
     pub ns: u64,
     /// How many there were.
@@ -154,7 +154,7 @@ pub struct Tally {
 /// What a thread is off the CPU for, since when.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct Open {
+pub struct OpenWait {
     /// Since when; 0 while it runs.
     pub since: u64,
     /// `se.sum_exec_runtime` then.
@@ -165,8 +165,8 @@ pub struct Open {
     pub hash: u64,
     /// [`Reason`], [`PREEMPTED`] or [`UNQUEUED`].
     pub reason: u32,
-    /// The system call, or [`NO_CALL`].
-    pub call: u32,
+    /// The system call, or [`NO_SYSCALL`].
+    pub syscall: u32,
 }
 
 /// In place of a [`Reason`]: it did not want to leave the CPU.
@@ -175,7 +175,7 @@ pub const PREEMPTED: u32 = u32::MAX;
 /// wait only that of a thread whose state says that it runs (`sched_info_depart`, `kernel/sched/stats.h`).
 pub const UNQUEUED: u32 = u32::MAX - 1;
 /// In place of a system call: it is in none.
-pub const NO_CALL: u32 = u32::MAX;
+pub const NO_SYSCALL: u32 = u32::MAX;
 /// In place of a stack's hash: the wait began before we came, so no program saw its stack.
 pub const BEFORE_US: u64 = 1;
 
@@ -187,12 +187,12 @@ pub struct Waits {
     pub sequence: u32,
     /// The last [`Waker`].
     pub waker: u32,
-    /// The fleet of the thread's process: [`crate::config::Process::fleet`].
+    /// The fleet of the thread's process: [`crate::config::FollowedProcess::fleet`].
     pub fleet: u32,
     /// 1 in a master.
     pub is_master: u32,
     /// 1 once `voluntary` holds.
-    pub is_met: u32,
+    pub has_baseline: u32,
     /// How often it received something from a socket; wraps.
     pub received: u32,
     /// The value of the map `EDGE` when it last changed.
@@ -207,11 +207,11 @@ pub struct Waits {
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,
     /// The wait under way.
-    pub open: Open,
+    pub open: OpenWait,
     /// Waits for a CPU that are in no `run_delay`, ns: [`UNQUEUED`].
     pub unqueued_ns: u64,
     /// By [`Reason`].
-    pub blocked: [Tally; KERNEL_REASONS],
+    pub blocked: [WaitSum; KERNEL_REASONS],
     /// Ends of waits by [`Waker`].
     pub wakers: [u64; WAKERS],
     /// Times from being runnable to running.

@@ -13,20 +13,20 @@ use aya_ebpf::{
 };
 use bytemuck::Zeroable;
 use profiler_common::{
-    config::{BlockedStacks, Process, READS_BOOKS, StackKey},
-    counter::Counter,
-    event::{Kept, Kind, Living},
+    config::{BlockedStacks, FollowedProcess, READS_THREADS, StackKey},
+    event::{RecordKind, ThreadAtEdge, ThreadRecord},
+    loss_cause::LossCause,
     python::fold,
-    wait::{BEFORE_US, KERNEL_REASONS, NO_CALL, Open, PREEMPTED, Reason, UNQUEUED, Waits, bucket},
+    wait::{BEFORE_US, KERNEL_REASONS, NO_SYSCALL, OpenWait, PREEMPTED, Reason, UNQUEUED, Waits, bucket},
 };
 
 use crate::{
-    call::{Why, why},
     maps::{PROCESSES, RING, SCRATCH, SWITCH, count, edge},
     native,
     stack::{self, Scratch},
     task::Task,
     thread,
+    wait_reason::{WaitCause, wait_reason},
 };
 
 /// [`BlockedStacks`]; set by the loader.
@@ -39,7 +39,7 @@ static MIN_BLOCK_NS: u64 = 0;
 
 /// A thread leaves the CPU: opens what follows, with its stack if `STACKS`.
 #[inline(always)]
-pub fn leave<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Result<(), Counter> {
+pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Result<(), LossCause> {
     let Some(waits) = thread::waits(task) else { return Ok(()) };
     let now = task.left_at();
     let mut result = Ok(());
@@ -49,18 +49,18 @@ pub fn leave<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Resu
     }
     let voluntary = task.voluntary();
     // Of a thread that is being enlisted at this moment the last count is not known.
-    let is_voluntary = match waits.is_met {
+    let is_voluntary = match waits.has_baseline {
         0 => ctx.arg::<u64>(0) == 0 && task.state() != 0,
         _ => voluntary != waits.voluntary,
     };
-    let (mut hash, mut reason, mut call) = (0, PREEMPTED, NO_CALL);
+    let (mut hash, mut reason, mut syscall) = (0, PREEMPTED, NO_SYSCALL);
     if is_voluntary {
         // SAFETY: the verifier checked the pointer; the loader replaces whole values.
         let process = PROCESSES.get_ptr_mut(task.tgid()).map(|process| unsafe { &mut *process });
-        let why = why(task, process.as_ref().map(|process| &process.python));
-        (reason, call) = (why.reason as u32, why.call);
+        let cause = wait_reason(task, process.as_ref().map(|process| &process.python));
+        (reason, syscall) = (cause.reason as u32, cause.syscall);
         if STACKS && let Some(process) = process {
-            match capture(ctx, task, process, why, waits.received) {
+            match capture(ctx, task, process, cause, waits.received) {
                 Ok(found) => hash = found,
                 Err(cause) => result = Err(cause),
             }
@@ -68,14 +68,14 @@ pub fn leave<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Resu
     } else if task.state() != 0 {
         reason = UNQUEUED;
     }
-    let open = Open { hash, reason, call, ..open_at(task, now) };
-    change(task, waits, |waits| (waits.is_met, waits.voluntary, waits.open) = (1, voluntary, open));
+    let open = OpenWait { hash, reason, syscall, ..open_at(task, now) };
+    change(task, waits, |waits| (waits.has_baseline, waits.voluntary, waits.open) = (1, voluntary, open));
     result
 }
 
 /// A thread is back on the CPU: closes what is open.
 #[inline(always)]
-pub fn enter(task: Task) -> Result<(), Counter> {
+pub fn on_switch_in(task: Task) -> Result<(), LossCause> {
     let Some(waits) = thread::waits(task) else { return Ok(()) };
     if waits.open.since == 0 {
         return Ok(());
@@ -86,14 +86,14 @@ pub fn enter(task: Task) -> Result<(), Counter> {
 }
 
 #[inline(always)]
-fn open_at(task: Task, since: u64) -> Open {
+fn open_at(task: Task, since: u64) -> OpenWait {
     let (on_cpu, run_delay) = (task.on_cpu(), task.run_delay());
-    Open { since, on_cpu, run_delay, hash: 0, reason: PREEMPTED, call: NO_CALL }
+    OpenWait { since, on_cpu, run_delay, hash: 0, reason: PREEMPTED, syscall: NO_SYSCALL }
 }
 
 /// Adds up what is over: blocked it was for all that the kernel's own books do not claim.
 #[inline(always)]
-fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), Counter> {
+fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), LossCause> {
     let open = waits.open;
     let waited = task.run_delay().saturating_sub(open.run_delay) + in_queue;
     let ran = task.on_cpu().saturating_sub(open.on_cpu);
@@ -124,17 +124,17 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), C
 /// Reads a thread for a snapshot: its words, and its waits as they were meanwhile. One that is met for the first time is
 /// enlisted before; if it sleeps, what it waits for is seen from outside, all but its stack.
 #[inline(always)]
-pub fn read(task: Task, process: &Process, living: &mut Living) {
+pub fn read(task: Task, process: &FollowedProcess, living: &mut ThreadRecord) {
     let kept = match thread::waits(task) {
         Some(kept) => kept,
         None => match thread::enlist(task, process) {
             Some(kept) => {
-                meet(task, process, kept);
+                init_wait_state(task, process, kept);
                 kept
             }
             None => {
-                count(Counter::NotEnlisted);
-                task.words(&mut living.words);
+                count(LossCause::NotEnlisted);
+                task.read_counters(&mut living.task);
                 return thread::copy(None, &mut living.waits);
             }
         },
@@ -142,7 +142,7 @@ pub fn read(task: Task, process: &Process, living: &mut Living) {
     for _ in 0..4 {
         // SAFETY: a field of what lives as long as the task, which the iterator holds.
         let before = unsafe { (&raw const kept.sequence).read_volatile() };
-        task.words(&mut living.words);
+        task.read_counters(&mut living.task);
         thread::copy(Some(kept), &mut living.waits);
         let after = unsafe { (&raw const kept.sequence).read_volatile() };
         if before == after && before & 1 == 0 {
@@ -150,26 +150,26 @@ pub fn read(task: Task, process: &Process, living: &mut Living) {
         }
     }
     let edge = edge();
-    if edge & READS_BOOKS != 0 && kept.edge == edge {
+    if edge & READS_THREADS != 0 && kept.edge == edge {
         // It is telling how it stood before, which takes longer than these looks.
         living.waits.edge = edge;
         return;
     }
-    count(Counter::WaitsTorn);
+    count(LossCause::WaitsTorn);
 }
 
 #[inline(always)]
-fn meet(task: Task, process: &Process, kept: &mut Waits) {
+fn init_wait_state(task: Task, process: &FollowedProcess, kept: &mut Waits) {
     let voluntary = task.voluntary();
-    let mut open = Open::zeroed();
+    let mut open = OpenWait::zeroed();
     if task.is_asleep() {
-        let why = why(task, Some(&process.python));
-        let (hash, reason, call) = (BEFORE_US, why.reason as u32, why.call);
-        open = Open { hash, reason, call, ..open_at(task, task.left_at()) };
+        let cause = wait_reason(task, Some(&process.python));
+        let (hash, reason, syscall) = (BEFORE_US, cause.reason as u32, cause.syscall);
+        open = OpenWait { hash, reason, syscall, ..open_at(task, task.left_at()) };
     }
     // Once a switch was seen it knows better.
-    if kept.is_met == 0 {
-        (kept.is_met, kept.voluntary, kept.open) = (1, voluntary, open);
+    if kept.has_baseline == 0 {
+        (kept.has_baseline, kept.voluntary, kept.open) = (1, voluntary, open);
     }
 }
 
@@ -183,9 +183,9 @@ fn change(task: Task, waits: &mut Waits, change: impl FnOnce(&mut Waits)) -> u32
     unsafe { (&raw mut waits.sequence).write_volatile(sequence) };
     // From here on no snapshot reads it before the change is made: one that begins now finds it kept.
     let edge = edge();
-    if edge & READS_BOOKS != 0 && waits.edge != edge {
+    if edge & READS_THREADS != 0 && waits.edge != edge {
         waits.edge = edge;
-        keep(task, waits);
+        send_before_change(task, waits);
     }
     change(waits);
     unsafe { (&raw mut waits.sequence).write_volatile(sequence.wrapping_add(1)) };
@@ -194,12 +194,12 @@ fn change(task: Task, waits: &mut Waits, change: impl FnOnce(&mut Waits)) -> u32
 
 /// Tells how a thread stands.
 #[inline(never)]
-fn keep(task: Task, waits: &Waits) {
-    let Some(mut record) = RING.reserve::<Kept>(0) else { return count(Counter::KeptLost) };
+fn send_before_change(task: Task, waits: &Waits) {
+    let Some(mut record) = RING.reserve::<ThreadAtEdge>(0) else { return count(LossCause::KeptLost) };
     // SAFETY: all of the record's fields are set before it is submitted.
     let kept = unsafe { &mut *record.as_mut_ptr() };
-    (kept.kind, kept.reserved) = (Kind::Kept as u32, 0);
-    task.words(&mut kept.living.words);
+    (kept.kind, kept.reserved) = (RecordKind::ThreadAtEdge as u32, 0);
+    task.read_counters(&mut kept.living.task);
     thread::copy(Some(waits), &mut kept.living.waits);
     record.submit(u64::from(BPF_RB_NO_WAKEUP));
 }
@@ -209,10 +209,10 @@ fn keep(task: Task, waits: &Waits) {
 fn capture(
     ctx: &BtfTracePointContext,
     task: Task,
-    process: &mut Process,
-    why_asleep: Why,
+    process: &mut FollowedProcess,
+    wait_cause: WaitCause,
     received: u32,
-) -> Result<u64, Counter> {
+) -> Result<u64, LossCause> {
     // SAFETY: a static.
     let wanted = unsafe { read_volatile(&raw const BLOCKED_STACKS) };
     let all = wanted == BlockedStacks::All as u32;
@@ -224,13 +224,13 @@ fn capture(
     let scratch = unsafe { &mut *scratch };
     // On each of the ways that lead to a reason the verifier would look through all that follows. What comes from memory
     // it knows nothing of, so they are one way from here on.
-    let why = &raw mut scratch.why;
+    let cause = &raw mut scratch.cause;
     // SAFETY: ours.
-    let [reason, call, address] = unsafe {
-        why.write_volatile([why_asleep.reason as u64, u64::from(why_asleep.call), why_asleep.address]);
-        why.read_volatile()
+    let [reason, syscall, address] = unsafe {
+        cause.write_volatile([wait_cause.reason as u64, u64::from(wait_cause.syscall), wait_cause.address]);
+        cause.read_volatile()
     };
-    let (reason, call) = (reason as u32, call as u32);
+    let (reason, syscall) = (reason as u32, syscall as u32);
     let has_python = stack::walk(task.thread_pointer(), process, scratch) != 0;
     let Scratch { walk, stack, .. } = &mut *scratch;
     (stack.user_len, stack.kernel_len) = (0, 0);
@@ -248,8 +248,8 @@ fn capture(
         stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         hash = native::hash(native::hash(hash, &stack.user, stack.user_len), &stack.kernel, stack.kernel_len);
     }
-    stack.key = StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason, call };
-    let is_new = stack::meet(process, scratch, |stack| {
+    stack.key = StackKey { hash, tgid: task.tgid(), tid: task.tid(), reason, syscall };
+    let is_new = stack::lookup_or_intern(process, scratch, |stack| {
         if at_first_sight {
             stack.kernel_len = native::stack(ctx.as_ptr(), &mut stack.kernel, 0);
         }

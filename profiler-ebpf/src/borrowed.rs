@@ -2,12 +2,12 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_task_pt_regs};
 use profiler_common::{
-    config::Process,
+    config::FollowedProcess,
     python::{Borrowed, C_STACK_WORDS, CStack, PyOffsets},
 };
 
 use crate::{
-    pystack::{Block, read_user, read_word},
+    pystack::{FrameCopy, read_user, read_word},
     stack::Scratch,
     task::{Task, offset},
 };
@@ -21,7 +21,11 @@ const BATCH: u32 = 32;
 /// stack.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn find_borrowed(thread_pointer: u64, process: *const Process, scratch: *mut Scratch) -> u32 {
+pub extern "C" fn find_borrowed(
+    thread_pointer: u64,
+    process: *const FollowedProcess,
+    scratch: *mut Scratch,
+) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
     let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
     let (python, Scratch { block, borrowed: search, .. }) = (&process.python, scratch);
@@ -62,7 +66,7 @@ pub extern "C" fn find_borrowed(thread_pointer: u64, process: *const Process, sc
 /// Takes some steps of a search; 0 when it is over.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn look_batch(search: *mut Borrowed, offsets: *const PyOffsets, block: *const Block) -> u32 {
+extern "C" fn look_batch(search: *mut Borrowed, offsets: *const PyOffsets, block: *const FrameCopy) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
     let (Some(search), Some(offsets)) = (unsafe { (search.as_mut(), offsets.as_ref()) }) else { return 0 };
     for _ in 0..BATCH {
@@ -76,7 +80,7 @@ extern "C" fn look_batch(search: *mut Borrowed, offsets: *const PyOffsets, block
 /// Where in the copy of registers and C stack a word is: its index.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn place_of(word: u64, block: *const Block) -> u32 {
+extern "C" fn place_of(word: u64, block: *const FrameCopy) -> u32 {
     // SAFETY: the caller's, live; the verifier wants it compared.
     let Some(block) = (unsafe { block.as_ref() }) else { return Borrowed::NOWHERE };
     for (index, other) in block.words.iter().enumerate().take(C_STACK_WORDS) {

@@ -19,25 +19,25 @@ use aya_ebpf::{
 };
 use bytemuck::{Pod, Zeroable};
 use profiler_common::{
-    config::Process,
-    counter::Counter,
-    event::{Code, Kind, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES},
+    config::FollowedProcess,
+    event::{CodeRecord, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES, RecordKind},
+    loss_cause::LossCause,
     python::{
-        CODE_WORDS, CodeOffsets, CodeWords, ENTRY, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets, ToldFrame,
+        CODE_WORDS, CodeOffsets, CodeWords, ENTRY, FrameRef, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets,
         code_word, fold, identity,
     },
-    siphash::{Key, SipHash},
+    siphash::{HashKey, SipHash},
 };
 
 use crate::{maps::RING, pystack::read_word, stack::Scratch};
 
 /// The key of the definitions' numbers; set by the loader.
 #[unsafe(no_mangle)]
-static DEFINITION_KEY: Key = [0; 2];
+static DEFINITION_KEY: HashKey = [0; 2];
 
 /// A code object of a process → what it was when it was defined, and the definition's number. This file's alone.
 #[map]
-static SEEN: LruHashMap<Place, Seen> = LruHashMap::with_max_entries(32768, 0);
+static SEEN: LruHashMap<CodeAddress, SeenCode> = LruHashMap::with_max_entries(32768, 0);
 
 /// Numbers of the definitions that user space has. This file's alone.
 #[map]
@@ -46,14 +46,14 @@ static TOLD: LruHashMap<u64, u32> = LruHashMap::with_max_entries(32768, 0);
 /// Where a code object is.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Place {
+struct CodeAddress {
     address: u64,
     tgid: u64,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Seen {
+struct SeenCode {
     identity: u64,
     id: u64,
 }
@@ -68,13 +68,14 @@ pub struct Definition {
     header: [u64; 3],
     /// Of what the definition says.
     hash: SipHash,
-    code: Code,
+    code: CodeRecord,
     lines: [u64; MAX_LINES_BYTES / 8],
 }
 
 // `name`, `file` and `lines` are taken for one array of words.
 const _: () = assert!(
-    offset_of!(Definition, lines) == offset_of!(Definition, code) + offset_of!(Code, name) + TEXT_WORDS * 8
+    offset_of!(Definition, lines)
+        == offset_of!(Definition, code) + offset_of!(CodeRecord, name) + TEXT_WORDS * 8
 );
 
 /// Frames that one function goes through, and how often it is called at most: a loop in a loop, since the verifier looks
@@ -85,7 +86,7 @@ const BATCHES: usize = MAX_PY_FRAMES / BATCH;
 /// What the code objects of the stack in the scratch are, in one number that is not 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn identify(scratch: *mut Scratch, process: *const Process) -> u64 {
+pub extern "C" fn identify(scratch: *mut Scratch, process: *const FollowedProcess) -> u64 {
     // SAFETY: the caller's, live; the verifier wants it compared.
     let Some(known) = (unsafe { scratch.as_mut() }) else { return 0 };
     known.definition.identities = 1;
@@ -100,7 +101,7 @@ pub extern "C" fn identify(scratch: *mut Scratch, process: *const Process) -> u6
 /// Folds what some of the code objects are; 0 behind the last one.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn identify_batch(scratch: *mut Scratch, process: *const Process, batch: u32) -> u32 {
+extern "C" fn identify_batch(scratch: *mut Scratch, process: *const FollowedProcess, batch: u32) -> u32 {
     // SAFETY: as above, and apart.
     let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else { return 0 };
     let Scratch { walk, frames, definition, .. } = scratch;
@@ -132,13 +133,13 @@ extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, 
 /// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, telling
 /// those that are new; what [`identify`] says of them. One that cannot be read keeps its address.
 #[inline(always)]
-pub fn define(process: &Process, scratch: &mut Scratch) -> Result<u64, Counter> {
+pub fn define(process: &FollowedProcess, scratch: &mut Scratch) -> Result<u64, LossCause> {
     scratch.definition.identities = 1;
     for batch in 0..BATCHES {
         match define_batch(scratch, process, batch as u32) {
-            TOLD_ALL => break,
-            TOLD_BATCH => {}
-            _ => return Err(Counter::RingFull),
+            SENT_ALL => break,
+            SENT_BATCH => {}
+            _ => return Err(LossCause::RingFull),
         }
     }
     Ok(scratch.definition.identities.max(1))
@@ -146,12 +147,12 @@ pub fn define(process: &Process, scratch: &mut Scratch) -> Result<u64, Counter> 
 
 /// What became of a batch: there was no room for a definition, all were told and more frames follow, or none do.
 const NO_ROOM: u32 = 0;
-const TOLD_BATCH: u32 = 1;
-const TOLD_ALL: u32 = 2;
+const SENT_BATCH: u32 = 1;
+const SENT_ALL: u32 = 2;
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn define_batch(scratch: *mut Scratch, process: *const Process, batch: u32) -> u32 {
+extern "C" fn define_batch(scratch: *mut Scratch, process: *const FollowedProcess, batch: u32) -> u32 {
     // SAFETY: as above.
     let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else {
         return NO_ROOM;
@@ -160,14 +161,14 @@ extern "C" fn define_batch(scratch: *mut Scratch, process: *const Process, batch
     for index in 0..BATCH {
         let index = batch as usize * BATCH + index;
         if index >= walk.len as usize {
-            return TOLD_ALL;
+            return SENT_ALL;
         }
         let frame = &mut frames[index & (MAX_PY_FRAMES - 1)];
         if define_code(frame, definition, &process.python.offsets, stack.key.tgid) == 0 {
             return NO_ROOM;
         }
     }
-    TOLD_BATCH
+    SENT_BATCH
 }
 
 /// Names a frame's code object by its definition; 0 if there was no room to tell it.
@@ -186,11 +187,11 @@ extern "C" fn define_code(
         return 0;
     };
     let (address, entry) = (frame.code(), frame.tagged_code & ENTRY);
-    let told = ToldFrame::by_address(frame, offsets);
-    (frame.tagged_code, frame.instr) = (told.tagged_code, told.instr);
+    let frame_ref = FrameRef::by_address(frame, offsets);
+    (frame.tagged_code, frame.instr) = (frame_ref.tagged_code, frame_ref.instr);
     let identity = identify_code(&mut definition.words, &offsets.code, address);
     definition.identities = fold(definition.identities, identity);
-    let place = Place { address, tgid: u64::from(tgid) };
+    let place = CodeAddress { address, tgid: u64::from(tgid) };
     // SAFETY: copied at once.
     if let Some(seen) = unsafe { SEEN.get(place) }.filter(|seen| seen.identity == identity) {
         let id = seen.id;
@@ -204,14 +205,14 @@ extern "C" fn define_code(
     let Some(id) = fill(definition, offsets, address, tgid) else { return 1 };
     // SAFETY: not kept.
     if unsafe { TOLD.get(id) }.is_none() {
-        if !tell(definition) {
+        if !send_definition(definition) {
             return 0;
         }
         // If it is not kept it is told again.
         let _ = TOLD.insert(id, 0, 0);
     }
     // If it is not kept its words are told again, and found to be known.
-    let _ = SEEN.insert(place, Seen { identity, id }, 0);
+    let _ = SEEN.insert(place, SeenCode { identity, id }, 0);
     frame.tagged_code = id | entry;
     1
 }
@@ -222,7 +223,7 @@ extern "C" fn define_code(
 fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32) -> Option<u64> {
     let offsets = &python.code;
     let Definition { words, header, hash, code, lines: table, .. } = &mut *definition;
-    (code.kind, code.tgid, code.address) = (Kind::Code as u32, tgid, address);
+    (code.kind, code.tgid, code.address) = (RecordKind::Code as u32, tgid, address);
     code.first_line = code_word(words, offsets.first_line) as u32;
     (code.name_width, code.name_bytes) =
         string::<MAX_NAME_BYTES>(&raw mut code.name, header, code_word(words, offsets.name), offsets)?;
@@ -274,14 +275,17 @@ extern "C" fn hash_text(definition: *mut Definition, len: u32) -> u32 {
 
 /// Sends a definition; false if there is no room.
 #[inline(always)]
-fn tell(definition: &Definition) -> bool {
+fn send_definition(definition: &Definition) -> bool {
     let lines = match definition.code.lines_bytes {
         u32::MAX => 0,
         bytes => (bytes as usize).min(MAX_LINES_BYTES),
     };
     // SAFETY: `code` and `lines` are adjacent, and it ends within them.
     let record = unsafe {
-        core::slice::from_raw_parts((&raw const definition.code).cast::<u8>(), size_of::<Code>() + lines)
+        core::slice::from_raw_parts(
+            (&raw const definition.code).cast::<u8>(),
+            size_of::<CodeRecord>() + lines,
+        )
     };
     RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
 }

@@ -1,5 +1,5 @@
 //! punchclock's kernel side: one topic a file, each program a shell over a `try_*` whose error is the
-//! [`Counter`](profiler_common::counter::Counter) to bump.
+//! [`LossCause`](profiler_common::loss_cause::LossCause) to count.
 //!
 //! It counts and copies; it never formats, names, sorts or symbolises.
 #![no_std]
@@ -7,7 +7,6 @@
 
 mod blocked;
 mod borrowed;
-mod call;
 mod code;
 mod maps;
 mod native;
@@ -20,6 +19,7 @@ mod stack;
 mod table;
 mod task;
 mod thread;
+mod wait_reason;
 mod wake;
 
 /// The verifier refuses an infinite loop and the programs never panic: every index is masked.

@@ -7,15 +7,15 @@ use aya_ebpf::{
 };
 use bytemuck::Pod;
 use profiler_common::{
-    config::{Process, StackCount, StackKey},
-    counter::Counter,
+    config::{FollowedProcess, StackCount, StackKey},
+    loss_cause::LossCause,
 };
 
 use crate::stack::Scratch;
 
 /// tgid → how to follow it. The loader adds; `process` copies it at fork and removes it at the end.
 #[map]
-pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(4096, 0);
+pub static PROCESSES: HashMap<u32, FollowedProcess> = HashMap::with_max_entries(4096, 0);
 
 /// Distinct stack of a thread → times sampled, or blocked. `stack` adds; the loader reads and empties.
 #[map]
@@ -25,7 +25,7 @@ pub static STACKS: HashMap<StackKey, StackCount> = HashMap::with_max_entries(655
 #[map]
 pub static LATE: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
 
-/// 0 → which reading is under way, and of what: `READS_BOOKS`, `READS_STACKS`. The loader writes.
+/// 0 → which reading is under way, and of what: `READS_THREADS`, `READS_STACKS`. The loader writes.
 #[map]
 static EDGE: Array<u32> = Array::with_max_entries(1, 0);
 
@@ -40,9 +40,9 @@ pub fn edge() -> u32 {
 #[map]
 pub static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
-/// `Counter` → count, per CPU. The programs write; the loader reads.
+/// `LossCause` → count, per CPU. The programs write; the loader reads.
 #[map]
-pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::KERNEL, 0);
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(LossCause::KERNEL, 0);
 
 /// Room to build a stack in, per CPU: a place for each of those that may interrupt the other, but not themselves.
 #[map]
@@ -55,13 +55,13 @@ pub const SWITCH: u32 = 1;
 
 /// Adds one to a cause.
 #[inline(always)]
-pub fn count(cause: Counter) {
+pub fn count(cause: LossCause) {
     count_many(cause, 1);
 }
 
 /// Adds to a cause.
 #[inline(always)]
-pub fn count_many(cause: Counter, many: u64) {
+pub fn count_many(cause: LossCause, many: u64) {
     if let Some(counter) = COUNTERS.get_ptr_mut(cause as u32) {
         // SAFETY: the pointer is this CPU's own slot, checked by the verifier.
         unsafe { *counter += many };
@@ -70,7 +70,7 @@ pub fn count_many(cause: Counter, many: u64) {
 
 /// Ends a program with a cause: counts it, and in a debugging build tells it at once.
 #[inline(always)]
-pub fn lose(ctx: &impl EbpfContext, cause: Counter) {
+pub fn count_loss(ctx: &impl EbpfContext, cause: LossCause) {
     count(cause);
     #[cfg(feature = "log")]
     aya_log_ebpf::warn!(ctx, "cause {}", cause as u32);
@@ -80,6 +80,6 @@ pub fn lose(ctx: &impl EbpfContext, cause: Counter) {
 
 /// Sends a record that user space should hear of at once, if it waits; or says that there was no room.
 #[inline(always)]
-pub fn send<T: Pod>(record: &T, lost: Counter) -> Result<(), Counter> {
+pub fn send<T: Pod>(record: &T, lost: LossCause) -> Result<(), LossCause> {
     RING.output::<T>(record, 0).map_err(|_| lost)
 }

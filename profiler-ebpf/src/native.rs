@@ -9,13 +9,14 @@ use profiler_common::{
 };
 
 /// Room for one column.
-pub type Column = [u64; MAX_NATIVE_FRAMES];
+pub type NativeColumn = [u64; MAX_NATIVE_FRAMES];
 
 /// `BPF_F_USER_STACK`, or 0 for the kernel's.
 #[inline(always)]
-pub fn stack(ctx: *mut c_void, column: &mut Column, flags: u64) -> u32 {
+pub fn stack(ctx: *mut c_void, column: &mut NativeColumn, flags: u64) -> u32 {
     // SAFETY: the context is the program's; the column is ours and its size is told.
-    let bytes = unsafe { bpf_get_stack(ctx, (&raw mut *column).cast(), size_of::<Column>() as u32, flags) };
+    let bytes =
+        unsafe { bpf_get_stack(ctx, (&raw mut *column).cast(), size_of::<NativeColumn>() as u32, flags) };
     // An error means that there is no such stack: the tick hit user mode, or a kernel thread.
     if bytes < 0 { 0 } else { (bytes as u32) / 8 }
 }
@@ -43,7 +44,7 @@ pub fn is_kernel(address: u64) -> bool {
 ///
 /// Without frame pointers in the interpreter the chain below the leaf is noise, so only the leaf stays then.
 #[inline(always)]
-pub fn cut(column: &Column, len: &mut u32, python: &PyTarget) -> bool {
+pub fn cut(column: &NativeColumn, len: &mut u32, python: &PyTarget) -> bool {
     for (index, &address) in column.iter().enumerate() {
         if index as u32 >= *len {
             break;
@@ -59,14 +60,14 @@ pub fn cut(column: &Column, len: &mut u32, python: &PyTarget) -> bool {
 
 /// Folds a column into a stack's hash.
 #[inline(always)]
-pub fn hash(hash: u64, column: &Column, len: u32) -> u64 {
+pub fn hash(hash: u64, column: &NativeColumn, len: u32) -> u64 {
     let hash = fold(hash, u64::from(len));
     if len == 0 { hash } else { fold_column(column, len, hash) }
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn fold_column(column: *const Column, len: u32, mut hash: u64) -> u64 {
+extern "C" fn fold_column(column: *const NativeColumn, len: u32, mut hash: u64) -> u64 {
     // SAFETY: the caller's; the verifier wants it compared.
     let Some(column) = (unsafe { column.as_ref() }) else { return hash };
     for (index, address) in column.iter().enumerate() {

@@ -4,11 +4,11 @@ use core::{ffi::c_void, num::NonZeroU64};
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use profiler_common::{
-    config::Process,
-    counter::Counter,
+    config::FollowedProcess,
+    loss_cause::LossCause,
     python::{
-        ABSENT, End, Gil, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget,
-        ReadMemory, Search, UNREADABLE, Walk, Window,
+        ABSENT, End, GilState, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget,
+        ReadMemory, ReadWindow, TstateSearch, UNREADABLE, Walk,
     },
 };
 
@@ -22,7 +22,7 @@ const FRAME_WORDS: usize = PACKED_FRAME_BYTES as usize / 8;
 
 /// A copy of a part of the thread's frame stack, on which CPython 3.11+ packs its frames, callers below callees.
 #[repr(C)]
-pub struct Block {
+pub struct FrameCopy {
     /// The chunk of the frame stack that is in use begins here …
     chunk: u64,
     /// … and is filled to here.
@@ -37,14 +37,14 @@ pub struct Block {
 
 /// The current task's memory. A page that is not present fails: a program may not wait for it.
 struct CurrentMemory<'a> {
-    block: &'a mut Block,
+    block: &'a mut FrameCopy,
 }
 
 impl CurrentMemory<'_> {
     /// Copies the part of the frame stack that ends behind the frame at `address`; false if it is not there.
     #[inline(always)]
     fn fetch(&mut self, address: u64) -> bool {
-        let Block { chunk, top, start, end, words } = &mut *self.block;
+        let FrameCopy { chunk, top, start, end, words } = &mut *self.block;
         if address < *chunk || address + u64::from(PACKED_FRAME_BYTES) > *top {
             return false;
         }
@@ -60,12 +60,13 @@ impl CurrentMemory<'_> {
 
 impl ReadMemory for CurrentMemory<'_> {
     #[inline(always)]
-    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool {
-        let copied =
-            |block: &Block| address >= block.start && address + u64::from(PACKED_FRAME_BYTES) <= block.end;
+    fn read(&mut self, address: u64, bytes: u32, window: &mut ReadWindow) -> bool {
+        let copied = |block: &FrameCopy| {
+            address >= block.start && address + u64::from(PACKED_FRAME_BYTES) <= block.end
+        };
         if !copied(self.block) && !self.fetch(address) {
             self.block.end = 0;
-            return read_user((&raw mut *window).cast(), bytes.min(size_of::<Window>() as u32), address);
+            return read_user((&raw mut *window).cast(), bytes.min(size_of::<ReadWindow>() as u32), address);
         }
         let first = (address - self.block.start) as usize / 8;
         for (index, word) in window.iter_mut().enumerate().take(FRAME_WORDS) {
@@ -91,12 +92,16 @@ pub fn read_word(address: u64) -> Option<u64> {
 
 /// Walks the frames of the thread that runs into the scratch; the error is why there are none.
 #[inline(always)]
-pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Result<(), Counter> {
-    let kept = python.slot.load(thread_pointer, read_word).ok_or(Counter::ThreadSlotRead)?;
+pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Result<(), LossCause> {
+    let kept = python.slot.load(thread_pointer, read_word).ok_or(LossCause::ThreadSlotRead)?;
     let borrowed = scratch.borrowed.result();
     let tstate = if kept == 0 && borrowed != UNREADABLE { borrowed } else { kept };
     if tstate == 0 {
-        return Err(if borrowed == UNREADABLE { Counter::MayBeElsewhere } else { Counter::NoThreadState });
+        return Err(if borrowed == UNREADABLE {
+            LossCause::MayBeElsewhere
+        } else {
+            LossCause::NoThreadState
+        });
     }
     let gil = held(python, kept, borrowed);
     let Scratch { walk, block, .. } = &mut *scratch;
@@ -106,11 +111,11 @@ pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Re
         read_user((&raw mut block.chunk).cast(), 16, tstate + u64::from(python.offsets.tstate_datastack));
     }
     if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
-        return Err(Counter::ThreadStateRead);
+        return Err(LossCause::ThreadStateRead);
     }
     if python.unwalked.main != 0 && python.unwalked.main == walk.interpreter {
         walk.start(0);
-        return Err(Counter::NoThreadState);
+        return Err(LossCause::NoThreadState);
     }
     if python.gil_holder != 0 {
         walk.gil = gil as u32;
@@ -144,7 +149,7 @@ const BATCH: u32 = 32;
 #[inline(never)]
 extern "C" fn walk_batch(
     walk: *mut Walk,
-    block: *mut Block,
+    block: *mut FrameCopy,
     offsets: *const PyOffsets,
     frames: *mut [PyFrame; MAX_PY_FRAMES],
 ) -> u32 {
@@ -160,7 +165,7 @@ extern "C" fn walk_batch(
 #[inline(never)]
 extern "C" fn walk_step(
     walk: *mut Walk,
-    block: *mut Block,
+    block: *mut FrameCopy,
     offsets: *const PyOffsets,
     frames: *mut [PyFrame; MAX_PY_FRAMES],
 ) -> u32 {
@@ -176,7 +181,7 @@ extern "C" fn walk_step(
 /// Begins anew where the innermost frames have not been told yet; 0 if that is not so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn step_back(walk: *mut Walk, block: *mut Block, offsets: *const PyOffsets) -> u32 {
+extern "C" fn step_back(walk: *mut Walk, block: *mut FrameCopy, offsets: *const PyOffsets) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
     let (Some(walk), Some(block), Some(offsets)) =
         (unsafe { (walk.as_mut(), block.as_mut(), offsets.as_ref()) })
@@ -188,22 +193,22 @@ extern "C" fn step_back(walk: *mut Walk, block: *mut Block, offsets: *const PyOf
 
 /// Whether one of a thread's states holds the GIL, where one word tells of all that do (≤ 3.11).
 #[inline(always)]
-fn held(python: &PyTarget, kept: u64, borrowed: u64) -> Gil {
+fn held(python: &PyTarget, kept: u64, borrowed: u64) -> GilState {
     if python.gil_holder == 0 {
-        return Gil::Unknown;
+        return GilState::Unknown;
     }
     match read_word(python.gil_holder) {
-        None => Gil::Unknown,
-        Some(0) => Gil::Released,
-        Some(holder) if holder == kept || holder == borrowed => Gil::Held,
-        Some(_) if borrowed == UNREADABLE => Gil::Unknown,
-        Some(_) => Gil::Released,
+        None => GilState::Unknown,
+        Some(0) => GilState::Released,
+        Some(holder) if holder == kept || holder == borrowed => GilState::Held,
+        Some(_) if borrowed == UNREADABLE => GilState::Unknown,
+        Some(_) => GilState::Released,
     }
 }
 
 /// Of a thread that is in a subinterpreter and keeps its thread state there, joins the frames that called it, of the main one.
 #[inline(always)]
-fn join_callers(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut Block) {
+fn join_callers(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut FrameCopy) {
     let PyTarget { interpreters, offsets, .. } = python;
     if walk.interpreter == interpreters.main {
         return;
@@ -218,7 +223,7 @@ fn join_callers(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: 
 #[inline(never)]
 extern "C" fn join_frames(
     walk: *mut Walk,
-    block: *mut Block,
+    block: *mut FrameCopy,
     offsets: *const PyOffsets,
     tstate: u64,
     are_callers: u32,
@@ -233,11 +238,11 @@ extern "C" fn join_frames(
     0
 }
 
-/// A thread's state among those of an interpreter: [`Search::result`].
+/// A thread's state among those of an interpreter: [`TstateSearch::result`].
 #[inline(always)]
 fn find_thread(offsets: &PyOffsets, interpreter: u64, thread_id: u64) -> u64 {
-    let mut search = Search::begin(offsets, interpreter, thread_id, read_word);
-    for _ in 0..Search::STEPS / BATCH {
+    let mut search = TstateSearch::begin(offsets, interpreter, thread_id, read_word);
+    for _ in 0..TstateSearch::STEPS / BATCH {
         if search_batch(&raw mut search, offsets) == 0 {
             break;
         }
@@ -248,7 +253,7 @@ fn find_thread(offsets: &PyOffsets, interpreter: u64, thread_id: u64) -> u64 {
 /// Takes some steps of a search; 0 when it is over.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn search_batch(search: *mut Search, offsets: *const PyOffsets) -> u32 {
+extern "C" fn search_batch(search: *mut TstateSearch, offsets: *const PyOffsets) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
     let (Some(search), Some(offsets)) = (unsafe { (search.as_mut(), offsets.as_ref()) }) else { return 0 };
     for _ in 0..BATCH {
@@ -264,7 +269,7 @@ extern "C" fn search_batch(search: *mut Search, offsets: *const PyOffsets) -> u3
 /// A `None` that is no word of its own would leave the word undefined, and older verifiers (6.1) refuse a program that
 /// reads such a one from its stack.
 #[inline(always)]
-pub fn code_generation(process: &Process, walk: &Walk) -> Option<NonZeroU64> {
+pub fn code_generation(process: &FollowedProcess, walk: &Walk) -> Option<NonZeroU64> {
     let offset = process.python.code_generation;
     if offset == 0 || walk.interpreter == 0 {
         return None;

@@ -10,13 +10,13 @@ use aya_ebpf::{
     programs::PerfEventContext,
 };
 use profiler_common::{
-    config::{ON_CPU, Process, StackKey},
-    counter::Counter,
-    wait::NO_CALL,
+    config::{FollowedProcess, ON_CPU, StackKey},
+    loss_cause::LossCause,
+    wait::NO_SYSCALL,
 };
 
 use crate::{
-    maps::{PROCESSES, SCRATCH, TICK, lose},
+    maps::{PROCESSES, SCRATCH, TICK, count_loss},
     native,
     stack::{self, Scratch},
     task::Task,
@@ -33,13 +33,13 @@ static NATIVE_FRAMES: u32 = 0;
 #[perf_event]
 pub fn sample(ctx: PerfEventContext) -> u32 {
     if let Err(cause) = try_sample(&ctx) {
-        lose(&ctx, cause);
+        count_loss(&ctx, cause);
     }
     0
 }
 
 #[inline(always)]
-fn try_sample(ctx: &PerfEventContext) -> Result<(), Counter> {
+fn try_sample(ctx: &PerfEventContext) -> Result<(), LossCause> {
     let pid_tgid = bpf_get_current_pid_tgid();
     let (tgid, tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
     let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return Ok(()) };
@@ -49,14 +49,14 @@ fn try_sample(ctx: &PerfEventContext) -> Result<(), Counter> {
     // SAFETY: this CPU's own slot; a tick does not interrupt a tick.
     let scratch = unsafe { &mut *scratch };
     let hash = capture(ctx, process, scratch);
-    scratch.stack.key = StackKey { hash, tgid, tid, reason: ON_CPU, call: NO_CALL };
-    stack::meet(process, scratch, |_| {})?;
+    scratch.stack.key = StackKey { hash, tgid, tid, reason: ON_CPU, syscall: NO_SYSCALL };
+    stack::lookup_or_intern(process, scratch, |_| {})?;
     stack::add_tick(&scratch.stack.key)
 }
 
 /// Builds the three columns and returns their hash.
 #[inline(always)]
-fn capture(ctx: &PerfEventContext, process: &Process, scratch: &mut Scratch) -> u64 {
+fn capture(ctx: &PerfEventContext, process: &FollowedProcess, scratch: &mut Scratch) -> u64 {
     // SAFETY: no arguments.
     let task = Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
     let has_python = stack::walk(task.thread_pointer(), process, scratch) != 0;

@@ -15,21 +15,21 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use profiler_common::{
-    counter::Counter,
-    event::{Exit, Kind, Living},
+    event::{ExitRecord, RecordKind, ThreadRecord},
+    loss_cause::LossCause,
     sched::TASK_DEAD,
 };
 
 use crate::{
     blocked,
-    maps::{PROCESSES, RING, lose},
+    maps::{PROCESSES, RING, count_loss},
     task::Task,
     thread,
 };
 
 /// Room for what a snapshot tells of one thread, which is more than a program's stack holds.
 #[map]
-static LIVING: PerCpuArray<Living> = PerCpuArray::with_max_entries(1, 0);
+static LIVING: PerCpuArray<ThreadRecord> = PerCpuArray::with_max_entries(1, 0);
 
 /// The thread that takes snapshots: its own words tell user space how the scheduler's clock runs.
 #[unsafe(no_mangle)]
@@ -45,7 +45,7 @@ static WAITS: u32 = 0;
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     if let Err(cause) = try_exit(Task(ctx.arg(0)), 0) {
-        lose(&ctx, cause);
+        count_loss(&ctx, cause);
     }
     0
 }
@@ -75,32 +75,32 @@ fn switch<const STACKS: bool>(ctx: &BtfTracePointContext) -> i32 {
     let waits = unsafe { core::ptr::read_volatile(&raw const WAITS) } != 0;
     let is_last = prev.state() & TASK_DEAD != 0;
     if (is_last || waits) && thread::may_be_followed(prev.tgid()) {
-        let result = if is_last { try_exit(prev, 1) } else { blocked::leave::<STACKS>(ctx, prev) };
+        let result = if is_last { try_exit(prev, 1) } else { blocked::on_switch_out::<STACKS>(ctx, prev) };
         if let Err(cause) = result {
-            lose(ctx, cause);
+            count_loss(ctx, cause);
         }
     }
     if waits
         && thread::may_be_followed(next.tgid())
-        && let Err(cause) = blocked::enter(next)
+        && let Err(cause) = blocked::on_switch_in(next)
     {
-        lose(ctx, cause);
+        count_loss(ctx, cause);
     }
     0
 }
 
 #[inline(always)]
-fn try_exit(task: Task, is_last: u32) -> Result<(), Counter> {
+fn try_exit(task: Task, is_last: u32) -> Result<(), LossCause> {
     // SAFETY: the value is not read.
     if unsafe { PROCESSES.get(task.tgid()) }.is_none() {
         return Ok(());
     }
-    let mut record = RING.reserve::<Exit>(0).ok_or(Counter::ExitLost)?;
+    let mut record = RING.reserve::<ExitRecord>(0).ok_or(LossCause::ExitLost)?;
     // SAFETY: all of the record's fields are set before it is submitted.
     let exit = unsafe { &mut *record.as_mut_ptr() };
-    (exit.kind, exit.is_last) = (Kind::Exit as u32, is_last);
+    (exit.kind, exit.is_last) = (RecordKind::Exit as u32, is_last);
     (exit.ends_process, exit.code) = (u32::from(task.live() == 0), task.process_exit_code());
-    task.words(&mut exit.words);
+    task.read_counters(&mut exit.task);
     thread::copy(thread::waits(task).as_deref(), &mut exit.waits);
     record.submit(u64::from(BPF_RB_NO_WAKEUP));
     Ok(())
@@ -133,13 +133,13 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
     match process {
         Some(process) => blocked::read(task, process, living),
         None => {
-            task.words(&mut living.words);
+            task.read_counters(&mut living.task);
             thread::copy(None, &mut living.waits);
         }
     }
     // SAFETY: `meta->seq` is its first word. When the buffer is full the kernel drops what was written for this task
     // and calls again, so the result needs no look.
-    unsafe { bpf_seq_write((*meta).cast(), (&raw mut *living).cast(), size_of::<Living>() as u32) };
+    unsafe { bpf_seq_write((*meta).cast(), (&raw mut *living).cast(), size_of::<ThreadRecord>() as u32) };
     0
 }
 

@@ -11,10 +11,10 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm,
 };
 use profiler_common::{
-    config::{Process, READS_STACKS, StackCount, StackKey},
-    counter::Counter,
-    event::{Kind, Stack},
-    python::{Borrowed, End, Gil, MAX_PY_FRAMES, PyFrame, Walk, fold},
+    config::{FollowedProcess, READS_STACKS, StackCount, StackKey},
+    event::{RecordKind, StackRecord},
+    loss_cause::LossCause,
+    python::{Borrowed, End, GilState, MAX_PY_FRAMES, PyFrame, Walk, fold},
     wait::{BUCKETS, bucket},
 };
 
@@ -22,7 +22,7 @@ use crate::{
     borrowed::find_borrowed,
     code::{self, Definition},
     maps::{LATE, RING, STACKS, count, count_many, edge},
-    pystack::{self, Block},
+    pystack::{self, FrameCopy},
 };
 
 /// What a stack begins with.
@@ -37,7 +37,7 @@ static EMPTY: StackCount = StackCount {
     generation: 0,
     sure_count: 0,
     sure_ns: 0,
-    met: 0,
+    lookups: 0,
 };
 
 /// Where a stack is built: what is kept here needs no room on the programs' own stack. `stack` and `frames` are one ring
@@ -45,31 +45,31 @@ static EMPTY: StackCount = StackCount {
 #[repr(C)]
 pub struct Scratch {
     /// Of a wait: its reason, its system call, and the user's instruction.
-    pub why: [u64; 3],
+    pub cause: [u64; 3],
     pub walk: Walk,
-    pub block: Block,
+    pub block: FrameCopy,
     pub borrowed: Borrowed,
     pub definition: Definition,
-    pub stack: Stack,
+    pub stack: StackRecord,
     pub frames: [PyFrame; MAX_PY_FRAMES],
 }
 
 /// Walks the Python frames of the thread that runs, by its thread pointer; how many there are. Why there are none is
 /// counted.
 #[inline(always)]
-pub fn walk(thread_pointer: u64, process: &Process, scratch: &mut Scratch) -> u32 {
+pub fn walk(thread_pointer: u64, process: &FollowedProcess, scratch: &mut Scratch) -> u32 {
     find_borrowed(thread_pointer, process, scratch);
     walk_found(thread_pointer, process, scratch)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn walk_found(thread_pointer: u64, process: *const Process, scratch: *mut Scratch) -> u32 {
+extern "C" fn walk_found(thread_pointer: u64, process: *const FollowedProcess, scratch: *mut Scratch) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
     let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
     scratch.walk.start(0);
     if process.python.is_none() {
-        count(Counter::NotWalkable);
+        count(LossCause::NotWalkable);
         return 0;
     }
     let result = pystack::walk(thread_pointer, &process.python, scratch);
@@ -83,16 +83,16 @@ extern "C" fn walk_found(thread_pointer: u64, process: *const Process, scratch: 
     let walk = &mut scratch.walk;
     if walk.end == End::Truncated as u32 || (walk.len != 0 && walk.end == End::None as u32) {
         walk.end = End::Truncated as u32;
-        count(Counter::FramesTruncated);
+        count(LossCause::FramesTruncated);
     } else if walk.end == End::Unreadable as u32 {
-        count(Counter::FrameRead);
+        count(LossCause::FrameRead);
     } else if walk.end == End::MayBeElsewhere as u32 {
-        count(Counter::MayBeElsewhere);
+        count(LossCause::MayBeElsewhere);
     }
     if is_elsewhere {
         // Which GIL it holds is not known.
-        (walk.end, walk.gil) = (End::OtherInterpreter as u32, Gil::Unknown as u32);
-        count(Counter::OtherInterpreter);
+        (walk.end, walk.gil) = (End::OtherInterpreter as u32, GilState::Unknown as u32);
+        count(LossCause::OtherInterpreter);
     }
     walk.mix_in();
     walk.len
@@ -102,11 +102,11 @@ extern "C" fn walk_found(thread_pointer: u64, process: *const Process, scratch: 
 /// others than when it was, which changes the key. `finish` adds to it what is only wanted of a new one. True if it was
 /// described.
 #[inline(always)]
-pub fn meet(
-    process: &mut Process,
+pub fn lookup_or_intern(
+    process: &mut FollowedProcess,
     scratch: &mut Scratch,
-    finish: impl FnOnce(&mut Stack),
-) -> Result<bool, Counter> {
+    finish: impl FnOnce(&mut StackRecord),
+) -> Result<bool, LossCause> {
     if process.code_changes != 0 {
         let identity = code::identify(scratch, process);
         scratch.stack.key.hash = fold(scratch.stack.key.hash, identity);
@@ -136,13 +136,16 @@ pub fn meet(
 /// tells, which costs as much as the walk. So it is done when the stack is met the first times, and then every
 /// [`SELDOM`]th; what was counted in between is dropped if another code object is found then.
 #[inline(always)]
-fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) -> Option<u64> {
+fn look_again(sum: &mut StackCount, process: &FollowedProcess, scratch: &mut Scratch) -> Option<u64> {
     const SELDOM: u64 = 64;
     let generation = pystack::code_generation(process, &scratch.walk);
-    sum.met += 1;
+    sum.lookups += 1;
     let is_due = match generation {
         Some(generation) => generation.get() != sum.generation,
-        None => sum.met.is_multiple_of(SELDOM) || (sum.met < SELDOM && sum.met & (sum.met - 1) == 0),
+        None => {
+            sum.lookups.is_multiple_of(SELDOM)
+                || (sum.lookups < SELDOM && sum.lookups & (sum.lookups - 1) == 0)
+        }
     };
     if scratch.walk.len == 0 || (!is_due && sum.identity != 0) {
         return None;
@@ -157,7 +160,7 @@ fn look_again(sum: &mut StackCount, process: &Process, scratch: &mut Scratch) ->
         return None;
     }
     if generation.is_none() {
-        count_many(Counter::CodeReplaced, sum.count - sum.sure_count);
+        count_many(LossCause::CodeReplaced, sum.count - sum.sure_count);
         (sum.count, sum.ns) = (sum.sure_count, sum.sure_ns);
     }
     Some(identity)
@@ -177,7 +180,7 @@ pub fn begin_wait(key: &StackKey, received: u32, is_first: bool) {
 
 /// Counts a tick.
 #[inline(always)]
-pub fn add_tick(key: &StackKey) -> Result<(), Counter> {
+pub fn add_tick(key: &StackKey) -> Result<(), LossCause> {
     let sum = sum_at(key, edge())?;
     // SAFETY: a thread is sampled on one CPU at a time, so nobody else adds to its keys.
     unsafe { (*sum).count += 1 };
@@ -186,7 +189,7 @@ pub fn add_tick(key: &StackKey) -> Result<(), Counter> {
 
 /// Counts a wait that is over, on the side of an edge to which its thread's books have it.
 #[inline(always)]
-pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), Counter> {
+pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), LossCause> {
     let sum = sum_at(key, edge)?;
     // SAFETY: a thread is switched on one CPU at a time, so nobody else adds to its keys.
     unsafe {
@@ -199,31 +202,31 @@ pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), Counter> {
 
 /// Where a stack is counted. It was described before, though the table may have been emptied since.
 #[inline(always)]
-fn sum_at(key: &StackKey, edge: u32) -> Result<*mut StackCount, Counter> {
+fn sum_at(key: &StackKey, edge: u32) -> Result<*mut StackCount, LossCause> {
     let table = if edge & READS_STACKS == 0 { &STACKS } else { &LATE };
     if table.get_ptr(key).is_none() {
-        table.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| Counter::StacksFull)?;
+        table.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| LossCause::StacksFull)?;
     }
-    table.get_ptr_mut(key).ok_or(Counter::StacksFull)
+    table.get_ptr_mut(key).ok_or(LossCause::StacksFull)
 }
 
 /// Describes a new stack, which the scratch holds, and interns it. One that cannot be described is not interned, and
 /// gets its description when seen again.
 #[inline(always)]
-fn describe(process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
+fn describe(process: &FollowedProcess, scratch: &mut Scratch) -> Result<(), LossCause> {
     let identity = code::define(process, scratch)?;
     let generation = pystack::code_generation(process, &scratch.walk).map_or(0, NonZeroU64::get);
     let Scratch { walk, stack, .. } = scratch;
-    stack.kind = Kind::Stack as u32;
+    stack.kind = RecordKind::Stack as u32;
     stack.end = walk.end;
     stack.python_len = walk.len;
     (stack.gil, stack.task, stack.in_greenlet) = (walk.gil, walk.task, walk.in_greenlet);
     stack.comm = bpf_get_current_comm().unwrap_or_default();
     let frames = (walk.len as usize).min(MAX_PY_FRAMES);
-    let bytes = size_of::<Stack>() + frames * size_of::<PyFrame>();
+    let bytes = size_of::<StackRecord>() + frames * size_of::<PyFrame>();
     // SAFETY: `stack` and `frames` are adjacent, and `bytes` ends within them.
     let record = unsafe { core::slice::from_raw_parts((&raw const *stack).cast::<u8>(), bytes) };
-    RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| Counter::RingFull)?;
+    RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| LossCause::RingFull)?;
     intern(&stack.key)?;
     if let Some(sum) = STACKS.get_ptr_mut(&stack.key) {
         // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
@@ -233,6 +236,6 @@ fn describe(process: &Process, scratch: &mut Scratch) -> Result<(), Counter> {
 }
 
 #[inline(always)]
-fn intern(key: &StackKey) -> Result<(), Counter> {
-    STACKS.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| Counter::StacksFull)
+fn intern(key: &StackKey) -> Result<(), LossCause> {
+    STACKS.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| LossCause::StacksFull)
 }

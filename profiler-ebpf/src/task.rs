@@ -4,7 +4,7 @@ use core::{ffi::c_void, ptr};
 
 use profiler_common::{
     config::KernelOffsets,
-    sched::{TASK_DEAD, TaskWords},
+    sched::{TASK_DEAD, TaskCounters},
 };
 
 /// Filled in by the loader before the programs are loaded; frozen after.
@@ -43,7 +43,7 @@ pub static KERNEL: KernelOffsets = KernelOffsets {
     fdt_fd: 0,
     file_inode: 0,
     inode_mode: 0,
-    regs_call: 0,
+    regs_syscall: 0,
     regs_first: 0,
     regs_second: 0,
     regs_ip: 0,
@@ -167,39 +167,39 @@ impl Task {
     /// Its books. A running thread's are brought up to date by ticks and switches on its own CPU meanwhile;
     /// `exec_start` changes with each of those, so the same value before and after means no tear.
     #[inline(always)]
-    pub fn words(self, words: &mut TaskWords) {
+    pub fn read_counters(self, counters: &mut TaskCounters) {
         for _ in 0..4 {
             let before: u64 = self.read(offset!(se_exec_start));
-            self.copy(words);
-            if words.exec_start == before {
+            self.copy(counters);
+            if counters.exec_start == before {
                 break;
             }
         }
     }
 
     #[inline(always)]
-    fn copy(self, words: &mut TaskWords) {
-        words.sum_exec_runtime = self.read(offset!(se_sum_exec_runtime));
-        words.run_delay = self.read(offset!(task_run_delay));
-        words.last_queued = self.read(offset!(task_last_queued));
-        words.voluntary = self.read(offset!(task_nvcsw));
-        words.preempted = self.read(offset!(task_nivcsw));
-        words.migrations = self.read(offset!(se_nr_migrations));
-        words.utime = self.read(offset!(task_utime));
-        words.stime = self.read(offset!(task_stime));
-        words.thread_pointer = self.thread_pointer();
-        words.start_time = self.start_time();
-        words.state = self.state();
-        words.on_cpu = self.runs();
-        words.tid = self.tid();
-        words.tgid = self.tgid();
-        words.comm = self.read(offset!(task_comm));
+    fn copy(self, counters: &mut TaskCounters) {
+        counters.sum_exec_runtime = self.read(offset!(se_sum_exec_runtime));
+        counters.run_delay = self.read(offset!(task_run_delay));
+        counters.last_queued = self.read(offset!(task_last_queued));
+        counters.voluntary = self.read(offset!(task_nvcsw));
+        counters.preempted = self.read(offset!(task_nivcsw));
+        counters.migrations = self.read(offset!(se_nr_migrations));
+        counters.utime = self.read(offset!(task_utime));
+        counters.stime = self.read(offset!(task_stime));
+        counters.thread_pointer = self.thread_pointer();
+        counters.start_time = self.start_time();
+        counters.state = self.state();
+        counters.on_cpu = self.runs();
+        counters.tid = self.tid();
+        counters.tgid = self.tgid();
+        counters.comm = self.read(offset!(task_comm));
         let rq = self.queue();
-        words.rq_clock = rq.read(offset!(rq_clock));
-        words.rq_clock_task = rq.read(offset!(rq_clock_task));
+        counters.rq_clock = rq.read(offset!(rq_clock));
+        counters.rq_clock_task = rq.read(offset!(rq_clock_task));
         // SAFETY: no arguments.
-        words.read_ns = unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() };
-        words.exec_start = self.read(offset!(se_exec_start));
+        counters.read_ns = unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() };
+        counters.exec_start = self.read(offset!(se_exec_start));
     }
 
     /// A field.

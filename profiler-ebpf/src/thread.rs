@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::{btf_map, map},
     maps::Array,
 };
-use profiler_common::{config::Process, wait::Waits};
+use profiler_common::{config::FollowedProcess, wait::Waits};
 
 use crate::task::Task;
 
@@ -60,7 +60,7 @@ pub fn waits<'a>(task: Task) -> Option<&'a mut Waits> {
 
 /// Follows a thread of a process from now on.
 #[inline(always)]
-pub fn enlist<'a>(task: Task, process: &Process) -> Option<&'a mut Waits> {
+pub fn enlist<'a>(task: Task, process: &FollowedProcess) -> Option<&'a mut Waits> {
     if let Some(bytes) = FOLLOWED.get_ptr_mut(0) {
         // SAFETY: the mask keeps it inside.
         unsafe { *bytes.cast::<u8>().add(task.tgid() as usize & (APART - 1)) = 1 };

@@ -6,9 +6,9 @@ use aya_ebpf::{
 use profiler_common::wait::{Reason, Waits, Waker};
 
 use crate::{
-    call::read_kernel,
     task::{Task, offset},
     thread,
+    wait_reason::read_kernel,
 };
 
 /// Bits of the preemption count (include/linux/preempt.h): serving a soft interrupt; in a hard one, or in an NMI.

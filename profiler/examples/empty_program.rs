@@ -5,16 +5,16 @@ use std::io;
 
 use anyhow::{Context as _, Result};
 use profiler::{
-    bpf::{Kernel, Plan, Sizes},
+    bpf::{MapSizes, ProbePlan, Probes},
     cmd::runtime::block_on,
     sys::btf::Btf,
 };
 
 fn main() -> Result<()> {
     block_on(async {
-        let sizes = Sizes { processes: 1, stacks: 1, ring_bytes: 4096 };
-        let mut kernel = Kernel::open(Btf::of_kernel()?, Plan::of_books(sizes))?;
-        kernel.attach_empty()?;
+        let sizes = MapSizes { processes: 1, stacks: 1, ring_bytes: 4096 };
+        let mut probes = Probes::open(Btf::of_kernel()?, ProbePlan::counters_only(sizes))?;
+        probes.attach_empty()?;
         println!("{}", std::process::id());
         io::copy(&mut io::stdin(), &mut io::sink()).context("failed to read standard input")?;
         Ok(())

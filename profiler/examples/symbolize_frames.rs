@@ -6,7 +6,7 @@ use std::{env, time::Instant};
 use anyhow::{Context as _, Result};
 use profiler::{
     symbolize::{
-        modules::{Found, Modules},
+        modules::{CodeLocation, Modules},
         native::names,
     },
     sys::memory::Mapping,
@@ -27,8 +27,8 @@ fn main() -> Result<()> {
     let places: Vec<_> = addresses
         .iter()
         .filter_map(|address| match modules.locate(tgid, *address)? {
-            Found::Place(place) => Some(place),
-            Found::Made(_) => None,
+            CodeLocation::File(place) => Some(place),
+            CodeLocation::Jit(_) => None,
         })
         .collect();
     let named = names(&modules, &places).len();

@@ -27,7 +27,7 @@ const WIDE_BYTES: u64 = 8;
 const NARROW_BYTES: u64 = 4;
 
 #[derive(Default)]
-struct Table {
+struct UnwindTable {
     functions: u64,
     /// As they are written.
     rows: u64,
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
         "{:>9} {:>9} {:>9} {:>6} {:>5} {:>9} {:>9} {:>6}  file",
         "functions", "rows", "distinct", "rules", "expr", "8 B a row", "4 B a row", "ms"
     );
-    let mut sum = Table::default();
+    let mut sum = UnwindTable::default();
     for (path, file) in files {
         let Some(file) = file else { continue };
         let started = Instant::now();
@@ -70,7 +70,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn print(table: &Table, name: &str) {
+fn print(table: &UnwindTable, name: &str) {
     println!(
         "{:>9} {:>9} {:>9} {:>6} {:>5} {:>9} {:>9} {:>6}  {name}",
         table.functions,
@@ -84,7 +84,7 @@ fn print(table: &Table, name: &str) {
     );
 }
 
-fn read(mut file: File) -> Result<Option<Table>> {
+fn read(mut file: File) -> Result<Option<UnwindTable>> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     let elf = object::File::parse(bytes.as_slice())?;
@@ -93,7 +93,7 @@ fn read(mut file: File) -> Result<Option<Table>> {
     let bases = BaseAddresses::default().set_eh_frame(section.address()).set_text(section_at(".text"));
     let frames = EhFrame::new(section.data()?, NativeEndian);
     let mut rows = Vec::new();
-    let mut table = Table::default();
+    let mut table = UnwindTable::default();
     let mut context = UnwindContext::new();
     let mut entries = frames.entries(&bases);
     while let Some(entry) = entries.next()? {

@@ -13,8 +13,9 @@ use crate::{
     model::{diff::Per, recording::Recording, report::Report},
     recording,
     render::{
-        self, diffgraph, flamegraph, folded, html, json, markdown,
-        shape::{self, Shape},
+        self, diffgraph, flamegraph,
+        fold::{self, GraphOptions},
+        folded, html, json, markdown,
     },
     sys::output::{Access, OutputFile},
 };
@@ -34,7 +35,7 @@ pub struct Format<W: 'static> {
 }
 
 /// Makes a file of a recording.
-pub type OfRecording = fn(&Recording, Shape) -> Result<Vec<u8>>;
+pub type OfRecording = fn(&Recording, GraphOptions) -> Result<Vec<u8>>;
 /// Makes a file of two recordings, counted by what they share.
 pub type OfComparison = fn(&Recording, &Recording, Per) -> Result<Vec<u8>>;
 /// Makes a file of an audit's reports.
@@ -54,7 +55,7 @@ pub static RECORDING: [Format<OfRecording>; 4] = [
         what: "folded stacks, for other tools",
         open: "",
         access: Access::Umask,
-        write: |recording, shape| Ok(folded::text(&shape::fold(recording, shape)).into_bytes()),
+        write: |recording, graph| Ok(folded::text(&fold::fold(recording, graph)).into_bytes()),
     },
     Format {
         extension: "json",
@@ -187,7 +188,7 @@ mod tests {
     }
 
     fn write(outputs: Outputs<OfRecording>) -> Result<()> {
-        outputs.write(|write| write(&fixture::recording(), Shape::default()), |_| {})
+        outputs.write(|write| write(&fixture::recording(), GraphOptions::default()), |_| {})
     }
 
     #[test]
@@ -198,7 +199,7 @@ mod tests {
         let outputs = Outputs::prepare(&RECORDING, &paths).unwrap();
         let recording = fixture::recording();
         outputs
-            .write(|write| write(&recording, Shape::default()), |line| said.push(line.to_owned()))
+            .write(|write| write(&recording, GraphOptions::default()), |line| said.push(line.to_owned()))
             .unwrap();
         let [svg, lines, json, punch] = paths;
         assert!(fs::read_to_string(svg).unwrap().starts_with("<?xml"));

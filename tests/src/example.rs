@@ -11,7 +11,7 @@ use profiler::model::{
     quality::{Quality, SampleQuality},
     recording::{About, Recording},
     report::{
-        Finding, Idle, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
+        Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
     },
     tables::{Frame, FrameKind, Stack},
     waits::Waits,
@@ -204,7 +204,7 @@ fn series(class: &Class, stacks: u32) -> Series {
         Some(Knee { level, throughput: point.throughput.value, cause: Some(cause.to_owned()) })
     });
     let requests = points.iter().map(|point| point.throughput.value * 20.0).sum::<f64>() as u64;
-    let idle = Idle {
+    let idle = IdleCost {
         duration_ns: 30_000_000_000,
         worker_cpu_ms_per_second: class.idle[0],
         worker_wakeups_per_second: class.idle[1],

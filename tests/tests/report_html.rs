@@ -11,8 +11,8 @@ use std::{
 use profiler::{
     model::report::Report,
     render::{
+        fold::{By, GraphOptions, fold},
         html::html,
-        shape::{By, Shape, fold},
     },
 };
 use profiler_tests::{cannot_run, example, gunicorn::venv};
@@ -129,7 +129,7 @@ fn search_marks_what_it_finds_and_tells_its_share() {
     // The truth: the time of all stacks in which it occurs, of all time.
     let report = report();
     let best = report.series[0].recording.as_ref().expect("it was recorded");
-    let folded = fold(best, Shape { by: By::Class, ..Shape::default() });
+    let folded = fold(best, GraphOptions { by: By::Class, ..GraphOptions::default() });
     let total: u64 = folded.values().sum();
     let with = folded.iter().filter(|(stack, _)| stack.iter().any(|label| label.text.contains(WORD)));
     let share = with.map(|(_, ns)| ns).sum::<u64>() as f64 * 100.0 / total as f64;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use profiler::load::{Target, first_answer};
+use profiler::load::{TargetUrl, first_answer};
 use signal_hook::{consts::SIGPIPE, flag};
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_millis(10);
 /// A server that gives each answer once, and who asks it.
 struct Server {
     answers: Mutex<Sender<Vec<u8>>>,
-    target: Target,
+    target: TargetUrl,
     client: Runtime,
 }
 
@@ -47,7 +47,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
         }
     };
     thread::spawn(serve);
-    let target = Target::parse(&format!("unix:{}:/", path.display())).expect("it is a URL");
+    let target = TargetUrl::parse(&format!("unix:{}:/", path.display())).expect("it is a URL");
     let client = Builder::new_current_thread().enable_all().build().expect("it can wait");
     Server { answers: Mutex::new(answers), target, client }
 });

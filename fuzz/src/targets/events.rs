@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use profiler::{
-    collect::{intake::Intake, naming, stacks::Stacks},
+    collect::{build_profile, event_handler::EventHandler, stacks::Stacks},
     fuzzing,
     sys::stand_in::{self, Parts},
 };
@@ -16,7 +16,7 @@ pub fn run(mut input: &[u8]) {
     let [count, minor] = take(&mut input);
     let Some(interpreter) = fuzzing::interpreter_without_memory(u32::from(minor)) else { return };
     stand_in::replace(Parts::new());
-    let (mut intake, mut stacks, mut window) = (Intake::default(), Stacks::default(), HashMap::new());
+    let (mut intake, mut stacks, mut window) = (EventHandler::default(), Stacks::default(), HashMap::new());
     while !input.is_empty() {
         let length = usize::from(u16::from_le_bytes(take(&mut input)));
         let (record, rest) = input.split_at(input.len().min(length));
@@ -39,7 +39,7 @@ pub fn run(mut input: &[u8]) {
             event => intake.take(&event),
         }
     }
-    let (profile, unnamed) = naming::profile(&stacks, &window, 99);
+    let (profile, unnamed) = build_profile::profile(&stacks, &window, 99);
     assert!(profile.samples.len() + profile.blocked.len() <= window.len());
     show(profile.strings.rows());
     show(&unnamed);

@@ -3,7 +3,8 @@
 use bytemuck::Zeroable as _;
 use profiler::{fuzzing, sys::stand_in::Parts};
 use profiler_common::python::{
-    Borrowed, CStack, End, Interpreters, MAX_PY_FRAMES, MAX_STEPS, PyFrame, ReadMemory, Search, Walk, Window,
+    Borrowed, CStack, End, Interpreters, MAX_PY_FRAMES, MAX_STEPS, PyFrame, ReadMemory, ReadWindow,
+    TstateSearch, Walk,
 };
 
 use crate::targets::snapshot;
@@ -23,7 +24,7 @@ impl Memory {
 }
 
 impl ReadMemory for Memory {
-    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool {
+    fn read(&mut self, address: u64, bytes: u32, window: &mut ReadWindow) -> bool {
         let read = self.bytes(address, bytes as usize);
         let window = bytemuck::bytes_of_mut(window).get_mut(..bytes as usize);
         read.zip(window).map(|(read, window)| window.copy_from_slice(read)).is_some()
@@ -43,8 +44,8 @@ pub fn run(input: &[u8]) {
     let mut borrowed = Borrowed::begin((offsets, &interpreters), stack, own, read, |_| Borrowed::NOWHERE);
     let steps = (0..Borrowed::STEPS).take_while(|_| borrowed.step(offsets, read, |_| Borrowed::NOWHERE));
     assert!(steps.count() <= Borrowed::STEPS as usize);
-    let mut search = Search::begin(offsets, interpreters.main, facts.thread_pointer, read);
-    for _ in 0..Search::STEPS {
+    let mut search = TstateSearch::begin(offsets, interpreters.main, facts.thread_pointer, read);
+    for _ in 0..TstateSearch::STEPS {
         if !search.step(offsets, read) {
             break;
         }

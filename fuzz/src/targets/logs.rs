@@ -5,7 +5,7 @@ use std::{
     io::Write as _,
 };
 
-use profiler::sys::lines::Lines;
+use profiler::sys::lines::LineCounter;
 
 use crate::targets::{parts, take};
 
@@ -16,7 +16,7 @@ pub fn run(mut input: &[u8]) {
     let folder = tempfile::tempdir_in("/dev/shm").expect("there is a folder in memory");
     let path = folder.path().join("access.log");
     let mut log = File::create(&path).expect("it can be made");
-    let mut lines = Lines::watch(&path).expect("it is a file");
+    let mut lines = LineCounter::watch(&path).expect("it is a file");
     let (mut written, mut counted) = (0, 0);
     for _ in 0..MAX_STEPS {
         if input.is_empty() {

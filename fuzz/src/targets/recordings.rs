@@ -12,12 +12,12 @@ use profiler::{
     },
     recording,
     render::{
-        compare, diffgraph, escape, flamegraph, folded,
-        grid::Look,
-        idle::Audit,
-        json,
-        shape::{By, Shape, Time, Weight, fold},
-        text,
+        compare, diffgraph, escape, flamegraph,
+        fold::{By, GraphOptions, TimeKind, Weight, fold},
+        folded,
+        grid::TableOptions,
+        idle::IdleReport,
+        json, text,
     },
 };
 
@@ -55,11 +55,11 @@ fn write(recording: &Recording) -> Vec<u8> {
     bytes
 }
 
-fn shape_of(byte: u8) -> Shape {
+fn shape_of(byte: u8) -> GraphOptions {
     let is = |bit: u8| byte >> bit & 1 == 1;
-    Shape {
+    GraphOptions {
         by: [By::Fleet, By::Worker, By::Thread, By::Task, By::Class][usize::from(byte % 5)],
-        time: [Time::OnCpu, Time::OffCpu, Time::Wall][usize::from(byte % 3)],
+        time: [TimeKind::OnCpu, TimeKind::OffCpu, TimeKind::Wall][usize::from(byte % 3)],
         weight: if is(7) { Weight::Samples } else { Weight::Time },
         idle: is(6),
         gil: is(5),
@@ -68,13 +68,13 @@ fn shape_of(byte: u8) -> Shape {
     }
 }
 
-fn render(recording: &Recording, shape: Shape) {
+fn render(recording: &Recording, shape: GraphOptions) {
     // What is written is read, and written so again.
     let again = write(&read(&write(recording)).expect("it was written so"));
     assert!(again == write(recording));
 
-    let look = Look { threads: true, colour: false };
-    let audit = Audit::new(&recording.profile, &recording.stat, servers::idle_design);
+    let look = TableOptions { threads: true, colour: false };
+    let audit = IdleReport::new(&recording.profile, &recording.stat, servers::idle_design);
     let diff = diff(("before", recording), ("after", recording), None);
     for text in [
         text(&recording.stat, look),

@@ -12,7 +12,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::python::{
     ABSENT, PyOffsets,
-    walk::{End, Gil, ReadMemory, UNREADABLE, WINDOW_WORDS, Walk, word},
+    walk::{End, GilState, ReadMemory, UNREADABLE, WINDOW_WORDS, Walk, word},
 };
 
 /// Bytes of a thread state that are read; every version's has more.
@@ -26,7 +26,7 @@ pub(super) const ROOT_CFRAME_WITHIN: u64 = 512;
 /// state points to before it is filled in. Until then it has what some other call left on the C stack.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(super) struct Run {
+pub(super) struct LoopRun {
     /// The `_PyCFrame`; 0 if there is none.
     pub cframe: u64,
     /// Its current frame: the one that called the run that follows.
@@ -45,7 +45,7 @@ impl Walk {
         self.interpreter = word(&self.window, offsets.tstate_interpreter);
         if offsets.tstate_gil != ABSENT {
             let holds = word(&self.window, offsets.tstate_gil) as u32 & offsets.gil_mask != 0;
-            self.gil = if holds { Gil::Held } else { Gil::Released } as u32;
+            self.gil = if holds { GilState::Held } else { GilState::Released } as u32;
         }
         self.enter_frames(memory, offsets, tstate)
     }
@@ -60,7 +60,7 @@ impl Walk {
     /// Finds the current frame of the run with this `_PyCFrame`, and the run that called it; false if it cannot be read.
     #[inline(always)]
     fn follow(&mut self, memory: &mut impl ReadMemory, offsets: &PyOffsets, cframe: u64) -> bool {
-        self.caller = Run::default();
+        self.caller = LoopRun::default();
         if !memory.read(cframe, CFRAME_BYTES, &mut self.window) {
             return false;
         }
@@ -71,7 +71,7 @@ impl Walk {
             let caller = word(&self.window, offsets.cframe_frame.wrapping_add(8));
             let is_read = caller != 0 && memory.read(caller, CFRAME_BYTES, &mut self.window);
             let frame = if is_read { word(&self.window, offsets.cframe_frame) } else { UNREADABLE };
-            self.caller = Run { cframe: if is_read { caller } else { UNREADABLE }, frame };
+            self.caller = LoopRun { cframe: if is_read { caller } else { UNREADABLE }, frame };
         }
         true
     }
@@ -111,7 +111,7 @@ impl Walk {
             return;
         }
         // It is the one that runs: what runs may not have told its frame yet.
-        (self.below, self.caller) = (entered, Run::default());
+        (self.below, self.caller) = (entered, LoopRun::default());
         if !memory.read(tstate, TSTATE_BYTES, &mut self.window) || !self.enter_frames(memory, offsets, tstate)
         {
             self.next = UNREADABLE;

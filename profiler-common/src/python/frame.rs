@@ -31,10 +31,10 @@ impl PyFrame {
     }
 }
 
-/// One Python frame as it is told to user space: of a code object by its definition ([`crate::event::Code`]).
+/// One Python frame as it is told to user space: of a code object by its definition ([`crate::event::CodeRecord`]).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
-pub struct ToldFrame {
+pub struct FrameRef {
     /// The definition's number; or, marked with [`BY_ADDRESS`], the code object's address, where it could not be defined.
     /// Marked with [`ENTRY`] if native code called it.
     pub tagged_code: u64,
@@ -42,7 +42,7 @@ pub struct ToldFrame {
     pub instr: u64,
 }
 
-impl ToldFrame {
+impl FrameRef {
     /// Of a frame that was read, by its code object's address.
     #[must_use]
     pub const fn by_address(frame: &PyFrame, offsets: &PyOffsets) -> Self {
@@ -52,10 +52,10 @@ impl ToldFrame {
     }
 }
 
-/// A mark in [`ToldFrame::tagged_code`].
+/// A mark in [`FrameRef::tagged_code`].
 pub const BY_ADDRESS: u64 = 2;
 
-/// Bits of [`ToldFrame::tagged_code`] that are marks.
+/// Bits of [`FrameRef::tagged_code`] that are marks.
 pub const MARKS: u64 = ENTRY | BY_ADDRESS;
 
-const _: () = assert!(size_of::<ToldFrame>() == size_of::<PyFrame>());
+const _: () = assert!(size_of::<FrameRef>() == size_of::<PyFrame>());

@@ -6,14 +6,14 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::python::{OBJECT_TYPE, Slot};
+use crate::python::{OBJECT_TYPE, TlsPath};
 
 /// Where greenlet keeps which greenlet a thread runs; the zeroed value means that it is not loaded.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Greenlets {
     /// Thread pointer → greenlet's state of the thread, which begins with its main greenlet and its current one.
-    pub state: Slot,
+    pub state: TlsPath,
     /// The type that every main greenlet has.
     pub main_type: u64,
 }

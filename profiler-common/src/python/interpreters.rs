@@ -44,7 +44,7 @@ impl Interpreters {
 
 /// A search for a thread's state among those of an interpreter.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Search {
+pub struct TstateSearch {
     /// The state that is looked at next.
     next: u64,
     /// The thread's `pthread_self()`.
@@ -52,7 +52,7 @@ pub struct Search {
     is_over: bool,
 }
 
-impl Search {
+impl TstateSearch {
     /// Most steps.
     pub const STEPS: u32 = 256;
 

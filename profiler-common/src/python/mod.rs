@@ -16,13 +16,13 @@ use bytemuck::{Pod, Zeroable};
 
 pub use borrowed::{Borrowed, C_STACK_WORDS, CStack};
 pub use code::{CODE_WORDS, CodeOffsets, CodeWords, code_word, identity};
-pub use frame::{BY_ADDRESS, ENTRY, MARKS, PyFrame, ToldFrame};
+pub use frame::{BY_ADDRESS, ENTRY, FrameRef, MARKS, PyFrame};
 pub use greenlets::Greenlets;
-pub use interpreters::{Interpreters, Search};
-pub use slot::Slot;
+pub use interpreters::{Interpreters, TstateSearch};
+pub use slot::TlsPath;
 pub use unwalked::Unwalked;
 pub use walk::{
-    End, Gil, MAX_PY_FRAMES, MAX_STEPS, ReadMemory, UNREADABLE, WINDOW_WORDS, Walk, Window, fold,
+    End, GilState, MAX_PY_FRAMES, MAX_STEPS, ReadMemory, ReadWindow, UNREADABLE, WINDOW_WORDS, Walk, fold,
 };
 
 /// Bytes of a frame within which the fields that are read lie, where frames are packed (3.11+).
@@ -92,7 +92,7 @@ pub const GIL_BYTES: u64 = 32 + 2 * (48 + 40);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct PyTarget {
     /// Thread pointer → the GIL-state slot, which holds the `PyThreadState` also while the GIL is released.
-    pub slot: Slot,
+    pub slot: TlsPath,
     /// The interpreter's executable mapping: from here …
     pub text_start: u64,
     /// … to here. Native frames inside it are the interpreter at work on the Python frames.

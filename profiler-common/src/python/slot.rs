@@ -10,14 +10,14 @@ use bytemuck::{Pod, Zeroable};
 /// laid them out at the start, else three, by way of the dynamic thread vector.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct Slot {
+pub struct TlsPath {
     /// What is added in each step.
-    pub offsets: [i64; Slot::STEPS],
+    pub offsets: [i64; TlsPath::STEPS],
     /// How many steps there are.
     pub steps: u64,
 }
 
-impl Slot {
+impl TlsPath {
     /// Most steps.
     pub const STEPS: usize = 3;
 
@@ -60,12 +60,12 @@ mod tests {
     #[test]
     fn a_slot_is_found_step_by_step() {
         let words = HashMap::from([(108, 500u64), (516, 700), (724, 42)]);
-        let load = |steps: &[i64]| Slot::new(steps).load(100, |address| words.get(&address).copied());
+        let load = |steps: &[i64]| TlsPath::new(steps).load(100, |address| words.get(&address).copied());
         assert_eq!(load(&[8]), Some(500));
         assert_eq!(load(&[8, 16, 24]), Some(42));
         assert_eq!(load(&[9, 16]), None);
         // Thread-local memory that the thread has not used yet.
-        let unused = Slot::new(&[8, 16]).load(100, |_| Some(u64::MAX));
+        let unused = TlsPath::new(&[8, 16]).load(100, |_| Some(u64::MAX));
         assert_eq!(unused, Some(0));
     }
 }

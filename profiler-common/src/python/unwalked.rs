@@ -6,16 +6,16 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::python::{ABSENT, PyOffsets, PyTarget, Slot, entry::ROOT_CFRAME_WITHIN};
+use crate::python::{ABSENT, PyOffsets, PyTarget, TlsPath, entry::ROOT_CFRAME_WITHIN};
 
 /// Where the other interpreter keeps what its threads run; the zeroed value means that there is none.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Unwalked {
     /// Thread pointer → its GIL-state slot.
-    pub slot: Slot,
+    pub slot: TlsPath,
     /// `PyThreadState` → a word that points elsewhere than into it while the thread runs a Python function.
-    pub frame: Slot,
+    pub frame: TlsPath,
     /// Its main `PyInterpreterState`, if its slot is where the walked one's is: with a C library of its own (`dlmopen`) it
     /// has the same key. Else 0.
     pub main: u64,
@@ -32,10 +32,10 @@ impl Unwalked {
         let PyOffsets { tstate_frame, cframe_frame, frame_owner, frame_previous, .. } = other.offsets;
         let frame = if cframe_frame == ABSENT && frame_owner != ABSENT {
             // The outermost frame is the interpreter's own (3.13+), and from 3.15 on there all the time.
-            Slot::new(&[i64::from(tstate_frame), i64::from(frame_previous)])
+            TlsPath::new(&[i64::from(tstate_frame), i64::from(frame_previous)])
         } else {
             // Outside of its loop the `_PyCFrame` is the thread state's own (3.11 and 3.12).
-            Slot::new(&[i64::from(tstate_frame)])
+            TlsPath::new(&[i64::from(tstate_frame)])
         };
         Self {
             slot: other.slot,
@@ -98,7 +98,7 @@ mod tests {
             ..PyOffsets::default()
         };
         let interpreters = Interpreters { main: 500, ..Interpreters::default() };
-        PyTarget { slot: Slot::new(&[8]), interpreters, offsets, ..PyTarget::default() }
+        PyTarget { slot: TlsPath::new(&[8]), interpreters, offsets, ..PyTarget::default() }
     }
 
     #[test]

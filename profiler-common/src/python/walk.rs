@@ -9,7 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::python::{ABSENT, ENTRY, PyFrame, PyOffsets, entry::Run};
+use crate::python::{ABSENT, ENTRY, PyFrame, PyOffsets, entry::LoopRun};
 
 /// Python frames kept of one stack; of a deeper one the leaf part is kept and the cut is marked.
 pub const MAX_PY_FRAMES: usize = 512;
@@ -19,7 +19,7 @@ pub const MAX_STEPS: u32 = 1024;
 pub const WINDOW_WORDS: usize = 16;
 
 /// One read's worth of a target's memory.
-pub type Window = [u64; WINDOW_WORDS];
+pub type ReadWindow = [u64; WINDOW_WORDS];
 
 /// An address at which nothing is ever mapped.
 pub const UNREADABLE: u64 = 1;
@@ -27,7 +27,7 @@ pub const UNREADABLE: u64 = 1;
 /// Whether a thread held the GIL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Gil {
+pub enum GilState {
     /// Not known, or there is none.
     #[default]
     Unknown = 0,
@@ -58,7 +58,7 @@ pub enum End {
 /// Reads a target's memory.
 pub trait ReadMemory {
     /// Fills the first `bytes` of `window` from `address`; false if any of them cannot be read.
-    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool;
+    fn read(&mut self, address: u64, bytes: u32, window: &mut ReadWindow) -> bool;
 }
 
 /// A walk under way. Lives in a map value, not on the 512-byte stack.
@@ -77,14 +77,14 @@ pub struct Walk {
     pub len: u32,
     /// [`End`].
     pub end: u32,
-    /// [`Gil`].
+    /// [`GilState`].
     pub gil: u32,
     /// 1 if the thread runs a greenlet that is not its main one.
     pub in_greenlet: u32,
     /// The frame on which the outermost one stands, of another interpreter; 0 if there is none.
     pub below: u64,
     /// The run of the loop that called the innermost one, until the frames that are found prove to stand on it.
-    pub(super) caller: Run,
+    pub(super) caller: LoopRun,
     /// A frame that was met: who meets it again goes round in circles.
     pub(super) lap: u64,
     /// The thread state that was entered.
@@ -94,7 +94,7 @@ pub struct Walk {
     /// 1 once the frames of the innermost run were given up for those of its caller.
     pub(super) is_back: u32,
     /// The last window read.
-    pub window: Window,
+    pub window: ReadWindow,
 }
 
 impl Walk {
@@ -105,11 +105,11 @@ impl Walk {
         self.hash = 0;
         self.len = 0;
         self.end = End::None as u32;
-        self.gil = Gil::Unknown as u32;
+        self.gil = GilState::Unknown as u32;
         self.task = 0;
         self.in_greenlet = 0;
         self.below = 0;
-        (self.caller, self.lap, self.steps, self.is_back) = (Run::default(), 0, 0, 0);
+        (self.caller, self.lap, self.steps, self.is_back) = (LoopRun::default(), 0, 0, 0);
     }
 
     /// Mixes into the hash what makes the same frames another stack: how the walk ended, the GIL, whether a greenlet runs,
@@ -195,13 +195,13 @@ pub const fn fold(hash: u64, word: u64) -> u64 {
 
 /// The word at a byte offset; of an offset that is not 8-aligned, the rest of its word.
 #[inline(always)]
-pub(super) fn word(window: &Window, offset: u32) -> u64 {
+pub(super) fn word(window: &ReadWindow, offset: u32) -> u64 {
     let index = (offset as usize >> 3) & (WINDOW_WORDS - 1);
     window[index] >> ((offset & 7) * 8)
 }
 
 #[inline(always)]
-fn byte(window: &Window, offset: u32) -> u32 {
+fn byte(window: &ReadWindow, offset: u32) -> u32 {
     (word(window, offset) & 0xff) as u32
 }
 
@@ -217,10 +217,10 @@ mod tests {
     use crate::python::{PACKED_FRAME_BYTES, code};
 
     /// Objects by address; what is not there cannot be read.
-    struct Objects(HashMap<u64, Window>);
+    struct Objects(HashMap<u64, ReadWindow>);
 
     impl ReadMemory for Objects {
-        fn read(&mut self, address: u64, _: u32, window: &mut Window) -> bool {
+        fn read(&mut self, address: u64, _: u32, window: &mut ReadWindow) -> bool {
             self.0.get(&address).map(|object| *window = *object).is_some()
         }
     }
@@ -250,16 +250,16 @@ mod tests {
         code: code::tests::OFFSETS,
     };
 
-    fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> Window {
-        let mut window = Window::default();
+    fn frame(code: u64, previous: u64, instr: u64, owner: u64) -> ReadWindow {
+        let mut window = ReadWindow::default();
         (window[0], window[1], window[7], window[8]) = (code, previous, instr, owner << 48 | 7);
         window
     }
 
     /// A thread state at 4, its cframe at 5, its frames from 10 on, leaf first.
-    fn thread(frames: impl IntoIterator<Item = Window>) -> Objects {
+    fn thread(frames: impl IntoIterator<Item = ReadWindow>) -> Objects {
         let mut objects = HashMap::new();
-        let (mut tstate, mut cframe) = (Window::default(), Window::default());
+        let (mut tstate, mut cframe) = (ReadWindow::default(), ReadWindow::default());
         (tstate[7], cframe[0]) = (5, 10);
         objects.extend([(4, tstate), (5, cframe)]);
         objects.extend((10..).zip(frames));
@@ -291,14 +291,15 @@ mod tests {
     }
 
     /// A run of the loop that has the cframe at 3, called by the one that runs the frames from 10 on.
-    fn with_inner_run(cframe: [u64; 2], frames: impl IntoIterator<Item = (u64, Window)>) -> Objects {
+    fn with_inner_run(cframe: [u64; 2], frames: impl IntoIterator<Item = (u64, ReadWindow)>) -> Objects {
         let outer = [frame(200, 11, 201, 0), frame(0, 0, 0, 3)];
         let mut objects = thread(outer);
-        let (mut tstate, mut outer, mut inner) = (Window::default(), Window::default(), Window::default());
+        let (mut tstate, mut outer, mut inner) =
+            (ReadWindow::default(), ReadWindow::default(), ReadWindow::default());
         tstate[7] = INNER;
         (outer[0], outer[1]) = (10, 5);
         (inner[0], inner[1]) = (cframe[0], cframe[1]);
-        objects.0.extend([(4, tstate), (5, Window::default()), (OUTER, outer), (INNER, inner)]);
+        objects.0.extend([(4, tstate), (5, ReadWindow::default()), (OUTER, outer), (INNER, inner)]);
         objects.0.extend(frames);
         objects
     }

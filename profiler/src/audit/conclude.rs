@@ -7,16 +7,16 @@ use crate::{
         causes::{self, Bend},
         findings,
         observed::{Idling, Loaded, Observed},
-        points::{self, Seen},
+        points::{self, MeasuredPoint},
         recommend::{self, Curve},
     },
     model::{
         accounting::Counters,
         estimate::Estimate,
-        report::{Finding, Idle, Knee, Recommendation, Run, Series, Setup, Usl},
+        report::{Finding, IdleCost, Knee, Recommendation, Run, Series, Setup, Usl},
         worker::Role,
     },
-    stats::{Interval, bootstrap, knee, usl, windows::Windows},
+    stats::{Interval, bootstrap, knee, usl, windows::WindowSeries},
 };
 
 /// A law of three parameters says something from so many points on.
@@ -77,7 +77,7 @@ pub fn conclude(observed: &Observed, url: &str, cpus: f64) -> Conclusions {
     }
 }
 
-fn bend(seen: &[Seen]) -> Option<Bend> {
+fn bend(seen: &[MeasuredPoint]) -> Option<Bend> {
     let throughputs: Vec<_> = seen.iter().map(|seen| seen.point.throughput).collect();
     let intervals: Vec<_> = throughputs.iter().map(|throughput| Interval::from(*throughput)).collect();
     let at = knee::knee(&intervals)?;
@@ -90,7 +90,7 @@ fn bend(seen: &[Seen]) -> Option<Bend> {
     Some(Bend { knee, cause })
 }
 
-fn fit(seen: &[Seen]) -> Option<Usl> {
+fn fit(seen: &[MeasuredPoint]) -> Option<Usl> {
     let points: Vec<_> = seen.iter().map(|seen| (seen.point.level, seen.point.throughput.value)).collect();
     if points.len() < USL_POINTS {
         return None;
@@ -108,7 +108,7 @@ fn fit(seen: &[Seen]) -> Option<Usl> {
 
 /// What an idle server costs: the mean of its workers, and its master.
 #[must_use]
-pub fn idle(idling: &Idling) -> Idle {
+pub fn idle(idling: &Idling) -> IdleCost {
     let seconds = idling.stat.duration_ns.max(1) as f64 / 1e9;
     let of = |role: Role| -> Option<(f64, f64)> {
         let fleets = idling.stat.processes();
@@ -121,7 +121,7 @@ pub fn idle(idling: &Idling) -> Idle {
         (!with_role.is_empty()).then(|| (mean(sum.on_cpu_ns as f64 / 1e6), mean(sum.wakeups as f64)))
     };
     let (worker, master) = (of(Role::Worker).unwrap_or_default(), of(Role::Master));
-    Idle {
+    IdleCost {
         duration_ns: idling.stat.duration_ns,
         worker_cpu_ms_per_second: worker.0,
         worker_wakeups_per_second: worker.1,
@@ -133,7 +133,7 @@ pub fn idle(idling: &Idling) -> Idle {
 /// The interval of the ratio of answers, from windows that took turns.
 fn while_measured(controls: &[(f64, f64)]) -> Option<Estimate> {
     let (measured, without): (Vec<f64>, Vec<f64>) = controls.iter().copied().unzip();
-    bootstrap::interval(Windows { amounts: &measured, per: &without }).map(Estimate::from)
+    bootstrap::interval(WindowSeries { amounts: &measured, per: &without }).map(Estimate::from)
 }
 
 fn summary(recommendation: Option<&Recommendation>, curves: &[Curve]) -> Vec<String> {

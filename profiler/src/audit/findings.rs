@@ -99,7 +99,7 @@ fn heaviest(profile: &Profile, stacks: impl Iterator<Item = (Option<u32>, u64)>)
 
 fn errors((setup, seen): &Curve) -> Option<Finding> {
     let failed: u64 = seen.iter().map(|seen| seen.point.errors).sum();
-    let answered: f64 = seen.iter().flat_map(|seen| &seen.units).map(|unit| unit.requests).sum();
+    let answered: f64 = seen.iter().flat_map(|seen| &seen.slices).map(|slice| slice.requests).sum();
     (failed as f64 > ERRORS * (answered + failed as f64)).then(|| Finding {
         severity: Severity::Warning,
         claim: format!("{}: requests failed", setup.name()),

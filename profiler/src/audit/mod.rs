@@ -19,7 +19,7 @@ use anyhow::Result;
 use crate::{
     audit::{
         conclude::conclude,
-        plan::Plan,
+        plan::AuditPlan,
         sweep::{Sweep, Watch},
     },
     model::{SCHEMA_VERSION, report::Report},
@@ -28,7 +28,7 @@ use crate::{
 
 /// Makes an audit, and a report for each URL. What kept parts of it from being made is in there; an error means that
 /// there is none.
-pub async fn run(plan: &Plan, watch: Watch<'_>) -> Result<Vec<Report>> {
+pub async fn run(plan: &AuditPlan, watch: Watch<'_>) -> Result<Vec<Report>> {
     let started_unix_ns = clock::unix_ns();
     let mut sweep = Sweep::new(plan, watch)?;
     sweep.run().await?;

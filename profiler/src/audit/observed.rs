@@ -29,7 +29,7 @@ pub struct Loaded {
     /// Its exact numbers.
     pub stat: StatDelta,
     /// Its parts, a second or so each.
-    pub units: Vec<Unit>,
+    pub slices: Vec<WindowSlice>,
 }
 
 /// An idle server.
@@ -45,7 +45,7 @@ pub struct Idling {
 
 /// A part of a window, all processes of the fleet together.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Unit {
+pub struct WindowSlice {
     /// Its length, s.
     pub seconds: f64,
     /// Answers.
@@ -58,7 +58,7 @@ pub struct Unit {
     pub preempted: f64,
 }
 
-impl Unit {
+impl WindowSlice {
     /// A window whose requests were counted; `None` for others.
     #[must_use]
     pub fn of(window: &Window) -> Option<Self> {

@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// An audit to be made.
 #[derive(Debug)]
-pub struct Plan {
+pub struct AuditPlan {
     /// Of what.
     pub subject: Subject,
     /// The loads to try, rising.
@@ -25,7 +25,7 @@ pub struct Plan {
     /// Whether a level is a number of requests under way, or a rate.
     pub pacing: Pacing,
     /// How long a window is.
-    pub window: Window,
+    pub window: WindowLength,
     /// How long the server is under load before a window begins.
     pub warm_up: Duration,
     /// How long an idle server is watched.
@@ -80,14 +80,14 @@ pub enum Pacing {
 
 /// The length of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
+pub enum WindowLength {
     /// Until so many requests are answered.
     Requests(u64),
     /// So long.
     Time(Duration),
 }
 
-impl Plan {
+impl AuditPlan {
     /// How long the parts of a window are that its spread is told from.
     #[must_use]
     pub fn part(&self) -> Duration {
@@ -98,8 +98,8 @@ impl Plan {
     #[must_use]
     pub const fn window_time(&self) -> Duration {
         match self.window {
-            Window::Time(time) => time,
-            Window::Requests(_) => Duration::from_secs(5),
+            WindowLength::Time(time) => time,
+            WindowLength::Requests(_) => Duration::from_secs(5),
         }
     }
 

@@ -7,7 +7,7 @@ use profiler_common::wait::Reason;
 use crate::{
     audit::{
         causes::Facts,
-        observed::{Loaded, Unit, busy_by_worker},
+        observed::{Loaded, WindowSlice, busy_by_worker},
     },
     model::{
         accounting::Counters,
@@ -16,23 +16,23 @@ use crate::{
         report::{Point, Setup},
         waits::Waits,
     },
-    stats::{bootstrap, windows::Windows},
+    stats::{bootstrap, windows::WindowSeries},
 };
 
 /// A point, and what else its windows told.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct MeasuredPoint {
     /// The point.
     pub point: Point,
     /// What may bend the curve here.
     pub facts: Facts,
     /// What it was made of.
-    pub units: Vec<Unit>,
+    pub slices: Vec<WindowSlice>,
 }
 
 /// The curve of a set-up, by rising level.
 #[must_use]
-pub fn curve(loaded: &[&Loaded], setup: &Setup, cpus: f64) -> Vec<Seen> {
+pub fn curve(loaded: &[&Loaded], setup: &Setup, cpus: f64) -> Vec<MeasuredPoint> {
     let of_setup = |loaded: &&&Loaded| loaded.run.setup == *setup;
     // Levels are positive, so their bits are in their order.
     let levels: BTreeSet<u64> =
@@ -57,28 +57,28 @@ pub fn are_tight(loaded: &[Loaded], share: f64) -> bool {
     let is_tight = |point: &(&String, &Setup, u64)| {
         let of_point =
             loaded.iter().filter(|Loaded { run, .. }| (&run.url, &run.setup, run.level.to_bits()) == *point);
-        let units: Vec<_> = of_point.flat_map(|loaded| loaded.units.iter().copied()).collect();
-        let Estimate { value, low, high } = ratio(&units, |unit| (unit.requests, unit.seconds));
+        let slices: Vec<_> = of_point.flat_map(|loaded| loaded.slices.iter().copied()).collect();
+        let Estimate { value, low, high } = ratio(&slices, |slice| (slice.requests, slice.seconds));
         high - low <= 2.0 * share * value
     };
     points.iter().all(is_tight)
 }
 
-fn seen(level: f64, windows: &[&Loaded], cpus: f64) -> Seen {
-    let units: Vec<_> = windows.iter().flat_map(|window| window.units.iter().copied()).collect();
+fn seen(level: f64, windows: &[&Loaded], cpus: f64) -> MeasuredPoint {
+    let slices: Vec<_> = windows.iter().flat_map(|window| window.slices.iter().copied()).collect();
     let (budget, throttled) = budget(windows);
     let by_worker = mean_by_worker(windows);
     let limited = windows.iter().find_map(|window| window.run.load.limited.clone());
     let point = Point {
         level,
         windows: windows.len() as u32,
-        throughput: ratio(&units, |unit| (unit.requests, unit.seconds)),
+        throughput: ratio(&slices, |slice| (slice.requests, slice.seconds)),
         latency_p50_ms: latency(windows, |latency| latency.p50_ns),
         latency_p99_ms: latency(windows, |latency| latency.p99_ns),
-        cpu_ms_per_request: ratio(&units, |unit| (unit.cpu_ms, unit.requests)),
-        voluntary_switches_per_request: ratio(&units, |unit| (unit.voluntary, unit.requests)),
-        preempted_switches_per_request: ratio(&units, |unit| (unit.preempted, unit.requests)),
-        cpus_busy: ratio(&units, |unit| (unit.cpu_ms / 1e3, unit.seconds)),
+        cpu_ms_per_request: ratio(&slices, |slice| (slice.cpu_ms, slice.requests)),
+        voluntary_switches_per_request: ratio(&slices, |slice| (slice.voluntary, slice.requests)),
+        preempted_switches_per_request: ratio(&slices, |slice| (slice.preempted, slice.requests)),
+        cpus_busy: ratio(&slices, |slice| (slice.cpu_ms / 1e3, slice.seconds)),
         cpus_busy_by_worker: by_worker.clone(),
         budget: budget.clone(),
         errors: windows.iter().map(|window| window.run.load.errors()).sum(),
@@ -95,14 +95,14 @@ fn seen(level: f64, windows: &[&Loaded], cpus: f64) -> Seen {
         budget,
         load_limited: limited,
     };
-    Seen { point, facts, units }
+    MeasuredPoint { point, facts, slices }
 }
 
 /// A sum divided by a sum, with its interval if there is more than one part.
-pub fn ratio(units: &[Unit], parts: impl Fn(&Unit) -> (f64, f64)) -> Estimate {
-    let (amounts, per): (Vec<f64>, Vec<f64>) = units.iter().map(parts).unzip();
+pub fn ratio(slices: &[WindowSlice], parts: impl Fn(&WindowSlice) -> (f64, f64)) -> Estimate {
+    let (amounts, per): (Vec<f64>, Vec<f64>) = slices.iter().map(parts).unzip();
     let value = amounts.iter().sum::<f64>() / per.iter().sum::<f64>().max(f64::MIN_POSITIVE);
-    let interval = bootstrap::interval(Windows { amounts: &amounts, per: &per });
+    let interval = bootstrap::interval(WindowSeries { amounts: &amounts, per: &per });
     let interval = interval.map_or(Estimate { value, low: value, high: value }, Estimate::from);
     // Of nothing can there be less than none.
     Estimate { low: interval.low.max(0.0), ..interval }

@@ -2,17 +2,17 @@
 //! cannot be told, the one whose late answers come sooner, or the cheaper one.
 
 use crate::{
-    audit::{observed::Unit, points::Seen},
+    audit::{observed::WindowSlice, points::MeasuredPoint},
     model::{
         estimate::Estimate,
         report::{Point, Recommendation, Setup},
     },
-    stats::{contrast::contrast, windows::Windows},
+    stats::{contrast::contrast, windows::WindowSeries},
     units,
 };
 
 /// A set-up and its curve.
-pub type Curve = (Setup, Vec<Seen>);
+pub type Curve = (Setup, Vec<MeasuredPoint>);
 
 /// A set-up counts only where at most so many of its requests failed.
 const ERRORS: f64 = 0.01;
@@ -50,24 +50,24 @@ pub fn recommend(curves: &[Curve]) -> Option<Recommendation> {
 #[derive(Clone, Copy, Debug)]
 struct Peak<'a> {
     setup: &'a Setup,
-    seen: &'a Seen,
+    seen: &'a MeasuredPoint,
     /// Where it had most to do.
     busiest: &'a Point,
 }
 
 /// What a unit's ratio is of.
-type Part = fn(&Unit) -> (f64, f64);
+type RatioParts = fn(&WindowSlice) -> (f64, f64);
 
-const fn of_throughput(unit: &Unit) -> (f64, f64) {
-    (unit.requests, unit.seconds)
+const fn of_throughput(slice: &WindowSlice) -> (f64, f64) {
+    (slice.requests, slice.seconds)
 }
 
-const fn of_cpu(unit: &Unit) -> (f64, f64) {
-    (unit.cpu_ms, unit.requests)
+const fn of_cpu(slice: &WindowSlice) -> (f64, f64) {
+    (slice.cpu_ms, slice.requests)
 }
 
-const fn of_switches(unit: &Unit) -> (f64, f64) {
-    (unit.voluntary + unit.preempted, unit.requests)
+const fn of_switches(slice: &WindowSlice) -> (f64, f64) {
+    (slice.voluntary + slice.preempted, slice.requests)
 }
 
 impl<'a> Peak<'a> {
@@ -80,11 +80,11 @@ impl<'a> Peak<'a> {
     }
 
     /// The ratio of one's to another's; `None` if there are too few windows to tell.
-    fn ratio_to(&self, other: &Self, part: Part) -> Option<Estimate> {
+    fn ratio_to(&self, other: &Self, part: RatioParts) -> Option<Estimate> {
         let [mine, theirs] =
-            [self, other].map(|peak| peak.seen.units.iter().map(part).unzip::<_, _, Vec<f64>, Vec<f64>>());
-        let theirs = Windows { amounts: &theirs.0, per: &theirs.1 };
-        contrast(theirs, Windows { amounts: &mine.0, per: &mine.1 })?.ratio.map(Estimate::from)
+            [self, other].map(|peak| peak.seen.slices.iter().map(part).unzip::<_, _, Vec<f64>, Vec<f64>>());
+        let theirs = WindowSeries { amounts: &theirs.0, per: &theirs.1 };
+        contrast(theirs, WindowSeries { amounts: &mine.0, per: &mine.1 })?.ratio.map(Estimate::from)
     }
 
     /// True if the fastest is surely faster by what is worth a change.
@@ -109,7 +109,8 @@ impl<'a> Peak<'a> {
                 return None;
             }
         }
-        let prices: [(Part, &str); 2] = [(of_cpu, "less CPU time"), (of_switches, "fewer context switches")];
+        let prices: [(RatioParts, &str); 2] =
+            [(of_cpu, "less CPU time"), (of_switches, "fewer context switches")];
         for (part, what) in prices {
             let ratio = self.ratio_to(other, part)?;
             if ratio.high < 1.0 {
@@ -145,15 +146,15 @@ impl<'a> Peak<'a> {
 
 /// Where a curve is highest, among the levels at which it served.
 #[must_use]
-pub fn peak(curve: &[Seen]) -> Option<&Seen> {
-    let served = |seen: &&Seen| {
-        let requests: f64 = seen.units.iter().map(|unit| unit.requests).sum();
+pub fn peak(curve: &[MeasuredPoint]) -> Option<&MeasuredPoint> {
+    let served = |seen: &&MeasuredPoint| {
+        let requests: f64 = seen.slices.iter().map(|slice| slice.requests).sum();
         requests > 0.0 && seen.point.errors as f64 <= ERRORS * (requests + seen.point.errors as f64)
     };
     curve.iter().filter(served).max_by(|one, other| throughput(one).total_cmp(&throughput(other)))
 }
 
-fn throughput(seen: &Seen) -> f64 {
+fn throughput(seen: &MeasuredPoint) -> f64 {
     seen.point.throughput.value
 }
 
@@ -163,9 +164,9 @@ mod tests {
 
     /// A curve of one level: answers, CPU time and switches in each of ten seconds, a few per cent around these.
     fn curve(class: &str, workers: u32, requests: f64, cpu_ms: f64, voluntary: f64) -> Curve {
-        let unit = |n: u32| {
+        let slice = |n: u32| {
             let spread = 1.0 + f64::from(n % 5) / 100.0;
-            Unit {
+            WindowSlice {
                 seconds: 1.0,
                 requests: requests * spread,
                 cpu_ms: cpu_ms * spread,
@@ -173,37 +174,46 @@ mod tests {
                 preempted: 0.0,
             }
         };
-        let mut seen = Seen { units: (0..10).map(unit).collect(), ..Seen::default() };
+        let mut seen = MeasuredPoint { slices: (0..10).map(slice).collect(), ..MeasuredPoint::default() };
         seen.point.throughput.value = requests;
         (Setup { worker_class: Some(class.to_owned()), workers: Some(workers) }, vec![seen])
     }
 
     #[test]
     fn the_fastest_wins_by_its_margin() {
-        let told = recommend(&[curve("sync", 4, 80.0, 40.0, 160.0), curve("gevent", 4, 400.0, 200.0, 800.0)]);
-        let told = told.unwrap();
-        assert_eq!(told.best.name(), "gevent × 4");
-        assert!(told.is_real);
-        let margin = told.margin.unwrap();
+        let recommendation =
+            recommend(&[curve("sync", 4, 80.0, 40.0, 160.0), curve("gevent", 4, 400.0, 200.0, 800.0)]);
+        let recommendation = recommendation.unwrap();
+        assert_eq!(recommendation.best.name(), "gevent × 4");
+        assert!(recommendation.is_real);
+        let margin = recommendation.margin.unwrap();
         assert!(margin.low < 5.0 && 5.0 < margin.high && margin.high < 5.3, "{margin:?}");
     }
 
     #[test]
     fn among_equals_the_cheaper_one_and_it_is_said() {
-        let told =
+        let recommendation =
             recommend(&[curve("gthread", 4, 101.0, 990.0, 900.0), curve("sync", 4, 100.0, 900.0, 100.0)]);
-        let told = told.unwrap();
-        assert_eq!(told.best.name(), "sync × 4");
-        assert!(told.margin.unwrap().low < 1.0);
-        assert!(told.reason.starts_with("no difference in throughput was measured"), "{}", told.reason);
-        assert!(told.reason.ends_with("% less CPU time for each request"), "{}", told.reason);
+        let recommendation = recommendation.unwrap();
+        assert_eq!(recommendation.best.name(), "sync × 4");
+        assert!(recommendation.margin.unwrap().low < 1.0);
+        assert!(
+            recommendation.reason.starts_with("no difference in throughput was measured"),
+            "{}",
+            recommendation.reason
+        );
+        assert!(
+            recommendation.reason.ends_with("% less CPU time for each request"),
+            "{}",
+            recommendation.reason
+        );
     }
 
     #[test]
     fn nothing_tells_equals_apart() {
-        let told =
+        let recommendation =
             recommend(&[curve("a", 4, 100.0, 900.0, 100.0), curve("b", 4, 100.0, 900.0, 100.0)]).unwrap();
-        assert!(!told.is_real, "{}", told.reason);
+        assert!(!recommendation.is_real, "{}", recommendation.reason);
     }
 
     #[test]
@@ -212,13 +222,17 @@ mod tests {
             curve.1[0].point.latency_p99_ms = Some(Estimate { value: low, low, high });
             curve
         };
-        let told = recommend(&[
+        let recommendation = recommend(&[
             p99(curve("gevent", 4, 101.0, 900.0, 100.0), 3000.0, 3700.0),
             p99(curve("sync", 4, 100.0, 1000.0, 100.0), 300.0, 400.0),
         ]);
-        let told = told.unwrap();
-        assert_eq!(told.best.name(), "sync × 4");
-        assert!(told.is_real && told.reason.contains("take up to 300 ms, not 3,000"), "{}", told.reason);
+        let recommendation = recommendation.unwrap();
+        assert_eq!(recommendation.best.name(), "sync × 4");
+        assert!(
+            recommendation.is_real && recommendation.reason.contains("take up to 300 ms, not 3,000"),
+            "{}",
+            recommendation.reason
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     audit::plan::fill,
     collect::stop::Stop,
     fleet::{self, Fleet, Wanted, servers},
-    load::{self, Target},
+    load::{self, TargetUrl},
     model::{report::Setup, worker::Role},
     sys::{child, own_group::OwnGroup},
     units,
@@ -31,7 +31,7 @@ const LAST_LINES: usize = 20;
 
 /// A server at work.
 #[derive(Debug)]
-pub struct Server {
+pub struct AuditedServer {
     child: Child,
     /// Whatever of it is left when it was asked to end goes with this.
     #[expect(dead_code, reason = "it is there to be dropped")]
@@ -43,7 +43,7 @@ pub struct Server {
     pub port: u16,
 }
 
-impl Server {
+impl AuditedServer {
     /// Starts one.
     pub fn start(template: &str, setup: &Setup) -> Result<Self> {
         let port = free_port().context("failed to find a free port")?;
@@ -72,7 +72,7 @@ impl Server {
         stop: &Stop,
     ) -> Result<Option<String>> {
         let deadline = Instant::now() + time;
-        let target = Target::parse(&self.url(path))?;
+        let target = TargetUrl::parse(&self.url(path))?;
         let answer = load::first_answer(&target, time);
         tokio::pin!(answer);
         loop {
@@ -164,7 +164,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for AuditedServer {
     /// Asks it and its children to end, and makes them end if they do not.
     fn drop(&mut self) {
         let group = self.child.id();

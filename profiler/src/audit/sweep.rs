@@ -10,10 +10,10 @@ use anyhow::Result;
 use crate::{
     audit::{
         observed::{Idling, Observed},
-        plan::{Plan, Subject, Window},
+        plan::{AuditPlan, Subject, WindowLength},
         points, schedule,
-        server::Server,
-        window::{Done, Task, idle},
+        server::AuditedServer,
+        window::{Done, WindowPlan, idle},
     },
     collect::stop::Stop,
     fleet::Fleet,
@@ -38,7 +38,7 @@ const RESTART: Duration = Duration::from_secs(3);
 
 /// A sweep under way.
 pub struct Sweep<'a> {
-    plan: &'a Plan,
+    plan: &'a AuditPlan,
     watch: Watch<'a>,
     stop: Stop,
     random: Random,
@@ -60,7 +60,7 @@ pub struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     /// Ready to begin.
-    pub fn new(plan: &'a Plan, watch: Watch<'a>) -> Result<Self> {
+    pub fn new(plan: &'a AuditPlan, watch: Watch<'a>) -> Result<Self> {
         Ok(Self {
             plan,
             watch,
@@ -111,7 +111,7 @@ impl<'a> Sweep<'a> {
 
     /// Starts a server for a group of set-ups that one may be able to become, and visits it in each of them.
     async fn serve(&mut self, template: &str, paths: &[String], group: &[Setup], round: u32) -> Result<()> {
-        let mut running: Option<Server> = None;
+        let mut running: Option<AuditedServer> = None;
         for setup in group {
             if self.interrupted {
                 return Ok(());
@@ -144,9 +144,9 @@ impl<'a> Sweep<'a> {
     }
 
     /// Starts a server and waits until it answers; one that does not is a problem.
-    async fn start(&mut self, template: &str, path: &str, setup: &Setup) -> Result<Option<Server>> {
+    async fn start(&mut self, template: &str, path: &str, setup: &Setup) -> Result<Option<AuditedServer>> {
         self.say(&format!("starting {}", setup.name()));
-        let mut server = Server::start(template, setup)?;
+        let mut server = AuditedServer::start(template, setup)?;
         if !self.commands.contains(&server.command) {
             self.commands.push(server.command.clone());
         }
@@ -213,7 +213,7 @@ impl<'a> Sweep<'a> {
 
     /// Says it if a window ended without the answers that it was to wait for; of each load once.
     fn tell_unanswered(&mut self, setup: &Setup, level: f64, route: &str, answered: u64) {
-        let Window::Requests(wanted) = self.plan.window else { return };
+        let WindowLength::Requests(wanted) = self.plan.window else { return };
         if answered >= wanted || self.plan.generator.is_some() {
             return;
         }
@@ -233,11 +233,20 @@ impl<'a> Sweep<'a> {
         setup: &'t Setup,
         level: f64,
         (route, url): &'t (String, String),
-    ) -> Task<'t>
+    ) -> WindowPlan<'t>
     where
         'a: 't,
     {
-        Task { plan: self.plan, fleets, setup, level, url, route, epoch: self.epoch, about: &self.plan.about }
+        WindowPlan {
+            plan: self.plan,
+            fleets,
+            setup,
+            level,
+            url,
+            route,
+            epoch: self.epoch,
+            about: &self.plan.about,
+        }
     }
 
     fn keep(&mut self, route: &str, setup: &Setup, done: Done) {

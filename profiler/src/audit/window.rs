@@ -9,8 +9,8 @@ use anyhow::Result;
 
 use crate::{
     audit::{
-        observed::{Loaded, Unit, whole},
-        plan::{Pacing, Plan, Window},
+        observed::{Loaded, WindowSlice, whole},
+        plan::{AuditPlan, Pacing, WindowLength},
     },
     collect::{
         recorder::{Recorded, Recorder, plan_of_record},
@@ -18,7 +18,7 @@ use crate::{
         stop::Stop,
     },
     fleet::Fleet,
-    load::{self, External, Generator, Options, Pattern, Target},
+    load::{self, External, Generator, LoadOptions, Pattern, TargetUrl},
     model::{
         accounting::StatDelta,
         load::Load,
@@ -36,9 +36,9 @@ const OPEN_CONNECTIONS: u32 = 1024;
 
 /// A window to be measured.
 #[derive(Debug)]
-pub struct Task<'a> {
+pub struct WindowPlan<'a> {
     /// The audit's plan.
-    pub plan: &'a Plan,
+    pub plan: &'a AuditPlan,
     /// Who serves.
     pub fleets: &'a [Fleet],
     /// In which way.
@@ -68,7 +68,7 @@ pub struct Done {
     pub shared_cpus: Option<String>,
 }
 
-impl Task<'_> {
+impl WindowPlan<'_> {
     /// Measures it; `None` if the user did not wait for it.
     pub async fn measure(&self, stop: &Stop) -> Result<Option<Done>> {
         match &self.plan.generator {
@@ -86,8 +86,8 @@ impl Task<'_> {
     }
 
     fn generator(&self) -> Result<Generator> {
-        let options = Options { keep_alive: self.plan.keep_alive, ..Options::default() };
-        Generator::start(&Target::parse(self.url)?, self.pattern(), options)
+        let options = LoadOptions { keep_alive: self.plan.keep_alive, ..LoadOptions::default() };
+        Generator::start(&TargetUrl::parse(self.url)?, self.pattern(), options)
     }
 
     async fn with_built_in(&self, stop: &Stop) -> Result<Option<Done>> {
@@ -158,24 +158,24 @@ impl Task<'_> {
 
     fn deadline(&self) -> tokio::time::Instant {
         after(match self.plan.window {
-            Window::Time(time) => time,
-            Window::Requests(_) => self.plan.longest_window(),
+            WindowLength::Time(time) => time,
+            WindowLength::Requests(_) => self.plan.longest_window(),
         })
     }
 
     fn has_enough(&self, answered: u64) -> bool {
-        matches!(self.plan.window, Window::Requests(wanted) if answered >= wanted)
+        matches!(self.plan.window, WindowLength::Requests(wanted) if answered >= wanted)
     }
 
     fn done(&self, recorded: Recorded, load: Load, shared_cpus: Option<String>) -> Done {
         let Recorded { profile, stat, windows, requests } = recorded;
         let counters = whole(&stat);
-        let units: Vec<_> = windows.iter().filter_map(Unit::of).collect();
+        let slices: Vec<_> = windows.iter().filter_map(WindowSlice::of).collect();
         // Who does not count by the second counts once.
-        let units = if units.is_empty() {
-            vec![Unit::new(stat.duration_ns, load.requests, &counters)]
+        let slices = if slices.is_empty() {
+            vec![WindowSlice::new(stat.duration_ns, load.requests, &counters)]
         } else {
-            units
+            slices
         };
         let run = Run {
             url: self.route.to_owned(),
@@ -190,19 +190,19 @@ impl Task<'_> {
         let requests = requests.or(Some(run.load.requests));
         let about = self.about.clone();
         let recording = Recording { about, profile, stat: stat.clone(), windows, requests };
-        Done { loaded: Loaded { run, stat, units }, recording, control: None, shared_cpus }
+        Done { loaded: Loaded { run, stat, slices }, recording, control: None, shared_cpus }
     }
 }
 
 /// Watches a server that has nothing to do; `None` if the user did not wait for it.
-pub async fn idle(plan: &Plan, fleets: &[Fleet], stop: &Stop) -> Result<Option<(Profile, StatDelta)>> {
+pub async fn idle(plan: &AuditPlan, fleets: &[Fleet], stop: &Stop) -> Result<Option<(Profile, StatDelta)>> {
     let mut recorder = recorder(plan, fleets)?;
     recorder.run(Some(after(plan.idle)), || true).await?;
     let Recorded { profile, stat, .. } = recorder.finish()?;
     Ok((!stop.is_asked()).then_some((profile, stat)))
 }
 
-fn recorder(plan: &Plan, fleets: &[Fleet]) -> Result<Recorder> {
-    let kernel = plan_of_record(plan.rate_hz, clock::cpus(), MIN_BLOCK_NS, None);
-    Recorder::start(Session::open(fleets.to_vec(), kernel)?, Some(plan.rate_hz), |_| Ok(()))
+fn recorder(plan: &AuditPlan, fleets: &[Fleet]) -> Result<Recorder> {
+    let probe_plan = plan_of_record(plan.rate_hz, clock::cpus(), MIN_BLOCK_NS, None);
+    Recorder::start(Session::open(fleets.to_vec(), probe_plan)?, Some(plan.rate_hz), |_| Ok(()))
 }

@@ -2,18 +2,18 @@
 
 use anyhow::{Context, Result};
 use aya::maps::{HashMap, Map, MapError, PerCpuArray};
-use profiler_common::{config::Process, counter::Counter};
+use profiler_common::{config::FollowedProcess, loss_cause::LossCause};
 
-use crate::bpf::Kernel;
+use crate::bpf::Probes;
 
 /// aya reads and writes plain arrays; the wire type is cast to and from this.
-type RawProcess = [u8; size_of::<Process>()];
+type RawProcess = [u8; size_of::<FollowedProcess>()];
 
-impl Kernel {
+impl Probes {
     /// Follows a process, or changes how; false if as many are followed as there is room for.
-    pub fn follow(&mut self, tgid: u32, process: &Process) -> Result<bool> {
+    pub fn follow(&mut self, tgid: u32, process: &FollowedProcess) -> Result<bool> {
         let mut processes = HashMap::<_, u32, RawProcess>::try_from(self.map_mut("PROCESSES")?)?;
-        match processes.insert(tgid, bytemuck::cast::<Process, RawProcess>(*process), 0) {
+        match processes.insert(tgid, bytemuck::cast::<FollowedProcess, RawProcess>(*process), 0) {
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
                 Ok(false)
             }
@@ -43,14 +43,14 @@ impl Kernel {
     }
 
     /// What the kernel side lost so far, by cause.
-    pub fn losses(&mut self) -> Result<Vec<(Counter, u64)>> {
+    pub fn losses(&mut self) -> Result<Vec<(LossCause, u64)>> {
         let counters = PerCpuArray::<_, u64>::try_from(self.map_mut("COUNTERS")?)?;
         let mut losses = Vec::new();
-        for cause in Counter::ALL.into_iter().filter(|cause| (*cause as u32) < Counter::KERNEL) {
+        for cause in LossCause::ALL.into_iter().filter(|cause| (*cause as u32) < LossCause::KERNEL) {
             let counts = counters.get(&(cause as u32), 0).context("failed to read a counter")?;
             losses.push((cause, counts.iter().sum()));
         }
-        losses.push((Counter::RunSkipped, self.skipped_runs()?));
+        losses.push((LossCause::RunSkipped, self.skipped_runs()?));
         Ok(losses)
     }
 

@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use aya::programs::ProgramError;
 
-use crate::bpf::Kernel;
+use crate::bpf::Probes;
 
-impl Kernel {
+impl Probes {
     /// How many runs were skipped so far, of all programs that are loaded.
     pub(super) fn skipped_runs(&self) -> Result<u64> {
         let mut skipped = 0;

@@ -3,7 +3,6 @@
 //! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
 //! ends, the kernel takes all of it away.
 
-mod calls;
 #[cfg(feature = "ebpf-log")]
 mod log;
 mod maps;
@@ -13,9 +12,10 @@ mod offsets;
 mod refusal;
 mod snapshot;
 mod stacks;
+mod syscalls;
 
-pub use calls::{parks, polls};
-pub use object::{Kernel, Plan, SamplingClock, Sizes};
+pub use object::{MapSizes, ProbePlan, Probes, SamplingClock};
 pub use offsets::missing_kernel_features;
 pub use snapshot::Snapshot;
 pub use stacks::{Counts, add};
+pub use syscalls::{parks, polls};

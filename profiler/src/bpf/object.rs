@@ -19,16 +19,16 @@ use aya::{
 };
 use profiler_common::{
     config::{BlockedStacks, KernelOffsets},
-    siphash::Key,
+    siphash::HashKey,
 };
 use tokio::io::unix::AsyncFd;
 
 use crate::{
     bpf::{
-        calls,
-        offsets::{RECEIPTS, SWITCH, TRACEPOINTS, WAKERS, kernel_offsets},
+        offsets::{RECV_TRACEPOINT, SWITCH_TRACEPOINT, TRACEPOINTS, WAKING_TRACEPOINT, kernel_offsets},
         refusal,
-        stacks::Reading,
+        stacks::EdgeState,
+        syscalls,
     },
     failure::Failure,
     sys::{btf, clock, limits, memory},
@@ -37,7 +37,7 @@ use crate::{
 /// The eBPF object, built by `build.rs` and carried in this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/punchclock-ebpf"));
 
-/// The program on [`SWITCH`] that interns the stacks of waits too; without them it is the one of the tracepoint's name.
+/// The program on [`SWITCH_TRACEPOINT`] that interns the stacks of waits too; without them it is the one of the tracepoint's name.
 const SWITCH_STACKS: &str = "sched_switch_stacks";
 
 /// Of the room for stacks that part which there is for those that are met while the others are read.
@@ -45,7 +45,7 @@ const LATE_PART: u32 = 4;
 
 /// How large the kernel's tables are; all of it is kernel memory, allocated when loaded.
 #[derive(Clone, Copy, Debug)]
-pub struct Sizes {
+pub struct MapSizes {
     /// Processes that can be followed at once.
     pub processes: u32,
     /// Distinct stacks between two drains.
@@ -56,9 +56,9 @@ pub struct Sizes {
 
 /// What the programs do, decided before they are loaded.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct ProbePlan {
     /// How large the tables are.
-    pub sizes: Sizes,
+    pub sizes: MapSizes,
     /// True if it is looked at what threads wait for; else only the kernel's own books are read.
     pub waits: bool,
     /// What is interned when a thread leaves the CPU.
@@ -71,10 +71,10 @@ pub struct Plan {
     pub is_for_stacks: bool,
 }
 
-impl Plan {
+impl ProbePlan {
     /// Only the kernel's own books are read.
     #[must_use]
-    pub const fn of_books(sizes: Sizes) -> Self {
+    pub const fn counters_only(sizes: MapSizes) -> Self {
         Self {
             sizes,
             waits: false,
@@ -91,17 +91,17 @@ struct Types {
     offsets: KernelOffsets,
     /// Reduced to what is looked up in it.
     btf: Btf,
-    receipts: bool,
+    has_recv_tracepoint: bool,
 }
 
 impl Types {
     fn of(types: btf::Btf, waits: bool) -> Result<Self> {
         let offsets = kernel_offsets(&types).map_err(|why| anyhow!(why))?;
-        let receipts = waits && types.has_tracepoint(RECEIPTS);
-        let reduced = types.reduced_to(&[&TRACEPOINTS[..], &[RECEIPTS]].concat(), &["bpf_iter_task"]);
+        let has_recv_tracepoint = waits && types.has_tracepoint(RECV_TRACEPOINT);
+        let reduced = types.reduced_to(&[&TRACEPOINTS[..], &[RECV_TRACEPOINT]].concat(), &["bpf_iter_task"]);
         drop(types);
         let btf = Btf::parse(&reduced, Endianness::default()).context("failed to reduce the kernel's BTF")?;
-        Ok(Self { offsets, btf, receipts })
+        Ok(Self { offsets, btf, has_recv_tracepoint })
     }
 }
 
@@ -127,26 +127,26 @@ impl SamplingClock {
 }
 
 /// The loaded and attached kernel side. Dropping it detaches and frees everything.
-pub struct Kernel {
+pub struct Probes {
     pub(super) ebpf: Ebpf,
     /// True if it is looked at what threads receive from sockets.
-    pub receipts: bool,
+    pub has_recv_tracepoint: bool,
     /// Why no stacks are interned though the plan has some, as a sentence: this kernel refuses to.
     pub without_stacks: Option<String>,
     sampling: Vec<PerfEventLinkId>,
-    pub(super) reading: Reading,
+    pub(super) edge_state: EdgeState,
     ring: AsyncFd<RingBuf<MapData>>,
     ring_bytes: u32,
     #[cfg(feature = "ebpf-log")]
     log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
 }
 
-impl Kernel {
+impl Probes {
     /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
     /// one that must take snapshots, and the only one so far.
     ///
     /// A kernel that refuses the stacks of waits is used without, unless they are what the plan is for.
-    pub fn open(types: btf::Btf, plan: Plan) -> Result<Self> {
+    pub fn open(types: btf::Btf, plan: ProbePlan) -> Result<Self> {
         let types = Types::of(types, plan.waits)?;
         let opened = Self::load_what_can_be(&types, plan);
         drop(types);
@@ -154,7 +154,7 @@ impl Kernel {
         opened
     }
 
-    fn load_what_can_be(types: &Types, plan: Plan) -> Result<Self> {
+    fn load_what_can_be(types: &Types, plan: ProbePlan) -> Result<Self> {
         let stacks_refused = |error: &Error| match error.downcast_ref::<Failure>() {
             Some(failure @ Failure::Refused { program, .. }) if program == SWITCH_STACKS => {
                 Some(failure.with_its_log())
@@ -165,13 +165,13 @@ impl Kernel {
         let Some(why) = loaded.as_ref().err().filter(|_| !plan.is_for_stacks).and_then(stacks_refused) else {
             return loaded;
         };
-        let counting = Self::load(types, Plan { blocked: BlockedStacks::None, ..plan })?;
+        let counting = Self::load(types, ProbePlan { blocked: BlockedStacks::None, ..plan })?;
         Ok(Self { without_stacks: Some(why), ..counting })
     }
 
-    fn load(types: &Types, plan: Plan) -> Result<Self> {
-        let Types { offsets, btf, receipts } = types;
-        let Plan { sizes, waits, blocked, min_block_ns, native, is_for_stacks } = plan;
+    fn load(types: &Types, plan: ProbePlan) -> Result<Self> {
+        let Types { offsets, btf, has_recv_tracepoint } = types;
+        let ProbePlan { sizes, waits, blocked, min_block_ns, native, is_for_stacks } = plan;
         // It would read all of the kernel's types, 25 MB and a tenth of the start, and the object has nothing to relocate.
         // That it shall not can only be said afterwards; where it cannot read them it goes on without.
         let mut loader = limits::without_files(EbpfLoader::new).context("failed to change RLIMIT_NOFILE")?;
@@ -181,7 +181,7 @@ impl Kernel {
         let mut ebpf = loader
             .override_global("KERNEL", bytemuck::bytes_of(offsets), true)
             .override_global("SNAPSHOT_TID", &clock::tid(), true)
-            .override_global("SYSTEM_CALLS", &calls::table(), true)
+            .override_global("SYSTEM_CALLS", &syscalls::table(), true)
             .override_global("DEFINITION_KEY", &definition_key, true)
             .override_global("WAITS", &u32::from(waits), true)
             .override_global("BLOCKED_STACKS", &(blocked as u32), true)
@@ -193,11 +193,11 @@ impl Kernel {
             .map_max_entries("RING", sizes.ring_bytes)
             .load(OBJECT)
             .context("failed to load the eBPF object")?;
-        let switch = if waits && blocked != BlockedStacks::None { SWITCH_STACKS } else { SWITCH };
-        let wanted = TRACEPOINTS.into_iter().filter(|name| waits || *name != WAKERS);
+        let switch = if waits && blocked != BlockedStacks::None { SWITCH_STACKS } else { SWITCH_TRACEPOINT };
+        let wanted = TRACEPOINTS.into_iter().filter(|name| waits || *name != WAKING_TRACEPOINT);
         let programs: Vec<_> = wanted
-            .chain(receipts.then_some(RECEIPTS))
-            .map(|tracepoint| (if tracepoint == SWITCH { switch } else { tracepoint }, tracepoint))
+            .chain(has_recv_tracepoint.then_some(RECV_TRACEPOINT))
+            .map(|tracepoint| (if tracepoint == SWITCH_TRACEPOINT { switch } else { tracepoint }, tracepoint))
             .collect();
         // All are loaded before one is attached: what this kernel refuses leaves no trace.
         for &(name, tracepoint) in &programs {
@@ -220,10 +220,10 @@ impl Kernel {
             #[cfg(feature = "ebpf-log")]
             log: crate::bpf::log::start(&mut ebpf)?,
             ebpf,
-            receipts: *receipts,
+            has_recv_tracepoint: *has_recv_tracepoint,
             without_stacks: None,
             sampling: Vec::new(),
-            reading: Reading::default(),
+            edge_state: EdgeState::default(),
             ring: watch(ring)?,
             ring_bytes: sizes.ring_bytes,
         })
@@ -271,7 +271,7 @@ impl Kernel {
     pub fn attach_empty(&mut self) -> Result<()> {
         let btf = Btf::from_sys_fs().context("failed to read the kernel's BTF")?;
         let empty: &mut BtfTracePoint = program(&mut self.ebpf, "empty")?;
-        empty.load(SWITCH, &btf).context("failed to load empty")?;
+        empty.load(SWITCH_TRACEPOINT, &btf).context("failed to load empty")?;
         empty.attach().map(drop).context("failed to attach empty")
     }
 
@@ -301,8 +301,8 @@ impl Kernel {
 const RECORD_HEADER_BYTES: usize = 8;
 
 /// A secret of this session's.
-fn random_key() -> io::Result<Key> {
-    let mut key = Key::default();
+fn random_key() -> io::Result<HashKey> {
+    let mut key = HashKey::default();
     File::open("/dev/urandom")?.read_exact(bytemuck::bytes_of_mut(&mut key))?;
     Ok(key)
 }

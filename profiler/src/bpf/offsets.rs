@@ -5,17 +5,23 @@ use profiler_common::config::KernelOffsets;
 use crate::sys::btf::{Btf, Field};
 
 /// The tracepoints that the programs hang on.
-pub const TRACEPOINTS: [&str; 6] =
-    [SWITCH, WAKERS, "sched_process_fork", "sched_process_exec", "sched_process_exit", "sched_process_free"];
+pub const TRACEPOINTS: [&str; 6] = [
+    SWITCH_TRACEPOINT,
+    WAKING_TRACEPOINT,
+    "sched_process_fork",
+    "sched_process_exec",
+    "sched_process_exit",
+    "sched_process_free",
+];
 
 /// The one at which threads leave CPUs and come back.
-pub const SWITCH: &str = "sched_switch";
+pub const SWITCH_TRACEPOINT: &str = "sched_switch";
 
 /// The one that tells who ends a wait.
-pub const WAKERS: &str = "sched_waking";
+pub const WAKING_TRACEPOINT: &str = "sched_waking";
 
 /// The one that tells whether a thread that was woken found work; newer kernels have it.
-pub const RECEIPTS: &str = "sock_recv_length";
+pub const RECV_TRACEPOINT: &str = "sock_recv_length";
 
 /// Other features, by functions that come with them.
 const FUNCTIONS: [(&str, &str); 2] =
@@ -104,7 +110,7 @@ pub fn kernel_offsets(btf: &Btf) -> Result<KernelOffsets, String> {
         fdt_fd: offset("fdtable", "fd", 8)?,
         file_inode: offset("file", "f_inode", 8)?,
         inode_mode: offset("inode", "i_mode", 2)?,
-        regs_call: registers(CALL_REGISTERS[0])?,
+        regs_syscall: registers(CALL_REGISTERS[0])?,
         regs_first: registers(CALL_REGISTERS[1])?,
         regs_second: registers(CALL_REGISTERS[2])?,
         regs_ip: registers(CALL_REGISTERS[3])?,

@@ -4,10 +4,10 @@ use std::{fs::File, io::Read, mem::size_of};
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::Iter;
-use profiler_common::event::Living;
+use profiler_common::event::ThreadRecord;
 
 use crate::{
-    bpf::{Kernel, object::program},
+    bpf::{Probes, object::program},
     sys::clock,
 };
 
@@ -32,10 +32,10 @@ pub struct Snapshot {
     /// The value of `EDGE`: threads that have it in `waits.edge` changed after the edge, and told before how they stood.
     pub edge: u32,
     /// One for each followed thread that lives.
-    pub threads: Vec<Living>,
+    pub threads: Vec<ThreadRecord>,
 }
 
-impl Kernel {
+impl Probes {
     /// The words of every followed thread that lives.
     ///
     /// The kernel tells how far a running thread's books reach in the scheduler's own clock, which user space
@@ -54,20 +54,20 @@ impl Kernel {
         let after_ns = clock::monotonic_ns();
         let mut bytes = Vec::new();
         tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
-        let records = bytes.chunks_exact(size_of::<Living>());
+        let records = bytes.chunks_exact(size_of::<ThreadRecord>());
         ensure!(records.remainder().is_empty(), "the snapshot ends inside a record");
-        let mut threads: Vec<Living> = records.map(bytemuck::pod_read_unaligned).collect();
+        let mut threads: Vec<ThreadRecord> = records.map(bytemuck::pod_read_unaligned).collect();
         let own = threads
             .iter()
-            .position(|thread| thread.words.tid == own_tid)
+            .position(|thread| thread.task.tid == own_tid)
             .context("the snapshot lacks its own thread")?;
-        let own = threads.swap_remove(own).words;
+        let own = threads.swap_remove(own).task;
         // Not switched out since: what its books grew by is the time that passed.
         let exact = own.voluntary + own.preempted == switches && after_ns - before_ns <= APART_NS;
         let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
         let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
         let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
-        let at_ns = threads.iter().map(|thread| thread.words.read_ns).max().unwrap_or(after_ns);
+        let at_ns = threads.iter().map(|thread| thread.task.read_ns).max().unwrap_or(after_ns);
         let unix_ns = unix_ns + (at_ns - after_ns);
         let (edge, began_ns) = self.edge();
         Ok(Snapshot { began_ns, at_ns, unix_ns, clock_offset_ns, exact, edge, threads })

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{self, Array, MapError};
-use profiler_common::config::{READS_BOOKS, READS_STACKS, StackCount, StackKey};
+use profiler_common::config::{READS_STACKS, READS_THREADS, StackCount, StackKey};
 
-use crate::{bpf::Kernel, sys::clock};
+use crate::{bpf::Probes, sys::clock};
 
 /// What stacks were counted for, up to an instant.
 pub type Counts = HashMap<StackKey, StackCount>;
@@ -18,14 +18,14 @@ pub type Counts = HashMap<StackKey, StackCount>;
 /// aya reads and writes plain arrays; the wire types are cast to and from these.
 type RawKey = [u8; size_of::<StackKey>()];
 type RawCount = [u8; size_of::<StackCount>()];
-type Table<'a> = maps::HashMap<&'a mut maps::MapData, RawKey, RawCount>;
+type StackMap<'a> = maps::HashMap<&'a mut maps::MapData, RawKey, RawCount>;
 
 /// The number of a reading, in the value of `EDGE`, above what it reads.
 const ONE_READING: u32 = 4;
 
 /// What is kept between readings.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct EdgeState {
     /// The value of `EDGE`.
     edge: u32,
     /// Since when, `CLOCK_MONOTONIC` ns.
@@ -34,26 +34,26 @@ pub(super) struct Reading {
     counted: Counts,
 }
 
-impl Kernel {
+impl Probes {
     /// Begins an edge: what is counted from now on is after it, in the books of a snapshot and on stacks, until it ends.
     pub fn begin_edge(&mut self) -> Result<()> {
-        self.begin_reading(READS_BOOKS | READS_STACKS)
+        self.begin_reading(READS_THREADS | READS_STACKS)
     }
 
     /// Ends an edge, or the reading of stacks alone: what was counted after it is a part of all that is counted from now on.
     pub fn end_edge(&mut self) -> Result<()> {
-        let edge = self.reading.edge & !(READS_BOOKS | READS_STACKS);
+        let edge = self.edge_state.edge & !(READS_THREADS | READS_STACKS);
         self.set_edge(edge)
     }
 
     /// The value of `EDGE`, and since when it holds, `CLOCK_MONOTONIC` ns.
     pub(super) const fn edge(&self) -> (u32, u64) {
-        (self.reading.edge, self.reading.began_ns)
+        (self.edge_state.edge, self.edge_state.began_ns)
     }
 
     /// All counts, up to the edge that has begun.
     pub fn stacks(&mut self) -> Result<Counts> {
-        let mut counts = self.reading.counted.clone();
+        let mut counts = self.edge_state.counted.clone();
         for entry in &self.table("STACKS")? {
             let (key, more) = entry.context("failed to read the stacks")?;
             add(counts.entry(bytemuck::cast(key)).or_default(), &bytemuck::cast(more));
@@ -63,7 +63,7 @@ impl Kernel {
 
     /// The count of one stack, up to the edge that has begun.
     pub fn stack(&mut self, key: &StackKey) -> Result<StackCount> {
-        let mut count = self.reading.counted.get(key).copied().unwrap_or_default();
+        let mut count = self.edge_state.counted.get(key).copied().unwrap_or_default();
         match self.table("STACKS")?.get(&bytemuck::cast(*key), 0) {
             Ok(more) => add(&mut count, &bytemuck::cast(more)),
             Err(MapError::KeyNotFound) => {}
@@ -81,32 +81,32 @@ impl Kernel {
 
     /// What was counted on stacks that are not in the kernel's table any more.
     pub fn emptied(&mut self) -> &mut Counts {
-        &mut self.reading.counted
+        &mut self.edge_state.counted
     }
 
     /// Forgets what was counted: nobody reads it again.
     pub fn forget_stacks(&mut self) {
-        self.reading.counted = Counts::new();
+        self.edge_state.counted = Counts::new();
     }
 
     /// What was counted late is not counted on any more, since no reading is under way, and so can be taken out.
     fn begin_reading(&mut self, what: u32) -> Result<()> {
         self.take_out("LATE")?;
-        let number = self.reading.edge.wrapping_add(ONE_READING);
+        let number = self.edge_state.edge.wrapping_add(ONE_READING);
         self.set_edge(number | what)
     }
 
     fn set_edge(&mut self, edge: u32) -> Result<()> {
         let mut word = Array::<_, u32>::try_from(self.map_mut("EDGE")?)?;
         word.set(0, edge, 0).context("failed to tell the kernel side of an edge")?;
-        (self.reading.edge, self.reading.began_ns) = (edge, clock::monotonic_ns());
+        (self.edge_state.edge, self.edge_state.began_ns) = (edge, clock::monotonic_ns());
         Ok(())
     }
 
     /// Takes all counts out of a table that nobody counts in meanwhile. It is read twice: a program that began to count just
     /// before has ended when the first time is over.
     fn take_out(&mut self, name: &str) -> Result<()> {
-        let mut counted = std::mem::take(&mut self.reading.counted);
+        let mut counted = std::mem::take(&mut self.edge_state.counted);
         let mut table = self.table(name)?;
         let keys = table.keys().collect::<Result<Vec<_>, _>>().context("failed to read the stacks")?;
         for key in keys {
@@ -114,12 +114,12 @@ impl Kernel {
             table.remove(&key).context("failed to remove a stack")?;
             add(counted.entry(bytemuck::cast(key)).or_default(), &bytemuck::cast(more));
         }
-        self.reading.counted = counted;
+        self.edge_state.counted = counted;
         Ok(())
     }
 
-    fn table(&mut self, name: &str) -> Result<Table<'_>> {
-        Table::try_from(self.map_mut(name)?).with_context(|| format!("the map {name} has another shape"))
+    fn table(&mut self, name: &str) -> Result<StackMap<'_>> {
+        StackMap::try_from(self.map_mut(name)?).with_context(|| format!("the map {name} has another shape"))
     }
 }
 

@@ -27,13 +27,13 @@ pub struct Audit {
     pub classes: Vec<String>,
     /// Numbers of workers to try: 4, or 1,2,4, or 1..8 [default: one for each CPU]
     #[arg(long, value_name = "NUMBERS", value_parser = parse_numbers, requires = "serve")]
-    pub workers: Option<Numbers>,
+    pub workers: Option<NumberList>,
     /// Requests under way at once, to try: each client asks again when it has its answer
     #[arg(long, value_name = "NUMBERS", value_parser = parse_numbers, default_value = "1,2,4,8,16,32", conflicts_with = "rate_per_second")]
-    pub concurrency: Numbers,
+    pub concurrency: NumberList,
     /// Requests per second, to try, whether answers come or not; latency counts from when a request was due
     #[arg(long = "rate", value_name = "NUMBERS", value_parser = parse_numbers)]
-    pub rate_per_second: Option<Numbers>,
+    pub rate_per_second: Option<NumberList>,
     /// Answers in a window
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub requests: Option<u64>,
@@ -75,10 +75,10 @@ pub struct Audit {
 
 /// Some numbers, rising, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbers(pub Vec<u32>);
+pub struct NumberList(pub Vec<u32>);
 
 /// `4`, `1,2,4` or `1..8`, whose end is in it.
-fn parse_numbers(text: &str) -> Result<Numbers, String> {
+fn parse_numbers(text: &str) -> Result<NumberList, String> {
     let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| (1..=100_000).contains(number));
     let part = |part: &str| match part.split_once("..") {
         None => number(part).map(|one| one..=one),
@@ -91,7 +91,7 @@ fn parse_numbers(text: &str) -> Result<Numbers, String> {
     if numbers.is_empty() {
         Err("not numbers like 4, 1,2,4 or 1..8".to_owned())
     } else {
-        Ok(Numbers(numbers))
+        Ok(NumberList(numbers))
     }
 }
 

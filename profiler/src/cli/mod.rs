@@ -132,7 +132,7 @@ pub struct Record {
     pub output: Vec<PathBuf>,
     /// How stacks become pictures.
     #[command(flatten)]
-    pub shape: Shape,
+    pub graph: GraphOptions,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -172,7 +172,7 @@ pub struct Report {
     pub output: Vec<PathBuf>,
     /// How stacks become pictures.
     #[command(flatten)]
-    pub shape: Shape,
+    pub graph: GraphOptions,
     /// Show each thread
     #[arg(short, long)]
     pub threads: bool,
@@ -184,7 +184,7 @@ pub struct Report {
 /// How stacks become pictures.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
-pub struct Shape {
+pub struct GraphOptions {
     /// Put this at the root of each stack
     #[arg(long, value_enum, default_value_t)]
     pub by: By,

@@ -7,9 +7,9 @@ use anyhow::Result;
 use crate::{
     audit::{
         self,
-        plan::{Pacing, Plan, Subject, Window},
+        plan::{AuditPlan, Pacing, Subject, WindowLength},
     },
-    cli::audit::{Audit, Numbers},
+    cli::audit::{Audit, NumberList},
     cmd::{
         outputs::{self, print, say},
         progress::Phases,
@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     formats::{self, OfAudit, Outputs},
     model::report::{Report, Setup},
-    render::{self, grid::Look, json},
+    render::{self, grid::TableOptions, json},
     sys::{clock, heap},
 };
 
@@ -41,8 +41,8 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
     if args.json {
         print(&json::any(&reports)?)?;
     } else {
-        let look = Look { threads: false, colour: outputs::colour() };
-        print(&render::joined(&reports, |report| render::audit_text::text(report, look)))?;
+        let options = TableOptions { threads: false, colour: outputs::colour() };
+        print(&render::joined(&reports, |report| render::audit_text::text(report, options)))?;
     }
     match reports.iter().find(|report| report.runs.is_empty()) {
         Some(report) if report.interrupted => Err(Failure::Interrupted.into()),
@@ -51,19 +51,19 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
     }
 }
 
-fn plan(args: &Audit) -> Result<Plan> {
-    let as_levels = |numbers: &Numbers| numbers.0.iter().map(|number| f64::from(*number)).collect();
+fn plan(args: &Audit) -> Result<AuditPlan> {
+    let as_levels = |numbers: &NumberList| numbers.0.iter().map(|number| f64::from(*number)).collect();
     let (pacing, levels) = match &args.rate_per_second {
         Some(rates) => (Pacing::Open, as_levels(rates)),
         None => (Pacing::Closed, as_levels(&args.concurrency)),
     };
-    Ok(Plan {
+    Ok(AuditPlan {
         subject: subject(args)?,
         levels,
         pacing,
         window: match args.requests {
-            Some(requests) => Window::Requests(requests),
-            None => Window::Time(Duration::from_secs_f64(args.duration.unwrap_or(DURATION))),
+            Some(requests) => WindowLength::Requests(requests),
+            None => WindowLength::Time(Duration::from_secs_f64(args.duration.unwrap_or(DURATION))),
         },
         warm_up: Duration::from_secs_f64(args.warm_up),
         idle: Duration::from_secs_f64(args.idle),

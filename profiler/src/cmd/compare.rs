@@ -14,7 +14,7 @@ use crate::{
         recording::Recording,
     },
     recording,
-    render::{compare as text, grid::Look, json},
+    render::{compare as text, grid::TableOptions, json},
 };
 
 /// What the shell is told when a threshold is crossed.
@@ -60,9 +60,9 @@ fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
     if args.json {
         return print(&json::any(&diffs)?);
     }
-    let look = Look { threads: false, colour: outputs::colour() };
+    let options = TableOptions { threads: false, colour: outputs::colour() };
     let shown =
-        diffs.iter().map(|diff| if args.markdown { text::markdown(diff) } else { text::text(diff, look) });
+        diffs.iter().map(|diff| if args.markdown { text::markdown(diff) } else { text::text(diff, options) });
     print(&shown.collect::<Vec<_>>().join("\n"))
 }
 

@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 use crate::{
     cli::Doctor,
     cmd::{outputs::print, runtime::block_on},
-    collect::preflight::{self, Check, Status},
-    fleet::{self, Eyes, Tree},
+    collect::preflight::{self, Check, CheckStatus},
+    fleet::{self, ProcessProbe, Tree},
 };
 
 /// Runs every check and tells what was found, and which verbs work; exit code 4 if one does not.
 pub fn run(args: &Doctor) -> Result<ExitCode> {
-    let fleets = fleet::discover(&Tree::scan()?, &Eyes::real());
+    let fleets = fleet::discover(&Tree::scan()?, &ProcessProbe::real());
     let checks = block_on(async {
         let mut checks = preflight::conditions();
         let verbs = if checks.iter().any(Check::is_missing) { Vec::new() } else { preflight::verbs() };
@@ -34,9 +34,11 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
 fn sentence(check: &Check) -> String {
     let Check { name, found, status } = check;
     match status {
-        Status::Ok => format!("✓ {name}: {found}\n"),
-        Status::Degraded { lost, fix } => format!("! {name}: {found}\n    lost  {lost}\n    help  {fix}\n"),
-        Status::Missing { needed_for, fix } => {
+        CheckStatus::Ok => format!("✓ {name}: {found}\n"),
+        CheckStatus::Degraded { lost, fix } => {
+            format!("! {name}: {found}\n    lost  {lost}\n    help  {fix}\n")
+        }
+        CheckStatus::Missing { needed_for, fix } => {
             format!("✗ {name}: {found}\n    needed for  {needed_for}\n    help        {fix}\n")
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         session::{Session, after},
     },
     failure::Failure,
-    render::dump::{Look, json, text},
+    render::dump::{DumpOptions, json, text},
     sys::{clock, heap, privileges},
 };
 
@@ -38,7 +38,7 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     if dump.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
         return Err(Failure::all_ended().into());
     }
-    let look = Look { native: args.native, colour: outputs::colour() };
-    print(&if args.json { json(&dump)? } else { text(&dump, look) })?;
+    let options = DumpOptions { native: args.native, colour: outputs::colour() };
+    print(&if args.json { json(&dump)? } else { text(&dump, options) })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,7 @@ use crate::{
     cli,
     render::{
         escape,
-        shape::{By, Shape, Time, Weight},
+        fold::{By, GraphOptions, TimeKind, Weight},
     },
     units,
 };
@@ -52,8 +52,8 @@ pub fn colour() -> bool {
 }
 
 /// The command line's words as the renderer's.
-impl From<cli::Shape> for Shape {
-    fn from(words: cli::Shape) -> Self {
+impl From<cli::GraphOptions> for GraphOptions {
+    fn from(words: cli::GraphOptions) -> Self {
         let by = match words.by {
             cli::By::Fleet => By::Fleet,
             cli::By::Worker => By::Worker,
@@ -66,11 +66,11 @@ impl From<cli::Shape> for Shape {
             cli::Weight::Samples => Weight::Samples,
         };
         let time = match (words.off_cpu, words.wall) {
-            (true, _) => Time::OffCpu,
-            (false, true) => Time::Wall,
-            (false, false) => Time::OnCpu,
+            (true, _) => TimeKind::OffCpu,
+            (false, true) => TimeKind::Wall,
+            (false, false) => TimeKind::OnCpu,
         };
-        let cli::Shape { idle, gil, native, kernel, .. } = words;
+        let cli::GraphOptions { idle, gil, native, kernel, .. } = words;
         Self { by, time, weight, idle, gil, native, kernel }
     }
 }

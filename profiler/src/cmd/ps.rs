@@ -9,15 +9,15 @@ use crate::{
     cli::Ps,
     cmd::outputs::{colour, print, say},
     failure::Failure,
-    fleet::{Alone, Eyes, Fleet, Member, Tree, alone, discover},
+    fleet::{Alone, Fleet, Member, ProcessProbe, Tree, alone, discover},
     model::worker::Role,
-    render::fleets::{self, Block, Row},
+    render::fleets::{self, FleetBlock, ProcessRow},
     units,
 };
 
 /// Lists them on standard output. What could not be read, or that there are none, is said on standard error.
 pub fn run(args: &Ps) -> Result<ExitCode> {
-    let (tree, eyes) = (Tree::scan()?, Eyes::real());
+    let (tree, eyes) = (Tree::scan()?, ProcessProbe::real());
     let found = discover(&tree, &eyes);
     let alone = alone(&tree, &eyes, &found);
     if args.json {
@@ -38,7 +38,7 @@ pub fn run(args: &Ps) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn block(fleet: &Fleet, verbose: bool) -> Block {
+fn block(fleet: &Fleet, verbose: bool) -> FleetBlock {
     let mut headline = vec![format!("{} {}", fleet.server, fleet.name)];
     headline.extend((!fleet.listening.is_empty()).then(|| fleet.listening.join(", ")));
     headline.extend(fleet.with(Role::Master).map(|master| format!("master {}", master.tgid)));
@@ -48,15 +48,18 @@ fn block(fleet: &Fleet, verbose: bool) -> Block {
     let versions = listed(fleet.members.iter().filter_map(|member| member.python.as_deref()));
     headline.extend(versions.map(|versions| format!("Python {versions}")));
     let has_slots = fleet.members.iter().any(|member| member.slot.is_some());
-    Block { headline, rows: fleet.members.iter().map(|member| row(member, has_slots, verbose)).collect() }
+    FleetBlock {
+        headline,
+        rows: fleet.members.iter().map(|member| row(member, has_slots, verbose)).collect(),
+    }
 }
 
 /// The processes of Python that are in no fleet; each can be watched by its PID.
-fn in_no_fleet(alone: &[Alone]) -> Option<Block> {
+fn in_no_fleet(alone: &[Alone]) -> Option<FleetBlock> {
     let row = |process: &Alone| {
         let python = process.python.as_ref().map(|version| format!("Python {version}")).unwrap_or_default();
         let threads = units::counted(process.threads as u64, "thread");
-        Row {
+        ProcessRow {
             words: vec![process.tgid.to_string(), process.command.clone(), python, threads],
             notes: Vec::new(),
         }
@@ -66,16 +69,16 @@ fn in_no_fleet(alone: &[Alone]) -> Option<Block> {
         units::counted(alone.len() as u64, "process"),
         "watch one with -p PID".to_owned(),
     ];
-    (!alone.is_empty()).then(|| Block { headline, rows: alone.iter().map(row).collect() })
+    (!alone.is_empty()).then(|| FleetBlock { headline, rows: alone.iter().map(row).collect() })
 }
 
-fn row(member: &Member, has_slots: bool, verbose: bool) -> Row {
+fn row(member: &Member, has_slots: bool, verbose: bool) -> ProcessRow {
     let slot = member.slot.map(|slot| format!("slot {slot}")).unwrap_or_default();
     let mut words = vec![format!("{} {}", member.role.name(), member.tgid)];
     words.extend(has_slots.then_some(slot));
     words.push(member.worker_class.clone().unwrap_or_default());
     words.push(units::counted(member.threads as u64, "thread"));
-    Row { words, notes: if verbose { member.evidence.clone() } else { Vec::new() } }
+    ProcessRow { words, notes: if verbose { member.evidence.clone() } else { Vec::new() } }
 }
 
 /// Different words, separated by commas; `None` if there are none.
@@ -102,7 +105,7 @@ mod tests {
             hidden: false,
             ended: false,
             is_forked: false,
-            program: crate::fleet::Program::Unknown,
+            program: crate::fleet::ProgramKind::Unknown,
         }
     }
 
@@ -116,7 +119,7 @@ mod tests {
             threads: 1,
             hidden: false,
         };
-        let Block { headline, rows } = in_no_fleet(&[process]).unwrap();
+        let FleetBlock { headline, rows } = in_no_fleet(&[process]).unwrap();
         assert_eq!(headline, ["Python in no fleet", "1 process", "watch one with -p PID"]);
         assert_eq!(rows[0].words, ["7", "nightly.py", "Python 3.12.1", "1 thread"]);
     }

@@ -27,8 +27,8 @@ use crate::{
     fleet::{self, Fleet},
     formats::{self, OfRecording, Outputs},
     model::recording::{About, Recording},
-    render::{grid::Look, json, text},
-    sys::{caller, clock, heap, limits, lines::Lines, privileges},
+    render::{grid::TableOptions, json, text},
+    sys::{caller, clock, heap, limits, lines::LineCounter, privileges},
 };
 
 /// How long the windows of a recording are.
@@ -58,12 +58,12 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     let recording =
         block_on(record(args, fleets, asked, outputs.as_ref().is_some_and(Outputs::are_overriding)))?;
     if let Some(outputs) = outputs {
-        outputs.write(|write| write(&recording, args.shape.into()), say)?;
+        outputs.write(|write| write(&recording, args.graph.into()), say)?;
     }
     if args.json {
         print(&json::document(&recording.stat)?)?;
     } else {
-        print(&text(&recording.stat, Look { threads: false, colour: outputs::colour() }))?;
+        print(&text(&recording.stat, TableOptions { threads: false, colour: outputs::colour() }))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -75,7 +75,7 @@ fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
 async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: bool) -> Result<Recording> {
     let about = about();
     let mut plan = plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks);
-    plan.native = args.shape.native;
+    plan.native = args.graph.native;
     let session = Session::open(fleets, plan)?;
     let mut child = None;
     let mut recorder = Recorder::start(session, Some(args.rate), |session| {
@@ -83,10 +83,11 @@ async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: b
         Ok(())
     })?;
     privileges::keep_to_read(overriding).context("failed to give up privileges")?;
-    recorder.tell_delay(asked);
+    recorder.note_delay(asked);
     recorder.keep_windows(WINDOW);
     if let Some(path) = &args.access_log {
-        let mut lines = Lines::watch(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        let mut lines =
+            LineCounter::watch(path).with_context(|| format!("failed to read `{}`", path.display()))?;
         recorder.count_requests_with(Box::new(move || lines.count()))?;
     }
     let seconds = args.duration.or_else(|| args.command.is_empty().then_some(DURATION));
@@ -125,9 +126,9 @@ fn start_command(session: &mut Session, args: &Record) -> Result<Option<Child>> 
         caller::start_as_him(&mut command);
     }
     let own = std::process::id();
-    session.kernel.follow(own, &bytemuck::Zeroable::zeroed())?;
+    session.probes.follow(own, &bytemuck::Zeroable::zeroed())?;
     let child = command.spawn();
-    session.kernel.forget(own)?;
+    session.probes.forget(own)?;
     let child = child.with_context(|| format!("failed to start `{}`", program.display()))?;
     session.fleets = vec![fleet::started(child.id(), &program.to_string_lossy())];
     Ok(Some(child))

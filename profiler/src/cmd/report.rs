@@ -7,19 +7,19 @@ use crate::{
     cmd::outputs,
     formats::{self, Outputs},
     recording,
-    render::{grid::Look, json, text},
+    render::{grid::TableOptions, json, text},
 };
 
 /// Runs the verb.
 pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
     let outputs = Outputs::prepare(&formats::RECORDING, &args.output)?;
     let recording = recording::read(&args.recording)?;
-    outputs.write(|write| write(&recording, args.shape.into()), outputs::say)?;
+    outputs.write(|write| write(&recording, args.graph.into()), outputs::say)?;
     if args.json {
         outputs::print(&json::document(&recording.stat)?)?;
     } else if args.output.is_empty() {
-        let look = Look { threads: args.threads, colour: outputs::colour() };
-        outputs::print(&text(&recording.stat, look))?;
+        let options = TableOptions { threads: args.threads, colour: outputs::colour() };
+        outputs::print(&text(&recording.stat, options))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -29,13 +29,13 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::{cli::Shape, failure::Failure, model::fixture};
+    use crate::{cli::GraphOptions, failure::Failure, model::fixture};
 
     fn report(folder: &Path) -> Report {
         Report {
             recording: folder.join("in.punch"),
             output: vec![folder.join("out.folded")],
-            shape: Shape::default(),
+            graph: GraphOptions::default(),
             threads: false,
             json: false,
         }

@@ -13,13 +13,13 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::{Edge, Recorded, Recorder, plan_of_stat},
+        recorder::{Recorded, Recorder, RecorderEdge, plan_of_stat},
         session::Session,
     },
     failure::Failure,
     fleet::servers,
     model::accounting::StatDelta,
-    render::{grid::Look, idle::Audit, json, text},
+    render::{grid::TableOptions, idle::IdleReport, json, text},
     sys::{clock, heap, privileges},
 };
 
@@ -32,14 +32,14 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
         let session = Session::open(fleets, plan_of_stat(clock::cpus(), !args.counters_only))?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
-        recorder.tell_delay(asked);
+        recorder.note_delay(asked);
         let deadline = recorder.began() + Duration::from_secs_f64(args.duration);
         if args.idle {
             recorder.run(Some(deadline), || true).await?;
             let Recorded { profile, stat, .. } = recorder.finish()?;
-            let audit = Audit::new(&profile, &stat, servers::idle_design);
-            let look = Look { threads: false, colour: outputs::colour() };
-            return print(&if args.json { audit.json()? } else { audit.text(look) });
+            let audit = IdleReport::new(&profile, &stat, servers::idle_design);
+            let options = TableOptions { threads: false, colour: outputs::colour() };
+            return print(&if args.json { audit.json()? } else { audit.text(options) });
         }
         let start = recorder.start_edge().clone();
         let end = watch(&mut recorder, &start, args, deadline).await?;
@@ -49,7 +49,12 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
 }
 
 /// Watches for the window; shows its intervals on the way, if these are asked for. All of them make the window.
-async fn watch(recorder: &mut Recorder, start: &Edge, args: &Stat, deadline: Instant) -> Result<Edge> {
+async fn watch(
+    recorder: &mut Recorder,
+    start: &RecorderEdge,
+    args: &Stat,
+    deadline: Instant,
+) -> Result<RecorderEdge> {
     let Some(interval) = args.interval.map(Duration::from_secs_f64) else {
         recorder.run(Some(deadline), || true).await?;
         return recorder.edge();
@@ -75,5 +80,5 @@ fn show(stat: &StatDelta, args: &Stat) -> Result<()> {
     if args.json {
         return print(&if args.interval.is_some() { json::line(stat)? } else { json::document(stat)? });
     }
-    print(&text(stat, Look { threads: args.threads, colour: outputs::colour() }))
+    print(&text(stat, TableOptions { threads: args.threads, colour: outputs::colour() }))
 }

@@ -1,10 +1,10 @@
 //! What stacks are counted for: up to an edge, and between two.
 
-use profiler_common::{config::StackKey, wait::NO_CALL};
+use profiler_common::{config::StackKey, wait::NO_SYSCALL};
 
 use crate::{
     bpf::{self, Counts, Snapshot},
-    collect::books,
+    collect::thread_times,
     sys::heap,
 };
 
@@ -16,8 +16,10 @@ const UNKNOWN: u64 = 0;
 pub fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
     for thread in &snapshot.threads {
         let open = thread.waits.open;
-        if let Some(wait) = books::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0) {
-            let key = StackKey::of_wait(thread.words.tgid, thread.words.tid, &open);
+        if let Some(wait) =
+            thread_times::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0)
+        {
+            let key = StackKey::of_wait(thread.task.tgid, thread.task.tid, &open);
             let sum = counts.entry(key).or_default();
             sum.ns += wait.ns;
             sum.count += u64::from(wait.is_over);
@@ -31,7 +33,7 @@ pub fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
 pub fn join_unknown(counts: &mut Counts, is_known: impl Fn(&StackKey) -> bool) {
     let unknown: Vec<_> = counts.extract_if(|key, _| key.hash != UNKNOWN && !is_known(key)).collect();
     for (key, count) in unknown {
-        let mut key = StackKey { hash: UNKNOWN, call: NO_CALL, ..key };
+        let mut key = StackKey { hash: UNKNOWN, syscall: NO_SYSCALL, ..key };
         if !counts.contains_key(&key) && heap::room() == 0 {
             key.tid = 0;
         }
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
 
     fn key(tid: u32, hash: u64, reason: u32) -> StackKey {
-        StackKey { hash, tgid: 7, tid, reason, call: 3 }
+        StackKey { hash, tgid: 7, tid, reason, syscall: 3 }
     }
 
     fn counted(count: u64, ns: u64) -> StackCount {
@@ -81,7 +83,7 @@ mod tests {
             (key(9, 104, 1), counted(5, 50)),
         ]);
         join_unknown(&mut counts, |key| key.hash == 100);
-        let unknown = |tid, reason| StackKey { call: NO_CALL, ..key(tid, UNKNOWN, reason) };
+        let unknown = |tid, reason| StackKey { syscall: NO_SYSCALL, ..key(tid, UNKNOWN, reason) };
         let joined = Counts::from([
             known,
             (unknown(8, 1), counted(5, 50)),

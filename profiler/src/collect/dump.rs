@@ -5,21 +5,21 @@ use std::collections::HashMap;
 
 use profiler_common::{
     config::{ON_CPU, StackKey},
-    event::Living,
+    event::ThreadRecord,
 };
 
 use crate::{
     bpf::Counts,
     collect::{
-        books,
-        intake::Intake,
-        naming::{self, Named},
+        build_profile::{self, BuiltProfile},
+        event_handler::EventHandler,
         stacks::Stacks,
         stat::{ThreadKey, comm},
+        thread_times,
     },
     fleet::Fleet,
     model::{
-        dump::{FleetDump, FrameDump, State, TaskDump, ThreadDump, WorkerDump},
+        dump::{FleetDump, FrameDump, RunState, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
     python::tasks::{self, Await},
@@ -31,26 +31,26 @@ use crate::{
 #[must_use]
 pub fn dump(
     fleets: &[Fleet],
-    threads: &[Living],
+    threads: &[ThreadRecord],
     clock_offset_ns: u64,
-    intake: &Intake,
+    handler: &EventHandler,
     counts: &Counts,
 ) -> (Vec<FleetDump>, Vec<String>) {
-    let stacks = &intake.stacks;
-    let named = naming::name(stacks, 0);
+    let stacks = &handler.stacks;
+    let named = build_profile::resolve_names(stacks, 0);
     let sampled = sampled(counts);
     let mut by_tgid: HashMap<u32, Vec<ThreadDump>> = HashMap::new();
     for living in threads {
-        let seen = look(living, clock_offset_ns, &sampled);
-        let frames = seen.key.map(|key| frames(&named, stacks, &key)).unwrap_or_default();
-        by_tgid.entry(living.words.tgid).or_default().push(ThreadDump {
-            tid: living.words.tid,
-            name: name_of(intake, living),
-            state: seen.state,
-            reason: seen.key.and_then(|key| stacks.reason(&key)).map(profiler_common::wait::Reason::name),
-            for_ns: seen.for_ns,
+        let activity = activity_of(living, clock_offset_ns, &sampled);
+        let frames = activity.key.map(|key| frames(&named, stacks, &key)).unwrap_or_default();
+        by_tgid.entry(living.task.tgid).or_default().push(ThreadDump {
+            tid: living.task.tid,
+            name: name_of(handler, living),
+            state: activity.state,
+            reason: activity.key.and_then(|key| stacks.reason(&key)).map(profiler_common::wait::Reason::name),
+            for_ns: activity.for_ns,
             frames,
-            tasks: tasks_of(intake, living),
+            tasks: tasks_of(handler, living),
         });
     }
     let dumps = fleets.iter().map(|fleet| FleetDump {
@@ -75,40 +75,44 @@ pub fn dump(
     (dumps.collect(), named.unnamed)
 }
 
-fn name_of(intake: &Intake, thread: &Living) -> String {
-    let is_first = thread.words.tid == thread.words.tgid;
-    let name = intake.name(&ThreadKey::of(thread)).filter(|_| !is_first);
-    name.map_or_else(|| comm(&thread.words.comm), str::to_owned)
+fn name_of(handler: &EventHandler, thread: &ThreadRecord) -> String {
+    let is_first = thread.task.tid == thread.task.tgid;
+    let name = handler.name(&ThreadKey::of(thread)).filter(|_| !is_first);
+    name.map_or_else(|| comm(&thread.task.comm), str::to_owned)
 }
 
 /// What is seen of one thread.
-struct Seen {
-    state: State,
+struct ThreadActivity {
+    state: RunState,
     for_ns: Option<u64>,
     key: Option<StackKey>,
 }
 
-fn look(living: &Living, clock_offset_ns: u64, sampled: &HashMap<(u32, u32), StackKey>) -> Seen {
-    let Living { words, waits } = living;
-    let (tgid, tid) = (words.tgid, words.tid);
-    let now = words.read_ns.wrapping_sub(clock_offset_ns);
-    if let Some(wait) = books::open_wait(living, clock_offset_ns).filter(|wait| !wait.is_over) {
+fn activity_of(
+    living: &ThreadRecord,
+    clock_offset_ns: u64,
+    sampled: &HashMap<(u32, u32), StackKey>,
+) -> ThreadActivity {
+    let ThreadRecord { task, waits } = living;
+    let (tgid, tid) = (task.tgid, task.tid);
+    let now = task.read_ns.wrapping_sub(clock_offset_ns);
+    if let Some(wait) = thread_times::open_wait(living, clock_offset_ns).filter(|wait| !wait.is_over) {
         let key = StackKey::of_wait(tgid, tid, &waits.open);
-        return Seen { state: State::Blocked, for_ns: Some(wait.ns), key: Some(key) };
+        return ThreadActivity { state: RunState::Blocked, for_ns: Some(wait.ns), key: Some(key) };
     }
     let key = sampled.get(&(tgid, tid)).copied();
-    if words.on_cpu != 0 {
-        return Seen { state: State::Running, for_ns: None, key };
+    if task.on_cpu != 0 {
+        return ThreadActivity { state: RunState::Running, for_ns: None, key };
     }
-    let for_ns = (words.last_queued != 0).then(|| now.saturating_sub(words.last_queued));
-    Seen { state: State::Runnable, for_ns, key }
+    let for_ns = (task.last_queued != 0).then(|| now.saturating_sub(task.last_queued));
+    ThreadActivity { state: RunState::Runnable, for_ns, key }
 }
 
 /// asyncio's tasks of a thread that wait, as they are now.
-fn tasks_of(intake: &Intake, Living { words, .. }: &Living) -> Vec<TaskDump> {
-    let Some(interpreter) = intake.interpreter(words.tgid) else { return Vec::new() };
-    let memory = Memory::of(words.tgid);
-    let Some(tstate) = interpreter.thread_state(memory, words.thread_pointer) else { return Vec::new() };
+fn tasks_of(handler: &EventHandler, ThreadRecord { task, .. }: &ThreadRecord) -> Vec<TaskDump> {
+    let Some(interpreter) = handler.interpreter(task.tgid) else { return Vec::new() };
+    let memory = Memory::of(task.tgid);
+    let Some(tstate) = interpreter.thread_state(memory, task.thread_pointer) else { return Vec::new() };
     let frame =
         |Await { name, file, line }| FrameDump { kind: FrameKind::Python, name, file: Some(file), line };
     tasks::of_thread(memory, interpreter, tstate)
@@ -135,7 +139,7 @@ fn sampled(counts: &Counts) -> HashMap<(u32, u32), StackKey> {
 }
 
 /// A stack's frames, leaf first.
-fn frames(named: &Named, stacks: &Stacks, key: &StackKey) -> Vec<FrameDump> {
+fn frames(named: &BuiltProfile, stacks: &Stacks, key: &StackKey) -> Vec<FrameDump> {
     let profile = &named.profile;
     let mut frames = profile.frames_of(named.stack_of(stacks, key));
     frames.reverse();

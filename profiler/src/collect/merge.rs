@@ -6,7 +6,7 @@
 //!
 //! Where native frames come from is nothing to this module: frame pointers today, tables for unwinding some day.
 
-use crate::python::Part;
+use crate::python::CodePart;
 
 /// A stack, leaf first.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub struct Merged<T> {
 
 /// Merges two stacks, leaf first: native frames, each with what it is to Python, and Python frames, each with whether native
 /// code called it. `is_whole` says that the native stack claims to have all frames. Without Python frames it is all there is.
-pub fn merge<T>(native: Vec<(T, Part)>, python: Vec<(T, bool)>, is_whole: bool) -> Merged<T> {
+pub fn merge<T>(native: Vec<(T, CodePart)>, python: Vec<(T, bool)>, is_whole: bool) -> Merged<T> {
     if python.is_empty() {
         return Merged { frames: native.into_iter().map(|(frame, _)| frame).collect(), fits: true };
     }
-    let loops = native.iter().filter(|(_, part)| *part == Part::Eval).count();
+    let loops = native.iter().filter(|(_, part)| *part == CodePart::Eval).count();
     let segments = python.iter().filter(|(_, is_entry)| *is_entry).count();
     let fits = !is_whole || loops == segments;
     if !is_whole || !fits {
@@ -33,7 +33,7 @@ pub fn merge<T>(native: Vec<(T, Part)>, python: Vec<(T, bool)>, is_whole: bool) 
     let mut python = python.into_iter();
     let mut frames = Vec::new();
     for (frame, part) in native {
-        if part != Part::Eval {
+        if part != CodePart::Eval {
             frames.push(frame);
             continue;
         }
@@ -51,10 +51,10 @@ pub fn merge<T>(native: Vec<(T, Part)>, python: Vec<(T, bool)>, is_whole: bool) 
 
 /// What runs above the interpreter, or that part of the interpreter which runs, if it is not its loop. A native stack that
 /// does not reach the interpreter lost its way: then only what runs is sure.
-fn leaf<T>(native: Vec<(T, Part)>) -> Vec<T> {
-    let above = native.iter().take_while(|(_, part)| *part == Part::Other).count();
+fn leaf<T>(native: Vec<(T, CodePart)>) -> Vec<T> {
+    let above = native.iter().take_while(|(_, part)| *part == CodePart::Other).count();
     let kept = match native.first() {
-        Some((_, Part::Interpreter)) => 1,
+        Some((_, CodePart::Interpreter)) => 1,
         _ if above == native.len() => above.min(1),
         _ => above,
     };
@@ -67,7 +67,7 @@ mod tests {
 
     const PYTHON: [(&str, bool); 3] = [("key", true), ("sort", false), ("main", true)];
 
-    fn merged(native: &[(&'static str, Part)], is_whole: bool) -> (Vec<&'static str>, bool) {
+    fn merged(native: &[(&'static str, CodePart)], is_whole: bool) -> (Vec<&'static str>, bool) {
         let Merged { frames, fits } = merge(native.to_vec(), PYTHON.to_vec(), is_whole);
         (frames, fits)
     }
@@ -75,11 +75,11 @@ mod tests {
     #[test]
     fn native_frames_stand_between_those_who_call_them_and_those_they_call() {
         let native = [
-            ("long_add", Part::Interpreter),
-            ("loop", Part::Eval),
-            ("list_sort", Part::Interpreter),
-            ("loop", Part::Eval),
-            ("main.c", Part::Other),
+            ("long_add", CodePart::Interpreter),
+            ("loop", CodePart::Eval),
+            ("list_sort", CodePart::Interpreter),
+            ("loop", CodePart::Eval),
+            ("main.c", CodePart::Other),
         ];
         let expected = ["long_add", "key", "list_sort", "sort", "main", "main.c"];
         assert_eq!(merged(&native, true), (expected.to_vec(), true));
@@ -87,13 +87,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_keeps_its_leaf() {
-        let native = [("deflate", Part::Other), ("compress", Part::Interpreter), ("loop", Part::Eval)];
+        let native =
+            [("deflate", CodePart::Other), ("compress", CodePart::Interpreter), ("loop", CodePart::Eval)];
         assert_eq!(merged(&native, true), (vec!["deflate", "key", "sort", "main"], false));
         assert_eq!(merged(&native, false), (vec!["deflate", "key", "sort", "main"], true));
         // The loop itself is what the Python frames tell; another part of the interpreter is not.
-        assert_eq!(merged(&[("loop", Part::Eval)], false).0, ["key", "sort", "main"]);
-        assert_eq!(merged(&[("scan", Part::Interpreter)], false).0, ["scan", "key", "sort", "main"]);
-        let astray = [("deflate", Part::Other), ("noise", Part::Other)];
+        assert_eq!(merged(&[("loop", CodePart::Eval)], false).0, ["key", "sort", "main"]);
+        assert_eq!(merged(&[("scan", CodePart::Interpreter)], false).0, ["scan", "key", "sort", "main"]);
+        let astray = [("deflate", CodePart::Other), ("noise", CodePart::Other)];
         assert_eq!(merged(&astray, false).0, ["deflate", "key", "sort", "main"]);
     }
 }

@@ -1,20 +1,20 @@
 //! From the kernel's side to the model: sessions, the books of a window, stacks and their names.
 
 mod allowance;
-pub mod books;
-pub mod check;
+pub mod build_profile;
 mod counts;
 pub mod dump;
-pub mod intake;
+pub mod event_handler;
+pub mod idle_rules;
 mod merge;
-pub mod naming;
 pub mod preflight;
+pub mod procfs_check;
 pub mod recorder;
-pub mod rules;
 pub mod session;
 pub mod stacks;
 pub mod starting;
 pub mod stat;
 pub mod stop;
+pub mod thread_times;
 mod unwalked;
 pub mod windows;

@@ -12,7 +12,7 @@ use profiler_common::config::BlockedStacks;
 use serde::Serialize;
 
 use crate::{
-    bpf::{Kernel, Plan, SamplingClock, Sizes, missing_kernel_features},
+    bpf::{MapSizes, ProbePlan, Probes, SamplingClock, missing_kernel_features},
     failure::Failure,
     fleet::Fleet,
     model::worker::Role,
@@ -32,7 +32,7 @@ const KERNEL_FLOOR: (u32, u32) = (5, 15);
 /// How a condition stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
-pub enum Status {
+pub enum CheckStatus {
     /// Fulfilled.
     Ok,
     /// Something is lost, the rest works.
@@ -60,28 +60,28 @@ pub struct Check {
     pub found: String,
     /// How it stands.
     #[serde(flatten)]
-    pub status: Status,
+    pub status: CheckStatus,
 }
 
 impl Check {
     fn ok(name: &str, found: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), found: found.into(), status: Status::Ok }
+        Self { name: name.to_owned(), found: found.into(), status: CheckStatus::Ok }
     }
 
     fn degraded(name: &str, found: impl Into<String>, lost: &str, fix: &str) -> Self {
-        let status = Status::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
+        let status = CheckStatus::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
         Self { name: name.to_owned(), found: found.into(), status }
     }
 
     fn missing(name: &str, found: impl Into<String>, needed_for: &str, fix: &str) -> Self {
-        let status = Status::Missing { needed_for: needed_for.to_owned(), fix: fix.to_owned() };
+        let status = CheckStatus::Missing { needed_for: needed_for.to_owned(), fix: fix.to_owned() };
         Self { name: name.to_owned(), found: found.into(), status }
     }
 
     /// True if something does not work without it.
     #[must_use]
     pub const fn is_missing(&self) -> bool {
-        matches!(self.status, Status::Missing { .. })
+        matches!(self.status, CheckStatus::Missing { .. })
     }
 }
 
@@ -102,7 +102,7 @@ fn conditions_with(types: &io::Result<Btf>) -> Vec<Check> {
 pub fn require() -> anyhow::Result<Btf> {
     let types = Btf::of_kernel();
     for check in conditions_with(&types) {
-        if let Status::Missing { needed_for, fix } = check.status {
+        if let CheckStatus::Missing { needed_for, fix } = check.status {
             let what = format!("{}: {}, needed for {needed_for}", check.name, check.found);
             return Err(Failure::Unable { what, fix }.into());
         }
@@ -114,30 +114,30 @@ pub fn require() -> anyhow::Result<Btf> {
 /// a tokio runtime.
 #[must_use]
 pub fn verbs() -> Vec<Check> {
-    let sizes = Sizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
-    let books = Plan::of_books(sizes);
-    let stat = Plan { waits: true, blocked: BlockedStacks::Python, ..books };
-    let record = Plan { blocked: BlockedStacks::All, native: true, is_for_stacks: true, ..stat };
-    let open = |plan| require().and_then(|types| Kernel::open(types, plan));
+    let sizes = MapSizes { processes: 16, stacks: 16, ring_bytes: 1 << 16 };
+    let counters_only = ProbePlan::counters_only(sizes);
+    let stat = ProbePlan { waits: true, blocked: BlockedStacks::Python, ..counters_only };
+    let record = ProbePlan { blocked: BlockedStacks::All, native: true, is_for_stacks: true, ..stat };
+    let open = |plan| require().and_then(|types| Probes::open(types, plan));
     let snapshot = |plan| {
-        let mut kernel = open(plan)?;
-        kernel.snapshot().map(|_| kernel)
+        let mut probes = open(plan)?;
+        probes.snapshot().map(|_| probes)
     };
     let mut checks = vec![match snapshot(stat) {
-        Ok(Kernel { without_stacks: None, .. }) => Check::ok(STAT, "its programs load and attach"),
-        Ok(Kernel { without_stacks: Some(why), .. }) => {
+        Ok(Probes { without_stacks: None, .. }) => Check::ok(STAT, "its programs load and attach"),
+        Ok(Probes { without_stacks: Some(why), .. }) => {
             Check::degraded(STAT, why, "telling waits for work from other waits", UPGRADE)
         }
         Err(error) => refused(STAT, &error, "stat, but for `stat --counters-only`"),
     }];
     // It loads nothing but a part of the same, so it is only asked where that does not do.
     if checks.iter().any(Check::is_missing) {
-        checks.push(match snapshot(books) {
-            Ok(_) => Check::ok(STAT_BOOKS, "its programs load and attach"),
-            Err(error) => refused(STAT_BOOKS, &error, "every verb but ps, report and compare"),
+        checks.push(match snapshot(counters_only) {
+            Ok(_) => Check::ok(STAT_COUNTERS_ONLY, "its programs load and attach"),
+            Err(error) => refused(STAT_COUNTERS_ONLY, &error, "every verb but ps, report and compare"),
         });
     }
-    match open(record).and_then(|mut kernel| kernel.sample(99)) {
+    match open(record).and_then(|mut probes| probes.sample(99)) {
         Ok(clock) => checks.extend([Check::ok(STACKS, "their programs load and attach"), sampling(clock)]),
         Err(error) => checks.push(refused(STACKS, &error, "record, dump and audit")),
     }
@@ -151,7 +151,7 @@ pub fn summary(checks: &[Check]) -> String {
     let mut words = vec!["ps ✓".to_owned()];
     for (verb, name) in [
         ("stat", STAT),
-        ("stat --counters-only", STAT_BOOKS),
+        ("stat --counters-only", STAT_COUNTERS_ONLY),
         ("record", STACKS),
         ("dump", STACKS),
         ("audit", STACKS),
@@ -165,7 +165,7 @@ pub fn summary(checks: &[Check]) -> String {
 }
 
 const STAT: &str = "stat";
-const STAT_BOOKS: &str = "stat --counters-only";
+const STAT_COUNTERS_ONLY: &str = "stat --counters-only";
 /// The verbs that are of no use without stacks.
 const STACKS: &str = "record, dump, audit";
 const UPGRADE: &str = "upgrade the kernel, or send this log to punchclock's authors";

@@ -5,22 +5,21 @@ use std::time::Duration;
 use anyhow::Result;
 use profiler_common::{
     config::{BlockedStacks, StackKey},
-    counter::Counter,
     event::Event,
+    loss_cause::LossCause,
     wait::Reason,
 };
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{self, Counts, Plan, SamplingClock, Sizes, Snapshot},
+    bpf::{self, Counts, MapSizes, ProbePlan, SamplingClock, Snapshot},
     collect::{
-        counts, dump,
-        intake::Intake,
-        naming,
+        build_profile, counts, dump,
+        event_handler::EventHandler,
         session::{self, Session, Waited, after},
         stacks::Stacks,
         stat::ThreadDeltas,
-        windows::Windows,
+        windows::WindowEdges,
     },
     fleet,
     model::{
@@ -46,14 +45,14 @@ const STACKS_PER_CPU: u32 = 8 * 1024;
 /// A window at work.
 pub struct Recorder {
     session: Session,
-    intake: Intake,
+    handler: EventHandler,
     sampling: Option<(u64, SamplingClock)>,
     /// Room in the kernel's table of stacks.
     stacks_max: u32,
-    start: Edge,
+    start: RecorderEdge,
     began: Instant,
     notes: Vec<String>,
-    windows: Option<Windows>,
+    windows: Option<WindowEdges>,
     /// Counts requests that are answered, unless they cannot be told now.
     requests: Option<Box<dyn FnMut() -> Option<u64>>>,
 }
@@ -73,8 +72,8 @@ pub struct Recorded {
 
 /// One edge of a window, or of a part of it.
 #[derive(Clone, Debug)]
-pub struct Edge {
-    books: session::Edge,
+pub struct RecorderEdge {
+    edge: session::SessionEdge,
     stacks: Counts,
     /// What had been lost by then between the kernel side and the names.
     losses: Losses,
@@ -86,9 +85,9 @@ pub struct Edge {
 ///
 /// Without `waits` it looks at nothing but exits, and a switch costs a followed thread what it costs any other.
 #[must_use]
-pub fn plan_of_stat(cpus: u32, waits: bool) -> Plan {
-    let sizes = Sizes { processes: 16_384, stacks: stacks_for(cpus), ring_bytes: 1 << 22 };
-    Plan {
+pub fn plan_of_stat(cpus: u32, waits: bool) -> ProbePlan {
+    let sizes = MapSizes { processes: 16_384, stacks: stacks_for(cpus), ring_bytes: 1 << 22 };
+    ProbePlan {
         sizes,
         waits,
         blocked: BlockedStacks::Python,
@@ -106,12 +105,19 @@ fn stacks_for(cpus: u32) -> u32 {
 /// What it does for a recording at a rate on so many CPUs: the ring holds what two ticks can bring. Without `stacks` the
 /// number of CPUs says how many distinct ones there is room for.
 #[must_use]
-pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option<u32>) -> Plan {
+pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option<u32>) -> ProbePlan {
     // Up to two ticks late, every sample new, some 40 frames each.
     let bytes = rate_hz.saturating_mul(u64::from(cpus)) / 5 * 3000;
     let ring_bytes = u32::try_from(bytes.clamp(1 << 22, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
-    let sizes = Sizes { processes: 4096, stacks: stacks.unwrap_or_else(|| stacks_for(cpus)), ring_bytes };
-    Plan { sizes, waits: true, blocked: BlockedStacks::All, min_block_ns, native: false, is_for_stacks: true }
+    let sizes = MapSizes { processes: 4096, stacks: stacks.unwrap_or_else(|| stacks_for(cpus)), ring_bytes };
+    ProbePlan {
+        sizes,
+        waits: true,
+        blocked: BlockedStacks::All,
+        min_block_ns,
+        native: false,
+        is_for_stacks: true,
+    }
 }
 
 impl Recorder {
@@ -123,27 +129,27 @@ impl Recorder {
         launch: impl FnOnce(&mut Session) -> Result<()>,
     ) -> Result<Self> {
         let running = session.members();
-        let mut intake = Intake::of_running(&mut session)?;
+        let mut handler = EventHandler::of_running(&mut session)?;
         let began = Instant::now();
-        let (books, snapshot, counts) = read_edge(&mut session, &mut intake)?;
-        intake.take_sleeping(&snapshot.threads);
-        intake.learn_names(&snapshot.threads);
-        let stacks = known(counts, &snapshot, &intake);
-        let start = Edge { books, stacks, losses: intake.stacks.losses(), requests: None };
+        let (edge, snapshot, counts) = read_edge(&mut session, &mut handler)?;
+        handler.describe_sleeping(&snapshot.threads);
+        handler.learn_names(&snapshot.threads);
+        let stacks = known(counts, &snapshot, &handler);
+        let start = RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests: None };
         heap::begin();
         let sampling = match rate_hz {
-            Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
+            Some(rate_hz) => Some((rate_hz, session.probes.sample(rate_hz)?)),
             None => None,
         };
         launch(&mut session)?;
-        intake.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
+        handler.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
         let stacks_max = session.plan.sizes.stacks;
         let (notes, windows, requests) = (Vec::new(), None, None);
-        Ok(Self { session, intake, sampling, stacks_max, start, began, notes, windows, requests })
+        Ok(Self { session, handler, sampling, stacks_max, start, began, notes, windows, requests })
     }
 
     /// Says in the quality how long after it was asked for the window began, if anybody would notice.
-    pub fn tell_delay(&mut self, asked: Instant) {
+    pub fn note_delay(&mut self, asked: Instant) {
         let delay = self.began - asked;
         if delay > NOTICEABLE {
             self.notes.push(format!("the window began {:.1} s after it was asked for", delay.as_secs_f64()));
@@ -158,7 +164,7 @@ impl Recorder {
 
     /// Keeps windows of such a length apart from now on.
     pub fn keep_windows(&mut self, interval: Duration) {
-        self.windows = Some(Windows::begin(interval));
+        self.windows = Some(WindowEdges::begin(interval));
     }
 
     /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far; `None` if that
@@ -167,13 +173,13 @@ impl Recorder {
         self.requests = Some(count);
         self.began = Instant::now();
         self.start = self.edge()?;
-        self.windows = self.windows.take().map(Windows::begin_anew);
+        self.windows = self.windows.take().map(WindowEdges::begin_anew);
         Ok(())
     }
 
     /// Where the window began.
     #[must_use]
-    pub const fn start_edge(&self) -> &Edge {
+    pub const fn start_edge(&self) -> &RecorderEdge {
         &self.start
     }
 
@@ -188,8 +194,8 @@ impl Recorder {
             let tick = after(TICK);
             let wake = deadline.map_or(tick, |deadline| deadline.min(tick));
             let waited = self.session.wait(Some(wake)).await?;
-            self.take_in()?;
-            if self.windows.as_ref().is_some_and(Windows::is_due) {
+            self.handle_events()?;
+            if self.windows.as_ref().is_some_and(WindowEdges::is_due) {
                 self.end_second()?;
             }
             if waited == Waited::Stopped || self.session.is_over() || !each_tick() {
@@ -202,40 +208,46 @@ impl Recorder {
     }
 
     /// An edge, now.
-    pub fn edge(&mut self) -> Result<Edge> {
-        let Self { session, intake, requests, .. } = self;
-        let (mut books, snapshot, counts) = read_edge(session, intake)?;
-        intake.learn_names(&snapshot.threads);
-        books.stat.call(|thread| intake.name(thread));
+    pub fn edge(&mut self) -> Result<RecorderEdge> {
+        let Self { session, handler, requests, .. } = self;
+        let (mut edge, snapshot, counts) = read_edge(session, handler)?;
+        handler.learn_names(&snapshot.threads);
+        edge.stat.rename_threads(|thread| handler.name(thread));
         let requests = requests.as_mut().and_then(|count| count());
-        let stacks = known(counts, &snapshot, intake);
-        Ok(Edge { books, stacks, losses: intake.stacks.losses(), requests })
+        let stacks = known(counts, &snapshot, handler);
+        Ok(RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests })
     }
 
     /// What happened between two edges, each wait counted for what it was for.
-    pub fn delta(&mut self, start: &Edge, end: &Edge) -> Result<StatDelta> {
+    pub fn delta(&mut self, start: &RecorderEdge, end: &RecorderEdge) -> Result<StatDelta> {
         let window = counts::between(&start.stacks, end.stacks.clone());
         self.delta_with(start, end, &window)
     }
 
     /// What happened between two edges, with what was counted on stacks.
-    fn delta_with(&mut self, start: &Edge, end: &Edge, window: &Counts) -> Result<StatDelta> {
-        let Self { session, intake, notes, .. } = self;
-        let mut stat = session.delta(&start.books, &end.books, |tgid| intake.has_gil(tgid))?;
+    fn delta_with(&mut self, start: &RecorderEdge, end: &RecorderEdge, window: &Counts) -> Result<StatDelta> {
+        let Self { session, handler, notes, .. } = self;
+        let mut stat = session.delta(&start.edge, &end.edge, |tgid| handler.has_gil(tgid))?;
         stat.quality.notes.extend(notes.iter().cloned());
-        stat.quality.notes.extend(intake.notes(window));
+        stat.quality.notes.extend(handler.notes(window));
         for worker in stat.processes_mut().filter(|worker| worker.born) {
-            worker.boot_cpu_ns = intake.boot_cpu_ns(worker.tgid);
+            worker.boot_cpu_ns = handler.boot_cpu_ns(worker.tgid);
         }
-        stat.quality.lose_between(&start.losses, &end.losses);
-        intake.stacks.tell_undescribed(window, &mut stat.quality);
+        stat.quality.count_losses_between(&start.losses, &end.losses);
+        handler.stacks.count_undescribed(window, &mut stat.quality);
         for (key, count) in window {
             let kernels = Reason::ALL.get(key.reason as usize);
-            let (Some(&from), Some(to)) = (kernels, intake.stacks.reason(key)) else { continue };
+            let (Some(&from), Some(to)) = (kernels, handler.stacks.reason(key)) else { continue };
             if from != to {
                 let histogram = Histogram::between(&[0; _], &count.lengths);
-                let thread = (key.tgid, intake.stacks.tid_of(key));
-                settle(&mut stat, thread, from, to, &Blocked { ns: count.ns, count: count.count, histogram });
+                let thread = (key.tgid, handler.stacks.tid_of(key));
+                reclassify(
+                    &mut stat,
+                    thread,
+                    from,
+                    to,
+                    &Blocked { ns: count.ns, count: count.count, histogram },
+                );
             }
             if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
                 let mut workers = stat.processes_mut();
@@ -250,60 +262,60 @@ impl Recorder {
     /// The edge between two seconds. It is not compared with `/proc`, and of the stacks only those are counted that
     /// tell what waits were for: so it costs little.
     fn end_second(&mut self) -> Result<()> {
-        let Self { session, intake, start, windows, requests, .. } = self;
+        let Self { session, handler, start, windows, requests, .. } = self;
         let Some(windows) = windows else { return Ok(()) };
         let snapshot = session.threads(|event| {
-            intake.take(event);
-            windows.take(event);
+            handler.handle(event);
+            windows.handle(event);
         })?;
-        intake.learn_names(&snapshot.threads);
+        handler.learn_names(&snapshot.threads);
         let requests = requests.as_mut().and_then(|count| count()).zip(start.requests);
         let requests = requests.map(|(count, before)| count - before);
-        let books = session.books(&snapshot, windows.recent());
-        let mut threads = books.threads_since(&start.books.stat, |tgid| intake.has_gil(tgid));
+        let edge = session.stat_snapshot(&snapshot, windows.recent());
+        let mut threads = edge.threads_since(&start.edge.stat, |tgid| handler.has_gil(tgid));
         let mut counts = counts::with_open(Counts::new(), &snapshot);
-        let mut settled = Vec::new();
-        for (key, from, to) in intake.stacks.settled() {
-            if thread_of(&mut threads, &intake.stacks, &key).is_some() {
-                bpf::add(counts.entry(key).or_default(), &session.kernel.stack(&key)?);
-                settled.push((key, from, to));
+        let mut reclassified = Vec::new();
+        for (key, from, to) in handler.stacks.reclassified() {
+            if thread_of(&mut threads, &handler.stacks, &key).is_some() {
+                bpf::add(counts.entry(key).or_default(), &session.probes.stack(&key)?);
+                reclassified.push((key, from, to));
             }
         }
-        session.kernel.end_edge()?;
+        session.probes.end_edge()?;
         let counts = counts::between(&start.stacks, counts);
-        for (key, from, to) in settled {
+        for (key, from, to) in reclassified {
             if let (Some(thread), Some(count)) =
-                (thread_of(&mut threads, &intake.stacks, &key), counts.get(&key))
+                (thread_of(&mut threads, &handler.stacks, &key), counts.get(&key))
             {
                 let (ns, count, histogram) = (count.ns, count.count, Histogram::default());
-                thread.waits.settle(from, to, &Blocked { ns, count, histogram });
+                thread.waits.reclassify(from, to, &Blocked { ns, count, histogram });
             }
         }
-        windows.push(books.at_ns.saturating_sub(start.books.stat.at_ns), requests, &threads);
+        windows.push(edge.at_ns.saturating_sub(start.edge.stat.at_ns), requests, &threads);
         Ok(())
     }
 
     /// Ends the window.
     pub fn finish(mut self) -> Result<Recorded> {
         if self.sampling.is_some() {
-            self.session.kernel.stop_sampling()?;
+            self.session.probes.stop_sampling()?;
         }
-        self.take_in()?;
+        self.handle_events()?;
         let mut end = self.edge()?;
-        self.session.kernel.forget_stacks();
+        self.session.probes.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
-        self.intake.tell_versions(&mut self.session);
+        self.handler.update_versions(&mut self.session);
         let start = self.start.clone();
         let window = counts::between(&start.stacks, std::mem::take(&mut end.stacks));
         let mut stat = self.delta_with(&start, &end, &window)?;
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
-            self.sampling.map(|(_, clock)| self.intake.stacks.assess(&window, clock.name()));
-        let (mut profile, unnamed) = naming::profile(&self.intake.stacks, &window, rate_hz);
+            self.sampling.map(|(_, clock)| self.handler.stacks.assess(&window, clock.name()));
+        let (mut profile, unnamed) = build_profile::profile(&self.handler.stacks, &window, rate_hz);
         stat.quality.notes.extend(unnamed);
         profile.agree_with(&stat);
         match profile.fit(Left::default()) {
-            Ok(without) => stat.quality.lose(Counter::StackNotKept, without),
+            Ok(without) => stat.quality.count_loss(LossCause::StackNotKept, without),
             Err(why) => stat.quality.notes.push(why.to_owned()),
         }
         if self.requests.is_some() && end.requests.is_none() {
@@ -319,67 +331,70 @@ impl Recorder {
 
     /// Ends the window; what each thread does then.
     pub fn into_dump(mut self) -> Result<Dump> {
-        self.session.kernel.stop_sampling()?;
-        self.take_in()?;
-        let Self { session, intake, .. } = &mut self;
-        let (books, snapshot, counts) = read_edge(session, intake)?;
-        intake.learn_names(&snapshot.threads);
+        self.session.probes.stop_sampling()?;
+        self.handle_events()?;
+        let Self { session, handler, .. } = &mut self;
+        let (edge, snapshot, counts) = read_edge(session, handler)?;
+        handler.learn_names(&snapshot.threads);
         fleet::refresh(&mut session.fleets);
-        intake.tell_versions(session);
+        handler.update_versions(session);
         let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);
-        let (fleets, unnamed) = dump::dump(&session.fleets, threads, offset, intake, &counts);
-        let mut quality = books.quality;
-        quality.notes.extend(intake.notes(&counts).into_iter().chain(unnamed));
-        quality.lose_between(&Losses::new(), &books.losses);
-        Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: books.unix_ns, fleets, quality })
+        let (fleets, unnamed) = dump::dump(&session.fleets, threads, offset, handler, &counts);
+        let mut quality = edge.quality;
+        quality.notes.extend(handler.notes(&counts).into_iter().chain(unnamed));
+        quality.count_losses_between(&Losses::new(), &edge.losses);
+        Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: edge.unix_ns, fleets, quality })
     }
 
     /// Takes in what the kernel side sent, and empties its table before that is full.
-    fn take_in(&mut self) -> Result<()> {
+    fn handle_events(&mut self) -> Result<()> {
         self.drain();
-        let answers = self.intake.ask_starting();
+        let answers = self.handler.ask_starting();
         if !answers.is_empty() {
             self.drain();
         }
-        let Self { session, intake, stacks_max, .. } = self;
-        intake.hear_starting(session, answers)?;
+        let Self { session, handler, stacks_max, .. } = self;
+        handler.follow_started(session, answers)?;
         session.judge_newcomers();
-        if intake.in_table > *stacks_max / 2 {
-            intake.in_table = 0;
-            session.kernel.empty_stacks()?;
+        if handler.in_table > *stacks_max / 2 {
+            handler.in_table = 0;
+            session.probes.empty_stacks()?;
             // What is counted was described before, and that is taken in.
             self.drain();
-            let stacks = &self.intake.stacks;
-            counts::join_unknown(self.session.kernel.emptied(), |key| stacks.is_described(key));
+            let stacks = &self.handler.stacks;
+            counts::join_unknown(self.session.probes.emptied(), |key| stacks.is_described(key));
         }
         Ok(())
     }
 
     fn drain(&mut self) {
-        let Self { session, intake, windows, .. } = self;
+        let Self { session, handler, windows, .. } = self;
         session.drain(|event: &Event<'_>| {
-            intake.take(event);
+            handler.handle(event);
             if let Some(windows) = windows {
-                windows.take(event);
+                windows.handle(event);
             }
         });
     }
 }
 
 /// An edge: the books, the threads that they are of, and the counts of all stacks.
-fn read_edge(session: &mut Session, intake: &mut Intake) -> Result<(session::Edge, Snapshot, Counts)> {
-    let (books, snapshot) = session.snapshot(|event| intake.take(event))?;
-    let counts = session.kernel.stacks()?;
-    session.kernel.end_edge()?;
+fn read_edge(
+    session: &mut Session,
+    handler: &mut EventHandler,
+) -> Result<(session::SessionEdge, Snapshot, Counts)> {
+    let (edge, snapshot) = session.snapshot(|event| handler.handle(event))?;
+    let counts = session.probes.stacks()?;
+    session.probes.end_edge()?;
     // A stack that is new is described before it is counted.
-    session.drain(|event| intake.take(event));
-    Ok((books, snapshot, counts))
+    session.drain(|event| handler.handle(event));
+    Ok((edge, snapshot, counts))
 }
 
 /// Counts up to an edge, of stacks that are known.
-fn known(counts: Counts, snapshot: &Snapshot, intake: &Intake) -> Counts {
+fn known(counts: Counts, snapshot: &Snapshot, handler: &EventHandler) -> Counts {
     let mut counts = counts::with_open(counts, snapshot);
-    counts::join_unknown(&mut counts, |key| intake.stacks.is_described(key));
+    counts::join_unknown(&mut counts, |key| handler.stacks.is_described(key));
     counts
 }
 
@@ -395,11 +410,11 @@ fn thread_of<'a>(
 }
 
 /// Counts a thread's waits for another reason, in its row and in its process's.
-fn settle(stat: &mut StatDelta, (tgid, tid): (u32, u32), from: Reason, to: Reason, waits: &Blocked) {
+fn reclassify(stat: &mut StatDelta, (tgid, tid): (u32, u32), from: Reason, to: Reason, waits: &Blocked) {
     let mut workers = stat.processes_mut();
     let Some(worker) = workers.find(|worker| worker.tgid == tgid) else { return };
-    worker.waits.settle(from, to, waits);
+    worker.waits.reclassify(from, to, waits);
     if let Some(thread) = worker.threads.iter_mut().find(|thread| thread.tid == tid) {
-        thread.waits.settle(from, to, waits);
+        thread.waits.reclassify(from, to, waits);
     }
 }

@@ -7,17 +7,17 @@ use std::{
 
 use anyhow::Result;
 use profiler_common::{
-    config::Process,
-    counter::Counter,
-    event::{Event, Living},
+    config::FollowedProcess,
+    event::{Event, ThreadRecord},
+    loss_cause::LossCause,
     python::PyTarget,
 };
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{Kernel, Plan, Snapshot},
+    bpf::{ProbePlan, Probes, Snapshot},
     collect::{
-        check, preflight,
+        preflight, procfs_check,
         stat::{Gone, StatSnapshot, ThreadKey},
         stop::Stop,
     },
@@ -48,22 +48,22 @@ pub enum Waited {
     /// The user asked to stop (Ctrl-C, SIGTERM).
     Stopped,
     /// The kernel side reported a fork or an exec.
-    News,
+    RingReady,
 }
 
 /// The kernel side at work.
 pub struct Session {
     /// The programs and maps.
-    pub kernel: Kernel,
+    pub probes: Probes,
     /// What the programs were loaded for.
-    pub plan: Plan,
+    pub plan: ProbePlan,
     /// Who is followed; processes that are born join.
     pub fleets: Vec<Fleet>,
     gone: HashMap<ThreadKey, Gone>,
     /// Threads on their way out, which the kernel may not list any more.
-    leaving: HashMap<ThreadKey, Living>,
+    leaving: HashMap<ThreadKey, ThreadRecord>,
     /// Threads as they were before they changed for the first time since the last edge.
-    kept: HashMap<ThreadKey, Living>,
+    kept: HashMap<ThreadKey, ThreadRecord>,
     /// The control groups of each process that was ever seen, which remain when it is gone.
     groups: HashMap<u32, Groups>,
     /// How processes ended, by tgid; those that have.
@@ -84,13 +84,13 @@ pub struct Session {
 
 impl Session {
     /// Checks what is needed, loads, attaches, and follows these fleets.
-    pub fn open(fleets: Vec<Fleet>, plan: Plan) -> Result<Self> {
+    pub fn open(fleets: Vec<Fleet>, plan: ProbePlan) -> Result<Self> {
         let types = preflight::require()?;
         // Caught before anything is attached: from here on a Ctrl-C ends the window, not the process.
         let stop = Stop::listen()?;
-        let kernel = Kernel::open(types, plan)?;
+        let probes = Probes::open(types, plan)?;
         let mut session = Self {
-            kernel,
+            probes,
             plan,
             fleets,
             gone: HashMap::new(),
@@ -117,7 +117,7 @@ impl Session {
         loop {
             let mut anyone = false;
             for tgid in self.members() {
-                if !self.without_room.contains(&tgid) && !self.kernel.follows(tgid)? {
+                if !self.without_room.contains(&tgid) && !self.probes.follows(tgid)? {
                     self.follow(tgid, PyTarget::default())?;
                     anyone = true;
                 }
@@ -139,8 +139,9 @@ impl Session {
         let member = place.and_then(|place| self.fleets[place].member(tgid));
         let is_master = member.is_some_and(|member| member.role == Role::Master);
         let fleet = place.map_or(0, |place| place as u32 + 1);
-        let process = Process { python, fleet, is_master: u32::from(is_master), ..Process::default() };
-        if !self.kernel.follow(tgid, &process)? {
+        let process =
+            FollowedProcess { python, fleet, is_master: u32::from(is_master), ..FollowedProcess::default() };
+        if !self.probes.follow(tgid, &process)? {
             self.without_room.insert(tgid);
         }
         Ok(())
@@ -156,7 +157,7 @@ impl Session {
     #[must_use]
     pub fn work_comes_by_sockets(&self, tgid: u32) -> bool {
         let fleet = self.fleets.iter().find(|fleet| fleet.member(tgid).is_some());
-        self.kernel.receipts
+        self.probes.has_recv_tracepoint
             && fleet.is_some_and(|fleet| {
                 !fleet.listening.is_empty() && fleet.with(Role::Worker).any(|worker| worker.tgid == tgid)
             })
@@ -175,16 +176,16 @@ impl Session {
             biased;
             () = self.stop.asked() => Ok(Waited::Stopped),
             () = time => Ok(Waited::Deadline),
-            ready = self.kernel.readable() => ready.map(|()| Waited::News),
+            ready = self.probes.readable() => ready.map(|()| Waited::RingReady),
         }
     }
 
     /// Takes in what the kernel side sent: keeps the books of the gone, lets the newly forked join their fleets.
     /// `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
-        let Self { kernel, fleets, gone, leaving, kept, deaths, infant, exits, undecodable, .. } = self;
+        let Self { probes, fleets, gone, leaving, kept, deaths, infant, exits, undecodable, .. } = self;
         let (exits_not_kept, without_room) = (&mut self.exits_not_kept, &mut self.without_room);
-        kernel.drain_ring(|record| {
+        probes.drain_ring(|record| {
             let Some(event) = Event::decode(record) else {
                 *undecodable += 1;
                 return;
@@ -203,17 +204,17 @@ impl Session {
                 Event::Exit(exit) => {
                     // Its parent learns of its end later, and may only then fork a successor.
                     if exit.ends_process == 1 {
-                        fleet::leave(fleets, exit.words.tgid);
-                        deaths.insert(exit.words.tgid, Death::of(exit.code));
+                        fleet::leave(fleets, exit.task.tgid);
+                        deaths.insert(exit.task.tgid, Death::of(exit.code));
                     }
-                    let thread = Living { words: exit.words, waits: exit.waits };
+                    let thread = ThreadRecord { task: exit.task, waits: exit.waits };
                     let key = ThreadKey::of(&thread);
                     if exit.is_last == 0 {
                         leaving.insert(key, thread);
                     } else {
                         *exits += 1;
                         leaving.remove(&key);
-                        if heap::keep(exit.words.tgid, size_of::<Living>()) {
+                        if heap::keep(exit.task.tgid, size_of::<ThreadRecord>()) {
                             gone.insert(key, Gone::from(thread));
                         } else {
                             *exits_not_kept += 1;
@@ -221,7 +222,7 @@ impl Session {
                     }
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
-                Event::Kept(living) => {
+                Event::ThreadAtEdge(living) => {
                     kept.insert(ThreadKey::of(living), **living);
                 }
                 Event::Stack(..) | Event::Code(..) => {}
@@ -254,19 +255,19 @@ impl Session {
     }
 
     /// The books now, and the threads that they are of: an edge, which stays open for stacks to be read until
-    /// [`Kernel::end_edge`]. `each` sees what the kernel side sent meanwhile.
-    pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(Edge, Snapshot)> {
-        let before = check::read(self.members());
+    /// [`Probes::end_edge`]. `each` sees what the kernel side sent meanwhile.
+    pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot)> {
+        let before = procfs_check::read(self.members());
         let mut snapshot = self.begin_edge(&mut each)?;
-        let after = check::read(self.members());
+        let after = procfs_check::read(self.members());
         self.complete(&mut snapshot, &mut each);
         let mut quality = Quality::default();
-        check::compare(&mut quality, &before, &snapshot.threads, &after);
+        procfs_check::compare(&mut quality, &before, &snapshot.threads, &after);
         if !snapshot.exact {
             quality.notes.push("the scheduler's clock could not be caught exactly at an edge: running threads may be off by one tick there".to_owned());
         }
-        let edge = Edge {
-            stat: self.books(&snapshot, &self.gone),
+        let edge = SessionEdge {
+            stat: self.stat_snapshot(&snapshot, &self.gone),
             unix_ns: snapshot.unix_ns,
             own_cpu_ns: clock::process_cpu_ns(),
             throttled_ns: self.throttled_ns(),
@@ -285,30 +286,30 @@ impl Session {
 
     fn begin_edge(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
         self.kept.clear();
-        self.kernel.begin_edge()?;
-        let mut snapshot = self.kernel.snapshot()?;
+        self.probes.begin_edge()?;
+        let mut snapshot = self.probes.snapshot()?;
         for _ in 1..ATTEMPTS {
             // Each thread may have told how it stood, more than the ring has room for.
             self.drain(&mut each);
             if snapshot.exact {
                 break;
             }
-            snapshot = self.kernel.snapshot()?;
+            snapshot = self.probes.snapshot()?;
         }
         Ok(snapshot)
     }
 
     /// What was lost so far, by cause.
     fn losses(&mut self) -> Result<Losses> {
-        let mut losses: Losses = self.kernel.losses()?.into_iter().collect();
-        losses.insert(Counter::Undecodable, self.undecodable);
-        losses.insert(Counter::ExitNotKept, self.exits_not_kept);
+        let mut losses: Losses = self.probes.losses()?.into_iter().collect();
+        losses.insert(LossCause::Undecodable, self.undecodable);
+        losses.insert(LossCause::ExitNotKept, self.exits_not_kept);
         Ok(losses)
     }
 
     /// The books of the threads of a snapshot, and of some that are gone.
     #[must_use]
-    pub fn books(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>) -> StatSnapshot {
+    pub fn stat_snapshot(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>) -> StatSnapshot {
         StatSnapshot::new(snapshot, gone, self.plan.waits)
     }
 
@@ -347,7 +348,12 @@ impl Session {
     }
 
     /// What happened between two edges. `has_gil` tells of a process whether waits for one are told apart there.
-    pub fn delta(&mut self, start: &Edge, end: &Edge, has_gil: impl Fn(u32) -> bool) -> Result<StatDelta> {
+    pub fn delta(
+        &mut self,
+        start: &SessionEdge,
+        end: &SessionEdge,
+        has_gil: impl Fn(u32) -> bool,
+    ) -> Result<StatDelta> {
         let mut quality = Quality {
             user_system_split: "by the kernel's ticks, scaled to the exact on-CPU time".to_owned(),
             own_cpu_ns: end.own_cpu_ns.saturating_sub(start.own_cpu_ns),
@@ -361,7 +367,7 @@ impl Session {
             quality.threads_compared = quality.threads_compared.max(edge.threads_compared);
             quality.notes.extend(edge.notes.iter().cloned());
         }
-        if let Some(why) = &self.kernel.without_stacks {
+        if let Some(why) = &self.probes.without_stacks {
             quality
                 .notes
                 .push(format!("waits have no stacks, so those for work are not told from others: {why}"));
@@ -371,8 +377,8 @@ impl Session {
                 "processes were forked faster than they could be followed: some are missing".to_owned(),
             );
         }
-        quality.lose_between(&start.losses, &end.losses);
-        quality.lose(Counter::ProcessesFull, self.without_room.len() as u64);
+        quality.count_losses_between(&start.losses, &end.losses);
+        quality.count_loss(LossCause::ProcessesFull, self.without_room.len() as u64);
         let throttled_ns = |tgid: u32| {
             let end = end.throttled_ns.get(&tgid)?;
             Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))
@@ -393,7 +399,7 @@ impl Session {
 
 /// One edge of a window.
 #[derive(Clone, Debug)]
-pub struct Edge {
+pub struct SessionEdge {
     /// The books.
     pub stat: StatSnapshot,
     /// When, ns since the epoch.

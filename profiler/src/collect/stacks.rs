@@ -1,28 +1,28 @@
-//! Stacks as they are first seen, and what they are counted for. Their names are in `naming`.
+//! Stacks as they are first seen, and what they are counted for. `build_profile` names them.
 
 use std::collections::{HashMap, HashSet};
 
 use profiler_common::{
     config::{ON_CPU, StackCount, StackKey},
-    counter::Counter,
     event,
-    python::{End, Gil, ToldFrame},
+    loss_cause::LossCause,
+    python::{End, FrameRef, GilState},
     wait::Reason,
 };
 
 use crate::{
     bpf::{self, Counts},
     collect::{
+        idle_rules::{self, Runs},
         merge::{Merged, merge},
-        rules::{self, Runs},
     },
     model::{
         quality::{Losses, Quality, SampleQuality},
-        tables::{Stack, Table},
+        tables::{InternTable, Stack},
     },
-    python::{Interpreter, Part},
+    python::{CodePart, Interpreter},
     symbolize::{
-        modules::{Found, Modules, Place},
+        modules::{CodeLocation, FileOffset, Modules},
         python::Codes,
     },
     sys::{heap, memory::Memory},
@@ -36,15 +36,15 @@ const BYTES: usize = 2 * (size_of::<(StackKey, StackCount)>() + size_of::<(Stack
 
 /// A frame whose native name is not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Raw {
+pub(super) enum UnresolvedFrame {
     Python {
         name: u32,
         file: u32,
         line: u32,
     },
-    Native(Place),
+    Native(FileOffset),
     /// Code that was made at run time.
-    Made(u32),
+    Jit(u32),
     Kernel(u64),
     KernelNamed(u32),
     Mark(&'static str),
@@ -75,13 +75,13 @@ pub enum KernelFrames<'a> {
 
 /// A stack as it was seen. The columns are leaf first.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct RawStack<'a> {
     /// What it is counted under.
     pub key: StackKey,
     /// How the Python column ended ([`End`]).
     pub end: u32,
     /// Its Python frames.
-    pub python: &'a [ToldFrame],
+    pub python: &'a [FrameRef],
     /// Its native ones, as addresses.
     pub user: &'a [u64],
     /// Its kernel's.
@@ -99,9 +99,9 @@ pub struct Seen<'a> {
 /// All stacks of a recording.
 #[derive(Debug, Default)]
 pub struct Stacks {
-    pub(super) strings: Table<String>,
-    pub(super) frames: Table<Raw>,
-    pub(super) chains: Table<Stack>,
+    pub(super) strings: InternTable<String>,
+    pub(super) frames: InternTable<UnresolvedFrame>,
+    pub(super) chains: InternTable<Stack>,
     pub(super) described: HashMap<StackKey, Described>,
     codes: Codes,
     pub(super) modules: Modules,
@@ -117,39 +117,44 @@ pub struct Stacks {
 
 impl Stacks {
     /// Takes in a code object that the kernel side defines.
-    pub fn define(&mut self, code: &event::Code, lines: Option<&[u8]>, interpreter: &Interpreter) {
-        self.codes.take(code, lines, interpreter);
+    pub fn define(&mut self, code: &event::CodeRecord, lines: Option<&[u8]>, interpreter: &Interpreter) {
+        self.codes.define(code, lines, interpreter);
     }
 
     /// Takes in a new stack that the kernel side describes; what it could not define of it is read now, while its process
     /// has it.
-    pub fn take_in(&mut self, head: &event::Stack, python: &[ToldFrame], interpreter: Option<&Interpreter>) {
+    pub fn add_record(
+        &mut self,
+        head: &event::StackRecord,
+        python: &[FrameRef],
+        interpreter: Option<&Interpreter>,
+    ) {
         let kernel = head.kernel.get(..head.kernel_len as usize).unwrap_or_default();
         // A task that is gone by now has no name.
         let name = interpreter
             .filter(|_| head.task != 0)
             .and_then(|interpreter| interpreter.task_name(Memory::of(head.key.tgid), head.task));
-        let seen = Seen {
+        let raw_stack = RawStack {
             key: head.key,
             end: head.end,
             python,
             user: head.user.get(..head.user_len as usize).unwrap_or_default(),
             kernel: KernelFrames::Addresses(kernel),
             holds_gil: match head.gil {
-                gil if gil == Gil::Held as u32 => Some(true),
-                gil if gil == Gil::Released as u32 => Some(false),
+                gil if gil == GilState::Held as u32 => Some(true),
+                gil if gil == GilState::Released as u32 => Some(false),
                 _ => None,
             },
             in_greenlet: head.in_greenlet != 0,
             task: name.map(|name| self.strings.intern(name)),
             reason: None,
         };
-        self.describe(seen, interpreter);
+        self.describe(raw_stack, interpreter);
     }
 
     /// Describes a stack, if there is room to keep it.
-    pub fn describe(&mut self, seen: Seen<'_>, interpreter: Option<&Interpreter>) {
-        let Seen { key, end, python, user, kernel, holds_gil, in_greenlet, task, reason } = seen;
+    pub fn describe(&mut self, raw_stack: RawStack<'_>, interpreter: Option<&Interpreter>) {
+        let RawStack { key, end, python, user, kernel, holds_gil, in_greenlet, task, reason } = raw_stack;
         if !self.described.contains_key(&key) && !heap::keep(key.tgid, BYTES) {
             self.not_kept += 1;
             return;
@@ -160,31 +165,31 @@ impl Stacks {
         let mut chain = None;
         if in_greenlet {
             let is_hub = python.last().is_some_and(|(root, _)| self.is_of(root, GEVENT_HUB));
-            self.push(&mut chain, Raw::Mark(if is_hub { "[gevent hub]" } else { "[greenlet]" }));
+            self.push(&mut chain, UnresolvedFrame::Mark(if is_hub { "[gevent hub]" } else { "[greenlet]" }));
         }
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
-            self.push(&mut chain, Raw::Mark("[outer frames missing]"));
+            self.push(&mut chain, UnresolvedFrame::Mark("[outer frames missing]"));
         }
         if end == End::MayBeElsewhere as u32 {
-            self.push(&mut chain, Raw::Mark("[frames of a subinterpreter may be missing]"));
+            self.push(&mut chain, UnresolvedFrame::Mark("[frames of a subinterpreter may be missing]"));
         }
         let is_elsewhere = end == End::OtherInterpreter as u32;
         if is_elsewhere {
-            self.push(&mut chain, Raw::Mark("[frames of another interpreter missing]"));
+            self.push(&mut chain, UnresolvedFrame::Mark("[frames of another interpreter missing]"));
         }
         let runs = match interpreter {
             Some(_) if is_elsewhere => Runs::Python,
             Some(_) if !python.is_empty() => Runs::Python,
             Some(_) if end == End::Complete as u32 => Runs::Nothing,
-            Some(_) if bpf::parks(key.call) => Runs::Native { is_first: key.tid == key.tgid },
+            Some(_) if bpf::parks(key.syscall) => Runs::Native { is_first: key.tid == key.tgid },
             _ => Runs::Python,
         };
         // Which of two interpreters' functions waits is not known.
         let waiting = if is_elsewhere { &[][..] } else { &python };
-        let reason = reason.or_else(|| reason_of(&key)).map(|reason| self.settle(reason, runs, waiting));
+        let reason = reason.or_else(|| reason_of(&key)).map(|reason| self.reclassify(reason, runs, waiting));
         let native = self.native_frames(key.tgid, interpreter, user);
         // Where code keeps no frame pointers the kernel side has cut the native stack.
-        let is_whole = native.iter().any(|(_, part)| *part == Part::Eval) && native.len() > 1;
+        let is_whole = native.iter().any(|(_, part)| *part == CodePart::Eval) && native.len() > 1;
         let Merged { frames, fits } = merge(native, python, is_whole);
         self.apart += u64::from(!fits);
         for frame in frames.into_iter().rev() {
@@ -193,18 +198,18 @@ impl Stacks {
         match kernel {
             KernelFrames::Addresses(addresses) => {
                 for &address in addresses.iter().rev() {
-                    self.push(&mut chain, Raw::Kernel(address));
+                    self.push(&mut chain, UnresolvedFrame::Kernel(address));
                 }
             }
             KernelFrames::Names(names) => {
                 for name in names.iter().rev() {
                     let name = self.strings.intern(name.clone());
-                    self.push(&mut chain, Raw::KernelNamed(name));
+                    self.push(&mut chain, UnresolvedFrame::KernelNamed(name));
                 }
             }
         }
         if chain.is_none() {
-            self.push(&mut chain, Raw::Mark("[no stack]"));
+            self.push(&mut chain, UnresolvedFrame::Mark("[no stack]"));
         }
         if let Some(chain) = chain {
             self.described.insert(key, Described { chain, end, python_len, holds_gil, task, reason });
@@ -266,8 +271,8 @@ impl Stacks {
         false
     }
 
-    fn is_of(&self, frame: &Raw, file_suffix: &str) -> bool {
-        matches!(frame, Raw::Python { file, .. } if self.string(*file).ends_with(file_suffix))
+    fn is_of(&self, frame: &UnresolvedFrame, file_suffix: &str) -> bool {
+        matches!(frame, UnresolvedFrame::Python { file, .. } if self.string(*file).ends_with(file_suffix))
     }
 
     /// What the waits on a stack are for: as the kernel says, or as is known better.
@@ -278,7 +283,7 @@ impl Stacks {
     }
 
     /// The stacks whose waits are for something else than the kernel says: for what it says, and for what they are.
-    pub fn settled(&self) -> impl Iterator<Item = (StackKey, Reason, Reason)> {
+    pub fn reclassified(&self) -> impl Iterator<Item = (StackKey, Reason, Reason)> {
         self.described.iter().filter_map(|(key, described)| {
             let (from, to) = (reason_of(key)?, described.reason?);
             (from != to).then_some((*key, from, to))
@@ -286,13 +291,13 @@ impl Stacks {
     }
 
     /// Settles a wait by its Python frames, leaf first.
-    fn settle(&self, reason: Reason, runs: Runs, python: &[(Raw, bool)]) -> Reason {
+    fn reclassify(&self, reason: Reason, runs: Runs, python: &[(UnresolvedFrame, bool)]) -> Reason {
         let frames = python.iter().rev().map(|(frame, _)| match frame {
-            Raw::Python { name, file, .. } => (self.string(*name), self.string(*file)),
+            UnresolvedFrame::Python { name, file, .. } => (self.string(*name), self.string(*file)),
             // What could not be read is no function that is known.
             _ => ("", ""),
         });
-        rules::settle(reason, runs, frames)
+        idle_rules::reclassify(reason, runs, frames)
     }
 
     fn string(&self, index: u32) -> &str {
@@ -323,23 +328,23 @@ impl Stacks {
     }
 
     /// Counts what of a window has a stack that was never described.
-    pub fn tell_undescribed(&self, window: &Counts, quality: &mut Quality) {
+    pub fn count_undescribed(&self, window: &Counts, quality: &mut Quality) {
         let undescribed = window.iter().filter(|(key, _)| !self.is_described(key));
-        quality.lose(Counter::Undescribed, undescribed.map(|(_, count)| count.count).sum());
+        quality.count_loss(LossCause::Undescribed, undescribed.map(|(_, count)| count.count).sum());
     }
 
     /// What was lost so far between the kernel side and the names.
     #[must_use]
     pub fn losses(&self) -> Losses {
         Losses::from([
-            (Counter::CodeUnreadable, self.unreadable),
-            (Counter::Unmapped, self.unmapped),
-            (Counter::NativeApart, self.apart),
-            (Counter::StackNotKept, self.not_kept),
+            (LossCause::CodeUnreadable, self.unreadable),
+            (LossCause::Unmapped, self.unmapped),
+            (LossCause::NativeApart, self.apart),
+            (LossCause::StackNotKept, self.not_kept),
         ])
     }
 
-    fn push(&mut self, chain: &mut Option<u32>, frame: Raw) {
+    fn push(&mut self, chain: &mut Option<u32>, frame: UnresolvedFrame) {
         let frame = self.frames.intern(frame);
         *chain = Some(self.chains.intern(Stack { frame, caller: *chain }));
     }
@@ -351,21 +356,21 @@ impl Stacks {
         tgid: u32,
         interpreter: Option<&Interpreter>,
         user: &[u64],
-    ) -> Vec<(Raw, Part)> {
+    ) -> Vec<(UnresolvedFrame, CodePart)> {
         let mut frames = Vec::new();
         for &address in user {
             let Some(found) = self.modules.locate(tgid, address) else {
                 // A whole stack may end with a word or two of the C library's start that are no code.
-                if !frames.iter().any(|(_, part)| *part == Part::Eval) {
+                if !frames.iter().any(|(_, part)| *part == CodePart::Eval) {
                     self.unmapped += 1;
-                    frames.push((Raw::Mark("[outer frames unknown]"), Part::Other));
+                    frames.push((UnresolvedFrame::Mark("[outer frames unknown]"), CodePart::Other));
                 }
                 break;
             };
-            let part = interpreter.map_or(Part::Other, |interpreter| interpreter.part_at(address));
+            let part = interpreter.map_or(CodePart::Other, |interpreter| interpreter.part_at(address));
             let frame = match found {
-                Found::Place(place) => Raw::Native(place),
-                Found::Made(name) => Raw::Made(self.strings.intern(name)),
+                CodeLocation::File(place) => UnresolvedFrame::Native(place),
+                CodeLocation::Jit(name) => UnresolvedFrame::Jit(self.strings.intern(name)),
             };
             frames.push((frame, part));
         }
@@ -377,17 +382,17 @@ impl Stacks {
         &mut self,
         tgid: u32,
         interpreter: Option<&Interpreter>,
-        frame: &ToldFrame,
-    ) -> Option<(Raw, bool)> {
+        frame: &FrameRef,
+    ) -> Option<(UnresolvedFrame, bool)> {
         let frame = self.codes.resolve(tgid, interpreter, frame);
         let Some((code, line)) = frame.code else {
             self.unreadable += 1;
-            return Some((Raw::Mark("[unreadable Python frame]"), frame.is_entry));
+            return Some((UnresolvedFrame::Mark("[unreadable Python frame]"), frame.is_entry));
         };
         if code.is_interpreters() {
             return None;
         }
-        let raw = Raw::Python {
+        let raw = UnresolvedFrame::Python {
             name: self.strings.intern(code.name.clone()),
             file: self.strings.intern(code.file.clone()),
             line,

@@ -26,12 +26,12 @@ const SAME: u32 = 2;
 /// Processes that may yet become Python.
 #[derive(Debug, Default)]
 pub struct Starting {
-    processes: HashMap<u32, State>,
+    processes: HashMap<u32, StartingState>,
 }
 
 /// What is known of one of them.
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum StartingState {
     Awaited {
         born: Instant,
         due: Instant,
@@ -46,12 +46,12 @@ enum State {
 impl Starting {
     /// Awaits a process that was born, has called exec, or has loaded something, just now.
     pub fn expect(&mut self, tgid: u32, now: Instant) {
-        self.processes.insert(tgid, State::Awaited { born: now, due: now, mapped: None, same: 0 });
+        self.processes.insert(tgid, StartingState::Awaited { born: now, due: now, mapped: None, same: 0 });
     }
 
     /// Awaits a process no longer: the kernel side knows how it is walked.
     pub fn found(&mut self, tgid: u32) {
-        self.processes.insert(tgid, State::Found);
+        self.processes.insert(tgid, StartingState::Found);
     }
 
     /// Awaits a process no longer: it has ended, or is what nobody can walk.
@@ -68,15 +68,15 @@ impl Starting {
     /// True of a process that is awaited and young.
     #[must_use]
     pub fn is_young(&self, tgid: u32, now: Instant) -> bool {
-        matches!(self.processes.get(&tgid), Some(State::Awaited { born, .. }) if now - *born < YOUTH)
+        matches!(self.processes.get(&tgid), Some(StartingState::Awaited { born, .. }) if now - *born < YOUTH)
     }
 
     /// The processes that are to be asked now. Comes after all forks so far were told. `look` says what a process has mapped,
     /// nothing of one that is gone.
     pub fn due(&mut self, now: Instant, mut look: impl FnMut(u32) -> Option<Mapped>) -> Vec<u32> {
-        self.processes.retain(|_, state| !matches!(state, State::Found));
+        self.processes.retain(|_, state| !matches!(state, StartingState::Found));
         let due = self.processes.iter().filter_map(|(tgid, state)| match state {
-            State::Awaited { due, .. } if *due <= now => Some((*due, *tgid)),
+            StartingState::Awaited { due, .. } if *due <= now => Some((*due, *tgid)),
             _ => None,
         });
         let mut due: Vec<_> = due.collect();
@@ -90,7 +90,7 @@ impl Starting {
                 self.forget(tgid);
                 continue;
             };
-            if let Some(State::Awaited { born, due, mapped, same }) = self.processes.get_mut(&tgid) {
+            if let Some(StartingState::Awaited { born, due, mapped, same }) = self.processes.get_mut(&tgid) {
                 let age = now - *born;
                 *due = now + (age / PART_OF_AGE).min(SELDOM);
                 *same = if *mapped == Some(seen) { *same + 1 } else { 0 };

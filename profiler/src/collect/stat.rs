@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use profiler_common::{event::Living, sched::TaskWords, wait};
+use profiler_common::{event::ThreadRecord, sched::TaskCounters, wait};
 
 use crate::{
     bpf::Snapshot,
-    collect::books,
+    collect::thread_times,
     fleet::Fleet,
     model::{
-        accounting::{Books, Counters, FleetDelta, ThreadDelta, WorkerDelta},
+        accounting::{Counters, CumulativeTimes, FleetDelta, ThreadDelta, WorkerDelta},
         waits::Waits,
     },
 };
@@ -28,9 +28,9 @@ pub struct ThreadKey {
 impl ThreadKey {
     /// Of a thread; what the kernel side could not enlist goes by what it has now.
     #[must_use]
-    pub const fn of(Living { words, waits }: &Living) -> Self {
+    pub const fn of(ThreadRecord { task, waits }: &ThreadRecord) -> Self {
         if waits.birth == 0 {
-            Self { tid: words.tid, start_time: words.start_time }
+            Self { tid: task.tid, start_time: task.start_time }
         } else {
             Self { tid: waits.tid, start_time: waits.birth }
         }
@@ -43,13 +43,13 @@ pub type ThreadDeltas = HashMap<u32, Vec<(ThreadKey, ThreadDelta)>>;
 /// A thread that is gone, as it was at its end.
 #[derive(Clone, Debug)]
 pub struct Gone {
-    words: TaskWords,
+    task: TaskCounters,
     waits: Arc<wait::Waits>,
 }
 
-impl From<Living> for Gone {
-    fn from(Living { words, waits }: Living) -> Self {
-        Self { words, waits: Arc::new(waits) }
+impl From<ThreadRecord> for Gone {
+    fn from(ThreadRecord { task, waits }: ThreadRecord) -> Self {
+        Self { task, waits: Arc::new(waits) }
     }
 }
 
@@ -63,7 +63,7 @@ struct Thread {
     /// Its process's, if it is the first one of that.
     process_birth_ns: u64,
     name: String,
-    books: Books,
+    times: CumulativeTimes,
     waits: Arc<wait::Waits>,
     gone: bool,
 }
@@ -83,15 +83,15 @@ impl StatSnapshot {
     #[must_use]
     pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>, has_waits: bool) -> Self {
         let living = snapshot.threads.iter().map(|living| {
-            let books = books::of_living(living, snapshot.clock_offset_ns);
-            let waits = books::waits_of_living(living, snapshot.clock_offset_ns);
+            let times = thread_times::of_living(living, snapshot.clock_offset_ns);
+            let waits = thread_times::waits_of_living(living, snapshot.clock_offset_ns);
             let key = ThreadKey::of(living);
-            (key, Thread::new(key, &living.words, books, Arc::new(waits), false))
+            (key, Thread::new(key, &living.task, times, Arc::new(waits), false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
-        for (key, Gone { words, waits }) in gone {
-            let died_before = words.read_ns <= snapshot.began_ns;
-            let thread = Thread::new(*key, words, books::of_gone(words), Arc::clone(waits), true);
+        for (key, Gone { task, waits }) in gone {
+            let died_before = task.read_ns <= snapshot.began_ns;
+            let thread = Thread::new(*key, task, thread_times::of_gone(task), Arc::clone(waits), true);
             // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.
             if died_before || (!threads.contains_key(key) && thread.birth_ns < snapshot.began_ns) {
                 threads.insert(*key, thread);
@@ -102,7 +102,7 @@ impl StatSnapshot {
 
     /// Calls threads by other names than the kernel's. A process's first one goes by the process's name, whatever it was
     /// before it called `exec`.
-    pub fn call<'a>(&mut self, name: impl Fn(&ThreadKey) -> Option<&'a str>) {
+    pub fn rename_threads<'a>(&mut self, name: impl Fn(&ThreadKey) -> Option<&'a str>) {
         for (key, thread) in self.threads.iter_mut().filter(|(_, thread)| thread.tid != thread.tgid) {
             if let Some(name) = name(key) {
                 name.clone_into(&mut thread.name);
@@ -177,7 +177,7 @@ impl StatSnapshot {
                 continue;
             }
             let made_ns = thread.birth_ns.max(thread.waits.made_ns);
-            let birth = || Books { at_ns: made_ns, ..Books::default() };
+            let birth = || CumulativeTimes { at_ns: made_ns, ..CumulativeTimes::default() };
             let no_waits = wait::Waits::default();
             let waits_before = before.map_or(&no_waits, |before| &before.waits);
             let waits = if self.has_waits {
@@ -186,11 +186,11 @@ impl StatSnapshot {
                 Waits::default()
             };
             let blocked_ns = self.has_waits.then(|| waits.blocked_ns());
-            let before = before.map_or_else(birth, |before| before.books);
+            let before = before.map_or_else(birth, |before| before.times);
             let delta = ThreadDelta {
                 tid: thread.tid,
                 name: thread.name.clone(),
-                counters: Counters::between(&before, &thread.books, blocked_ns),
+                counters: Counters::between(&before, &thread.times, blocked_ns),
                 waits,
                 exited: thread.gone,
             };
@@ -201,14 +201,20 @@ impl StatSnapshot {
 }
 
 impl Thread {
-    fn new(key: ThreadKey, words: &TaskWords, books: Books, waits: Arc<wait::Waits>, gone: bool) -> Self {
+    fn new(
+        key: ThreadKey,
+        task: &TaskCounters,
+        times: CumulativeTimes,
+        waits: Arc<wait::Waits>,
+        gone: bool,
+    ) -> Self {
         Self {
-            tgid: words.tgid,
-            tid: words.tid,
+            tgid: task.tgid,
+            tid: task.tid,
             birth_ns: key.start_time,
-            process_birth_ns: words.start_time,
-            name: comm(&words.comm),
-            books,
+            process_birth_ns: task.start_time,
+            name: comm(&task.comm),
+            times,
             waits,
             gone,
         }

@@ -7,18 +7,18 @@ use profiler_common::{config::ON_CPU, event};
 use crate::{
     bpf::Counts,
     collect::stacks::Stacks,
-    python::{self, Interpreter, Part},
-    symbolize::modules::Found,
+    python::{self, CodePart, Interpreter},
+    symbolize::modules::CodeLocation,
     units,
 };
 
 /// True if a thread ran in the library of another interpreter than the one that is known of its process.
-pub fn is_shown(stacks: &mut Stacks, head: &event::Stack, interpreter: &Interpreter) -> bool {
+pub fn is_shown(stacks: &mut Stacks, head: &event::StackRecord, interpreter: &Interpreter) -> bool {
     let user = head.user.get(..head.user_len as usize).unwrap_or_default();
     let Some(&leaf) = user.first().filter(|_| interpreter.unwalked.is_none()) else { return false };
-    let Some(Found::Place(place)) = stacks.modules.locate(head.key.tgid, leaf) else { return false };
+    let Some(CodeLocation::File(place)) = stacks.modules.locate(head.key.tgid, leaf) else { return false };
     let is_library = stacks.modules.path(place.module).is_some_and(python::is_library);
-    is_library && interpreter.part_at(leaf) == Part::Other
+    is_library && interpreter.part_at(leaf) == CodePart::Other
 }
 
 /// A sentence for each process that has such a one, by tgid, with what of a window was run there.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use profiler_common::event::{Event, Living};
+use profiler_common::event::{Event, ThreadRecord};
 use tokio::time::Instant;
 
 use crate::{
@@ -31,8 +31,8 @@ type Sums = BTreeMap<u32, WorkerWindow>;
 
 /// The edges so far.
 #[derive(Debug)]
-pub struct Windows {
-    edges: Vec<Edge>,
+pub struct WindowEdges {
+    edges: Vec<WindowEdge>,
     interval: Duration,
     next: Instant,
     /// Threads that are gone since the last edge, with their last words.
@@ -43,14 +43,14 @@ pub struct Windows {
 
 /// What was done up to an instant.
 #[derive(Clone, Debug, Default)]
-struct Edge {
+struct WindowEdge {
     /// Since the recording began.
     at_ns: u64,
     requests: Option<u64>,
     sums: Sums,
 }
 
-impl Windows {
+impl WindowEdges {
     /// The first one begins now; each is so long, as long as there are not too many.
     #[must_use]
     pub fn begin(interval: Duration) -> Self {
@@ -72,12 +72,12 @@ impl Windows {
     }
 
     /// Takes an event in. A thread that there is no room for counts as lost in the session.
-    pub fn take(&mut self, event: &Event<'_>) {
+    pub fn handle(&mut self, event: &Event<'_>) {
         if let Event::Exit(exit) = event
             && exit.is_last == 1
             && heap::room() > 0
         {
-            let living = Living { words: exit.words, waits: exit.waits };
+            let living = ThreadRecord { task: exit.task, waits: exit.waits };
             self.recent.insert(ThreadKey::of(&living), Gone::from(living));
         }
     }
@@ -113,7 +113,7 @@ impl Windows {
             });
             self.interval *= 2;
         }
-        self.edges.push(Edge { at_ns, requests, sums });
+        self.edges.push(WindowEdge { at_ns, requests, sums });
         self.next += self.interval;
     }
 
@@ -128,20 +128,20 @@ impl Windows {
         let least = self.interval.as_nanos() as u64 / 2;
         // A rest that is too short to tell anything is a part of the one before.
         self.edges.pop_if(|edge| edge.at_ns + least > stat.duration_ns);
-        let mut end = Edge { at_ns: stat.duration_ns, requests, sums };
+        let mut end = WindowEdge { at_ns: stat.duration_ns, requests, sums };
         let mut windows = Vec::with_capacity(self.edges.len() + 1);
         while let Some(start) = self.edges.pop() {
             let start = start.no_later_than(&end);
             windows.push(start.until(&end));
             end = start;
         }
-        windows.push(Edge { requests: end.requests.map(|_| 0), ..Edge::default() }.until(&end));
+        windows.push(WindowEdge { requests: end.requests.map(|_| 0), ..WindowEdge::default() }.until(&end));
         windows.reverse();
         windows
     }
 }
 
-impl Edge {
+impl WindowEdge {
     /// An edge with what there is of this one in a later one: of what was estimated here, less may have come true.
     fn no_later_than(mut self, end: &Self) -> Self {
         let bounded = end.sums.values().map(|end| {
@@ -175,7 +175,7 @@ impl Edge {
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::{sched::TaskWords, wait};
+    use profiler_common::{sched::TaskCounters, wait};
 
     use super::*;
     use crate::model::{
@@ -199,8 +199,8 @@ mod tests {
     }
 
     fn key(tid: u32) -> ThreadKey {
-        let words = TaskWords { tid, ..Default::default() };
-        ThreadKey::of(&Living { words, waits: wait::Waits::default() })
+        let task = TaskCounters { tid, ..Default::default() };
+        ThreadKey::of(&ThreadRecord { task, waits: wait::Waits::default() })
     }
 
     fn on_cpu(windows: &[Window], tgid: u32) -> Vec<u64> {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn they_add_up_whatever_was_estimated() {
-        let mut windows = Windows::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND);
         // The fixture's second has 2 ms of it: the second edge had thought of more.
         for (at_ms, cpu_ms, requests) in [(250, 1, 10), (500, 3, 30), (650, 2, 31)] {
             windows.push(at_ms * MS, Some(requests), &threads(cpu_ms * MS));
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_short_rest_is_a_part_of_the_last() {
-        let mut windows = Windows::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND);
         windows.push(300 * MS, None, &threads(MS));
         windows.push(900 * MS, None, &threads(MS));
         let windows = windows.end(&fixture::stat(), None);
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn who_is_gone_still_counts() {
-        let mut windows = Windows::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND);
         let mut gone = threads(MS);
         gone.get_mut(&1230).unwrap()[0].1.exited = true;
         windows.push(100 * MS, None, &gone);
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_large_fleet_stays_small() {
-        let mut windows = Windows::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND);
         let many: ThreadDeltas = (0..1000).map(|tgid| (tgid, threads(MS).remove(&1230).unwrap())).collect();
         for second in 1..150 {
             windows.push(second * 1000 * MS, None, &many);
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_hour_stays_small() {
-        let mut windows = Windows::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND);
         let mut second = 0;
         while second < 3600 {
             second += windows.interval.as_secs();

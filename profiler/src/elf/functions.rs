@@ -48,7 +48,7 @@ pub fn names(file: &File, addresses: &[u64]) -> HashMap<u64, String> {
 
 /// The symbol of a function. Of two around an address the greater one is it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Function {
+struct FunctionSymbol {
     start: u64,
     is_global: bool,
     /// Its place in the table: of equals the first one counts.
@@ -60,7 +60,7 @@ struct Function {
 /// The greatest of the functions that were offered for each of some places. A node of the tree has what was offered for all
 /// places below it, so that a million functions around all places take no longer than as many small ones.
 struct Greatest {
-    nodes: Vec<Option<Function>>,
+    nodes: Vec<Option<FunctionSymbol>>,
     places: usize,
 }
 
@@ -69,7 +69,7 @@ impl Greatest {
         Self { nodes: vec![None; 2 * places], places }
     }
 
-    fn offer(&mut self, function: Function, places: Range<usize>) {
+    fn offer(&mut self, function: FunctionSymbol, places: Range<usize>) {
         let (mut first, mut behind) = (places.start + self.places, places.end + self.places);
         while first < behind {
             if first % 2 == 1 {
@@ -84,7 +84,7 @@ impl Greatest {
         }
     }
 
-    fn at(&self, place: usize) -> Option<Function> {
+    fn at(&self, place: usize) -> Option<FunctionSymbol> {
         let up = std::iter::successors(Some(place + self.places), |node| Some(node / 2));
         up.take_while(|node| *node != 0).filter_map(|node| self.nodes[node]).max()
     }
@@ -96,7 +96,7 @@ fn innermost<'data>(
     elf: &ElfFile64<'data, Endianness, &'data Pieces<'_>>,
     symbols: ElfSymbolIterator<'data, '_, FileHeader64<Endianness>, &'data Pieces<'_>>,
     sought: &[u64],
-) -> HashMap<u64, Function> {
+) -> HashMap<u64, FunctionSymbol> {
     let mut found = Greatest::of(sought.len());
     for (index, symbol) in symbols.enumerate() {
         let kind = symbol.elf_symbol().st_type();
@@ -104,7 +104,7 @@ fn innermost<'data>(
             continue;
         }
         let start = symbol.address();
-        let function = Function {
+        let function = FunctionSymbol {
             start,
             is_global: symbol.is_global(),
             index: Reverse(index),
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn each_place_has_the_greatest_that_was_offered_for_it() {
-        let function = |index: usize| Function {
+        let function = |index: usize| FunctionSymbol {
             start: (index * 7 % 5) as u64,
             is_global: index.is_multiple_of(2),
             index: Reverse(index),

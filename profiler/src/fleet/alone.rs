@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::fleet::{Eyes, Fleet, Tree, bounded, command};
+use crate::fleet::{Fleet, ProcessProbe, Tree, bounded, command};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub struct Alone {
 
 /// The processes that are called like an interpreter and are in none of these fleets, by PID.
 #[must_use]
-pub fn alone(tree: &Tree, eyes: &Eyes, fleets: &[Fleet]) -> Vec<Alone> {
+pub fn alone(tree: &Tree, probe: &ProcessProbe, fleets: &[Fleet]) -> Vec<Alone> {
     let taken: HashSet<u32> =
         fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect();
     let others = tree.iter().filter(|process| !taken.contains(&process.tgid) && command::is_python(process));
@@ -32,7 +32,7 @@ pub fn alone(tree: &Tree, eyes: &Eyes, fleets: &[Fleet]) -> Vec<Alone> {
         .map(|process| Alone {
             tgid: process.tgid,
             command: bounded(command::name(process)),
-            python: (eyes.version)(process.tgid),
+            python: (probe.version)(process.tgid),
             threads: process.threads,
             hidden: process.is_hidden(),
         })
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
     use crate::fleet::{
         discover,
-        fixture::{eyes, host},
+        fixture::{host, probe},
     };
 
     #[test]
@@ -58,9 +58,9 @@ mod tests {
             (6, 1, "python3 jobs/nightly.py --all"),
             (5, 4, "python -m http.server"),
         ]);
-        let fleets = discover(&tree, &eyes());
+        let fleets = discover(&tree, &probe());
         let alone: Vec<_> =
-            alone(&tree, &eyes(), &fleets).into_iter().map(|one| (one.tgid, one.command)).collect();
+            alone(&tree, &probe(), &fleets).into_iter().map(|one| (one.tgid, one.command)).collect();
         assert_eq!(alone, [(5, "http.server".to_owned()), (6, "nightly.py".to_owned())]);
     }
 }

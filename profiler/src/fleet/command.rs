@@ -6,7 +6,7 @@ use crate::sys::process::Process;
 
 /// What the interpreter was told to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Program<'a> {
+enum PythonProgram<'a> {
     Script(&'a str),
     Module(&'a str),
     /// `-c`
@@ -18,7 +18,7 @@ enum Program<'a> {
 /// A command line of Python, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
-    program: Program<'a>,
+    program: PythonProgram<'a>,
     /// What the program itself was given.
     pub args: &'a [String],
 }
@@ -34,7 +34,7 @@ impl<'a> Command<'a> {
         let after = |index: usize| process.argv.get(index + 1..).unwrap_or_default();
         while let Some((index, word)) = words.next() {
             let Some(options) = word.strip_prefix('-').filter(|options| !options.is_empty()) else {
-                let program = if word == "-" { Program::Input } else { Program::Script(word) };
+                let program = if word == "-" { PythonProgram::Input } else { PythonProgram::Script(word) };
                 return Some(Self { program, args: after(index) });
             };
             if word == "--check-hash-based-pycs" {
@@ -50,27 +50,27 @@ impl<'a> Command<'a> {
             let Some((index, value)) = value else { break };
             let value = if rest.is_empty() { value.as_str() } else { rest };
             match option {
-                "c" => return Some(Self { program: Program::Code(value), args: after(index) }),
-                "m" => return Some(Self { program: Program::Module(value), args: after(index) }),
+                "c" => return Some(Self { program: PythonProgram::Code(value), args: after(index) }),
+                "m" => return Some(Self { program: PythonProgram::Module(value), args: after(index) }),
                 _ => {}
             }
         }
-        Some(Self { program: Program::Input, args: &[] })
+        Some(Self { program: PythonProgram::Input, args: &[] })
     }
 
     /// The script's file name, or the module.
     #[must_use]
     pub fn name(&self) -> &'a str {
         match self.program {
-            Program::Module(module) => module.strip_suffix(".__main__").unwrap_or(module),
-            Program::Script(path) => {
+            PythonProgram::Module(module) => module.strip_suffix(".__main__").unwrap_or(module),
+            PythonProgram::Script(path) => {
                 let path = Path::new(path);
                 // A package or a folder is run by the file in it that has this name.
                 let path = if path.ends_with("__main__.py") { path.parent().unwrap_or(path) } else { path };
                 path.file_name().and_then(|name| name.to_str()).unwrap_or("python")
             }
-            Program::Code(_) => "-c",
-            Program::Input => "python",
+            PythonProgram::Code(_) => "-c",
+            PythonProgram::Input => "python",
         }
     }
 
@@ -78,15 +78,17 @@ impl<'a> Command<'a> {
     #[must_use]
     pub const fn program(&self) -> Option<&'a str> {
         match self.program {
-            Program::Script(program) | Program::Module(program) | Program::Code(program) => Some(program),
-            Program::Input => None,
+            PythonProgram::Script(program)
+            | PythonProgram::Module(program)
+            | PythonProgram::Code(program) => Some(program),
+            PythonProgram::Input => None,
         }
     }
 
     /// The text behind `-c`.
     #[must_use]
     pub fn code(&self) -> Option<&'a str> {
-        if let Program::Code(code) = self.program { Some(code) } else { None }
+        if let PythonProgram::Code(code) = self.program { Some(code) } else { None }
     }
 }
 
@@ -101,7 +103,7 @@ pub fn title(process: &Process) -> Option<&str> {
 #[must_use]
 pub fn name(process: &Process) -> &str {
     match Command::of(process) {
-        Some(command) if command.program != Program::Input => command.name(),
+        Some(command) if command.program != PythonProgram::Input => command.name(),
         _ => &process.comm,
     }
 }

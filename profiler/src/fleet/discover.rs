@@ -1,20 +1,20 @@
 //! All fleets on the host, from one scan.
 
-use crate::fleet::{Eyes, Fleet, Tree, search::Search, servers::SERVERS};
+use crate::fleet::{Fleet, ProcessProbe, Tree, search::Discovery, servers::SERVERS};
 
 /// Finds all fleets, by server and name.
 #[must_use]
-pub fn discover(tree: &Tree, eyes: &Eyes) -> Vec<Fleet> {
-    let mut search = Search::new(tree, eyes);
+pub fn discover(tree: &Tree, probe: &ProcessProbe) -> Vec<Fleet> {
+    let mut discovery = Discovery::new(tree, probe);
     let mut fleets = Vec::new();
     for server in SERVERS {
         for process in tree.iter() {
-            if search.is_taken(process.tgid) {
+            if discovery.is_taken(process.tgid) {
                 continue;
             }
-            if let Some(mut fleet) = (server.recognise)(process, &search) {
+            if let Some(mut fleet) = (server.recognise)(process, &discovery) {
                 fleet.number_workers();
-                search.take(&fleet);
+                discovery.take(&fleet);
                 fleets.push(fleet);
             }
         }

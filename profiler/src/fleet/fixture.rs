@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use crate::{
-    fleet::{Eyes, Fleet, Tree, discover},
+    fleet::{Fleet, ProcessProbe, Tree, discover},
     model::worker::Role,
     sys::process::Process,
 };
@@ -48,8 +48,8 @@ pub fn becomes(tgid: u32, process: Option<Process>) {
 }
 
 /// Eyes that see the last [`host`] of this thread, and nothing inside of its processes.
-pub fn eyes() -> Eyes {
-    Eyes {
+pub fn probe() -> ProcessProbe {
+    ProcessProbe {
         process: |tgid| HOST.with_borrow(|host| host.get(&tgid).cloned()),
         version: |_| None,
         peek: |_| None,
@@ -61,8 +61,8 @@ pub fn eyes() -> Eyes {
 }
 
 /// The fleets in short: `server name: m1 w2 sync w3 h4`.
-pub fn found(tree: &Tree, eyes: &Eyes) -> Vec<String> {
-    discover(tree, eyes).iter().map(short).collect()
+pub fn found(tree: &Tree, probe: &ProcessProbe) -> Vec<String> {
+    discover(tree, probe).iter().map(short).collect()
 }
 
 /// A fleet in short.

@@ -2,8 +2,8 @@
 
 use crate::{
     fleet::{
-        Eyes, Fleet, Member, Program, Tree, discover,
-        piece::{is_of_forkserver, is_piece_of},
+        Fleet, Member, ProcessProbe, ProgramKind, Tree, discover,
+        relation::{is_of_forkserver, runs_same_program},
         servers,
     },
     model::worker::Role,
@@ -49,7 +49,7 @@ pub fn adopt(fleets: &mut [Fleet]) {
 pub fn refresh(fleets: &mut [Fleet]) {
     let leads: Vec<u32> =
         fleets.iter().filter_map(|fleet| fleet.members.first()).map(|member| member.tgid).collect();
-    learn(fleets, &discover(&Tree::around(&leads).unwrap_or_default(), &Eyes::real()));
+    learn(fleets, &discover(&Tree::around(&leads).unwrap_or_default(), &ProcessProbe::real()));
 }
 
 /// Notes the version of a member's Python, which showed after it was started; the first one may have been a launcher until then.
@@ -58,7 +58,7 @@ pub fn learn_python(fleets: &mut [Fleet], tgid: u32, version: &str) {
         if fleet.server == "process" && fleet.members.first().is_some_and(|member| member.tgid == tgid) {
             "python".clone_into(&mut fleet.server);
             if let Some(process) = Process::read(tgid) {
-                fleet.members[0].program = Program::of(&process, Some(version));
+                fleet.members[0].program = ProgramKind::of(&process, Some(version));
             }
         }
         for member in fleet.members.iter_mut().filter(|member| member.tgid == tgid) {
@@ -101,10 +101,12 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
     let Some(parent) = fleet.member(parent_tgid) else { return };
     let (process, parents) = (read(tgid), read(parent_tgid));
     // Without both command lines it counts as forked, which it was.
-    let is_piece =
-        process.as_ref().zip(parents.as_ref()).is_none_or(|(process, parent)| is_piece_of(process, parent));
+    let is_relation = process
+        .as_ref()
+        .zip(parents.as_ref())
+        .is_none_or(|(process, parent)| runs_same_program(process, parent));
     let forks_workers = fleet.forks_workers(parent) || parents.as_ref().is_some_and(is_of_forkserver);
-    let role = if forks_workers && is_piece { Role::Worker } else { Role::Helper };
+    let role = if forks_workers && is_relation { Role::Worker } else { Role::Helper };
     // Horses come one at a time, so there may be no sibling to tell.
     let forked_class = servers::named(&fleet.server).and_then(|server| server.forked_class);
     let horse = forked_class.map(str::to_owned);
@@ -114,8 +116,8 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
         _ => Some(fleet.next_slot(parent_tgid)),
     };
     let sibling = fleet.with(Role::Worker).find(|sibling| sibling.tgid != tgid);
-    let python = parent.python.clone().filter(|_| is_piece);
-    let program = process.as_ref().map(|process| Program::of(process, python.as_deref()));
+    let python = parent.python.clone().filter(|_| is_relation);
+    let program = process.as_ref().map(|process| ProgramKind::of(process, python.as_deref()));
     let member = Member {
         role,
         slot: slot.filter(|_| role == Role::Worker),
@@ -130,7 +132,7 @@ fn place(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32, read: fn(u32) -> Opt
         evidence: vec![format!("{parent_tgid} forked it while it was watched")],
         hidden: process.is_some_and(|process| process.is_hidden()),
         ended: false,
-        is_forked: is_piece,
+        is_forked: is_relation,
         program: program.unwrap_or_default(),
     };
     match fleet.members.iter_mut().find(|known| known.tgid == tgid) {
@@ -166,7 +168,7 @@ mod tests {
         let mut fleet = Fleet::new("gunicorn", "app:app");
         for (tgid, role) in [(10, Role::Master), (11, Role::Worker)] {
             let mut member =
-                Member::new(&process(tgid, 0, "python gunicorn"), role, String::new(), &fixture::eyes());
+                Member::new(&process(tgid, 0, "python gunicorn"), role, String::new(), &fixture::probe());
             member.worker_class = (role == Role::Worker).then(|| "sync".to_owned());
             member.python = Some("3.11.7".to_owned());
             fleet.members.push(member);
@@ -244,7 +246,7 @@ mod tests {
     fn horses_need_no_sibling() {
         let mut rq = Fleet::new("rq", "mail");
         let master = process(10, 1, "python gunicorn");
-        rq.members.push(Member::new(&master, Role::Master, String::new(), &fixture::eyes()));
+        rq.members.push(Member::new(&master, Role::Master, String::new(), &fixture::probe()));
         let mut fleets = [rq];
         place(&mut fleets, 12, 10, read);
         place(&mut fleets, 13, 10, read);
@@ -280,7 +282,7 @@ mod tests {
             &read_shell(10).unwrap(),
             Role::Worker,
             String::new(),
-            &fixture::eyes(),
+            &fixture::probe(),
         ));
         let mut fleets = [fleet];
         place(&mut fleets, 11, 10, |_| read_shell(10));
@@ -314,7 +316,7 @@ mod tests {
             &process(10, 1, "python gunicorn"),
             Role::Worker,
             String::new(),
-            &fixture::eyes(),
+            &fixture::probe(),
         ));
         let mut fleets = [started];
         place(&mut fleets, 11, 10, read);
@@ -353,7 +355,7 @@ mod tests {
         let mut child = Command::new("sh").args(["-c", "sleep 60; :"]).spawn().unwrap();
         let mut fleet = Fleet::new("process", "sh");
         let sh = Process::read(child.id()).unwrap();
-        fleet.members.push(Member::new(&sh, Role::Worker, String::new(), &fixture::eyes()));
+        fleet.members.push(Member::new(&sh, Role::Worker, String::new(), &fixture::probe()));
         let mut fleets = [fleet];
         while fleets[0].members.len() < 2 {
             adopt(&mut fleets);

@@ -15,7 +15,7 @@ const LAUNCHERS: [&str; 6] =
 
 /// What a process runs, as far as it tells who starts whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Program {
+pub enum ProgramKind {
     /// It is not known what.
     #[default]
     Unknown,
@@ -25,7 +25,7 @@ pub enum Program {
     Python(String),
 }
 
-impl Program {
+impl ProgramKind {
     /// Of a process; `python` is the version of its interpreter, if it is known to have one.
     pub(super) fn of(process: &Process, python: Option<&str>) -> Self {
         match Command::of(process) {
@@ -45,7 +45,7 @@ impl Fleet {
     fn launcher(&self) -> Option<u32> {
         let is_nobodys = matches!(self.server.as_str(), "process" | "python");
         let first = self.members.first().filter(|_| is_nobodys);
-        first.filter(|first| first.program == Program::Launcher).map(|first| first.tgid)
+        first.filter(|first| first.program == ProgramKind::Launcher).map(|first| first.tgid)
     }
 
     /// True of a master whose forks are workers: a launcher's work only once they run something else.
@@ -58,16 +58,16 @@ impl Fleet {
     pub(super) fn judge_launched(&mut self) {
         let Some(launcher) = self.launcher() else { return };
         let is_launched = |member: &&Member| {
-            self.member(member.ppid).is_some_and(|parent| parent.program == Program::Launcher)
+            self.member(member.ppid).is_some_and(|parent| parent.program == ProgramKind::Launcher)
         };
         let mut times: HashMap<&str, usize> = HashMap::new();
         for member in self.members.iter().filter(is_launched) {
-            if let Program::Python(program) = &member.program {
+            if let ProgramKind::Python(program) = &member.program {
                 *times.entry(program).or_default() += 1;
             }
         }
         let is_one_of_several = |member: &&Member| match &member.program {
-            Program::Python(program) => times.get(program.as_str()).is_some_and(|times| *times > 1),
+            ProgramKind::Python(program) => times.get(program.as_str()).is_some_and(|times| *times > 1),
             _ => false,
         };
         let workers = self.members.iter().filter(|member| member.role == Role::Helper);

@@ -7,14 +7,14 @@ mod alone;
 mod command;
 mod discover;
 mod event_loop;
-mod eyes;
 #[cfg(test)]
 mod fixture;
 mod join;
 mod launcher;
 mod options;
-mod piece;
+mod process_probe;
 mod program;
+mod relation;
 mod search;
 mod select;
 pub mod servers;
@@ -29,9 +29,9 @@ use crate::{
 };
 pub use alone::{Alone, alone};
 pub use discover::discover;
-pub use eyes::Eyes;
 pub use join::{adopt, join, learn_python, leave, refresh, renew};
-pub use launcher::Program;
+pub use launcher::ProgramKind;
+pub use process_probe::ProcessProbe;
 pub use select::{Wanted, select, started};
 pub use tree::Tree;
 
@@ -83,7 +83,7 @@ pub struct Member {
     pub is_forked: bool,
     /// What it runs.
     #[serde(skip)]
-    pub program: Program,
+    pub program: ProgramKind,
 }
 
 impl Fleet {
@@ -119,15 +119,15 @@ impl Fleet {
 }
 
 impl Member {
-    fn new(process: &Process, role: Role, evidence: String, eyes: &Eyes) -> Self {
-        let python = (eyes.version)(process.tgid);
+    fn new(process: &Process, role: Role, evidence: String, probe: &ProcessProbe) -> Self {
+        let python = (probe.version)(process.tgid);
         Self {
             role,
             slot: None,
             worker_class: None,
             tgid: process.tgid,
             ppid: process.ppid,
-            program: Program::of(process, python.as_deref()),
+            program: ProgramKind::of(process, python.as_deref()),
             python,
             threads: process.threads,
             evidence: vec![evidence],

@@ -17,14 +17,14 @@ pub struct Grammar {
 
 /// What was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct CommandOptions {
     /// Words that are neither options nor their values.
     pub words: Vec<String>,
     /// The wanted options in their order; flags have an empty value.
     values: Vec<(&'static str, String)>,
 }
 
-impl Options {
+impl CommandOptions {
     /// Reads them as the program does. It runs, so it has read them already, and they are not checked: an
     /// abbreviation is not ambiguous, a value is there.
     #[must_use]
@@ -146,8 +146,8 @@ mod tests {
         abbreviates: true,
     };
 
-    fn parse(line: &str, grammar: &Grammar) -> Options {
-        Options::parse(&split(line), grammar)
+    fn parse(line: &str, grammar: &Grammar) -> CommandOptions {
+        CommandOptions::parse(&split(line), grammar)
     }
 
     #[track_caller]

@@ -4,15 +4,15 @@
 use crate::{
     fleet::{
         command::{self, Command},
-        options::{Grammar, Options},
-        search::Search,
+        options::{CommandOptions, Grammar},
+        search::Discovery,
     },
     sys::process::Process,
 };
 
 /// How a server is told from other programs.
 #[derive(Clone, Copy, Debug)]
-pub struct Program {
+pub struct ServerProgram {
     /// What it is called as a script and as a module.
     pub names: &'static [&'static str],
     /// How its options are written.
@@ -23,31 +23,39 @@ pub struct Program {
 
 /// A running server's first process.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundServer {
     /// What it was told.
-    pub options: Options,
+    pub options: CommandOptions,
     /// The program that calls it, if it is not run itself.
     pub caller: Option<String>,
     /// What decided, in a sentence.
     pub why: String,
 }
 
-impl Program {
+impl ServerProgram {
     /// Tells whether a process is the server's first.
     #[must_use]
-    pub fn find(&self, process: &Process, search: &Search<'_>) -> Option<Found> {
+    pub fn find(&self, process: &Process, discovery: &Discovery<'_>) -> Option<FoundServer> {
         let command = Command::of(process)?;
         if self.names.contains(&command.name()) {
             let why = format!("its command line runs {}", command.name());
-            return Some(Found { options: Options::parse(command.args, &self.grammar), caller: None, why });
+            return Some(FoundServer {
+                options: CommandOptions::parse(command.args, &self.grammar),
+                caller: None,
+                why,
+            });
         }
-        let file = search.runs(process, self.stack)?;
+        let file = discovery.runs(process, self.stack)?;
         let caller = Some(command::name(process).to_owned());
-        Some(Found { options: Options::default(), caller, why: format!("its Python stack is in {file}") })
+        Some(FoundServer {
+            options: CommandOptions::default(),
+            caller,
+            why: format!("its Python stack is in {file}"),
+        })
     }
 }
 
-impl Found {
+impl FoundServer {
     /// The fleet's name: the word that tells the application, or the program that calls the server.
     #[must_use]
     pub fn name<'f>(&'f self, server: &'f str) -> &'f str {

@@ -7,17 +7,17 @@ use std::{
 };
 
 use crate::{
-    fleet::{Eyes, Fleet, Member, Tree, command, piece},
+    fleet::{Fleet, Member, ProcessProbe, Tree, command, relation},
     model::worker::Role,
     sys::process::Process,
 };
 
 /// A search under way.
-pub struct Search<'a> {
+pub struct Discovery<'a> {
     /// The host.
     pub tree: &'a Tree,
     /// How to look closer.
-    pub eyes: &'a Eyes,
+    pub probe: &'a ProcessProbe,
     /// Who has a fleet already.
     taken: HashSet<u32>,
     /// What was peeked at already.
@@ -26,12 +26,12 @@ pub struct Search<'a> {
     listeners: RefCell<HashMap<u32, Rc<HashMap<u64, String>>>>,
 }
 
-impl<'a> Search<'a> {
+impl<'a> Discovery<'a> {
     /// A search that has found nothing yet.
     #[must_use]
-    pub fn new(tree: &'a Tree, eyes: &'a Eyes) -> Self {
+    pub fn new(tree: &'a Tree, probe: &'a ProcessProbe) -> Self {
         let (stacks, listeners) = (RefCell::default(), RefCell::default());
-        Self { tree, eyes, taken: HashSet::new(), stacks, listeners }
+        Self { tree, probe, taken: HashSet::new(), stacks, listeners }
     }
 
     /// Notes that the members of a fleet have one.
@@ -40,7 +40,7 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Search<'_> {
+impl Discovery<'_> {
     /// True if a process has a fleet already.
     pub fn is_taken(&self, tgid: u32) -> bool {
         self.taken.contains(&tgid)
@@ -48,7 +48,7 @@ impl Search<'_> {
 
     /// The files of a process's Python stack, its main thread's, leaf first; none if it shows none.
     pub fn stack(&self, tgid: u32) -> Rc<[String]> {
-        let peek = || (self.eyes.peek)(tgid).unwrap_or_default().into();
+        let peek = || (self.probe.peek)(tgid).unwrap_or_default().into();
         Rc::clone(self.stacks.borrow_mut().entry(tgid).or_insert_with(peek))
     }
 
@@ -64,10 +64,10 @@ impl Search<'_> {
     /// The sockets that a process holds and that are listened on, as its master sees them: inode → address; `None` if
     /// that may not be known.
     pub fn listening(&self, tgid: u32, master: u32) -> Option<BTreeMap<u64, String>> {
-        let read = || (self.eyes.listeners)(master).into();
+        let read = || (self.probe.listeners)(master).into();
         let listeners = Rc::clone(self.listeners.borrow_mut().entry(master).or_insert_with(read));
         let address = |inode| listeners.get(&inode).map(|address| (inode, address.clone()));
-        Some((self.eyes.sockets)(tgid)?.into_iter().filter_map(address).collect())
+        Some((self.probe.sockets)(tgid)?.into_iter().filter_map(address).collect())
     }
 
     /// Gathers a master's fleet, if it still is there. `judge` tells a child's part and why, given whether it
@@ -82,9 +82,9 @@ impl Search<'_> {
     ) -> Option<Fleet> {
         let (scanned, why) = master;
         let master =
-            &(self.eyes.process)(scanned.tgid).filter(|now| now.started_ticks == scanned.started_ticks)?;
+            &(self.probe.process)(scanned.tgid).filter(|now| now.started_ticks == scanned.started_ticks)?;
         let mut fleet = Fleet::new(server, name);
-        fleet.members.push(Member::new(master, Role::Master, why, self.eyes));
+        fleet.members.push(Member::new(master, Role::Master, why, self.probe));
 
         let masters = self.listening(master.tgid, master.tgid);
         let mut workers_listen = BTreeSet::new();
@@ -95,7 +95,7 @@ impl Search<'_> {
             let shared =
                 shared.map(|(masters, childs)| masters.iter().find(|(inode, _)| childs.contains_key(inode)));
             let Some((role, why)) = judge(&child, shared.map(|shared| shared.is_some())) else { continue };
-            let mut member = Member::new(&child, role, why, self.eyes);
+            let mut member = Member::new(&child, role, why, self.probe);
             if let Some(Some((_, address))) = shared {
                 member.evidence.push(format!("it shares its master's socket {address}"));
             }
@@ -106,7 +106,7 @@ impl Search<'_> {
                 helpers.push(member);
             }
             // What is below a fork server is judged like a child.
-            if child.ppid != master.tgid || !piece::is_of_forkserver(&child) {
+            if child.ppid != master.tgid || !relation::is_of_forkserver(&child) {
                 helpers.extend(self.below(&child));
             }
         }
@@ -121,11 +121,12 @@ impl Search<'_> {
     /// Children that have no fleet yet, read once more: one that was about to call `exec` has done so by now. What
     /// multiprocessing's fork server forks for its parent is among them.
     fn children(&self, parent: &Process) -> Vec<Process> {
-        let now = |child: &Process| (self.eyes.process)(child.tgid).filter(|now| now.ppid == child.ppid);
+        let now = |child: &Process| (self.probe.process)(child.tgid).filter(|now| now.ppid == child.ppid);
         let of =
             |tgid: u32| self.tree.children(tgid).filter(|child| !self.is_taken(child.tgid)).filter_map(now);
         let mut children: Vec<_> = of(parent.tgid).collect();
-        let servers = children.iter().filter(|child| piece::is_of_forkserver(child)).map(|child| child.tgid);
+        let servers =
+            children.iter().filter(|child| relation::is_of_forkserver(child)).map(|child| child.tgid);
         children.extend(servers.collect::<Vec<_>>().into_iter().flat_map(of));
         children
     }
@@ -138,7 +139,7 @@ impl Search<'_> {
                 process,
                 Role::Helper,
                 format!("it was started by a child of its master, {}", child.tgid),
-                self.eyes,
+                self.probe,
             )
         };
         descendants.filter_map(|tgid| self.tree.get(tgid)).map(helper).collect()

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     failure::Failure,
-    fleet::{Eyes, Fleet, Member, Program, Tree, command, discover},
+    fleet::{Fleet, Member, ProcessProbe, ProgramKind, Tree, command, discover},
     model::worker::Role,
     sys::process::{self, Process},
 };
@@ -30,11 +30,11 @@ pub fn select(wanted: Wanted<'_>) -> Result<Vec<Fleet>> {
     } else {
         Tree::scan()?
     };
-    Ok(among(wanted, &tree, &Eyes::real())?)
+    Ok(among(wanted, &tree, &ProcessProbe::real())?)
 }
 
-fn among(wanted: Wanted<'_>, tree: &Tree, eyes: &Eyes) -> Result<Vec<Fleet>, Failure> {
-    let mut fleets = discover(tree, eyes);
+fn among(wanted: Wanted<'_>, tree: &Tree, probe: &ProcessProbe) -> Result<Vec<Fleet>, Failure> {
+    let mut fleets = discover(tree, probe);
     if wanted.names.is_empty() && wanted.tgids.is_empty() {
         return if fleets.is_empty() { Err(Failure::NoFleets) } else { Ok(fleets) };
     }
@@ -59,21 +59,21 @@ fn among(wanted: Wanted<'_>, tree: &Tree, eyes: &Eyes) -> Result<Vec<Fleet>, Fai
     // Parents first, so that a process is not asked for twice.
     for process in tree.iter().filter(|process| wanted.tgids.contains(&process.tgid)) {
         if taken.insert(process.tgid) {
-            fleets.push(alone(process, tree, eyes, &mut taken));
+            fleets.push(alone(process, tree, probe, &mut taken));
         }
     }
     Ok(fleets)
 }
 
 /// A fleet of one process and of what is below it.
-fn alone(process: &Process, tree: &Tree, eyes: &Eyes, taken: &mut HashSet<u32>) -> Fleet {
-    let asked = Member::new(process, Role::Worker, "it was asked for by its PID".to_owned(), eyes);
+fn alone(process: &Process, tree: &Tree, probe: &ProcessProbe, taken: &mut HashSet<u32>) -> Fleet {
+    let asked = Member::new(process, Role::Worker, "it was asked for by its PID".to_owned(), probe);
     let is_python = command::is_python(process) || asked.python.is_some();
     let mut fleet = Fleet::new(if is_python { "python" } else { "process" }, command::name(process));
     fleet.members.push(asked);
     let below = tree.descendants(process.tgid).into_iter().filter(|tgid| taken.insert(*tgid));
     let why = format!("it is below {}, which was asked for", process.tgid);
-    let helper = |process| Member::new(process, Role::Helper, why.clone(), eyes);
+    let helper = |process| Member::new(process, Role::Helper, why.clone(), probe);
     fleet.members.extend(below.filter_map(|tgid| tree.get(tgid)).map(helper));
     fleet.judge_launched();
     fleet
@@ -83,7 +83,7 @@ fn alone(process: &Process, tree: &Tree, eyes: &Eyes, taken: &mut HashSet<u32>) 
 #[must_use]
 pub fn started(tgid: u32, program: &str) -> Fleet {
     if let Some(process) = Process::read(tgid) {
-        return alone(&process, &Tree::default(), &Eyes::real(), &mut HashSet::new());
+        return alone(&process, &Tree::default(), &ProcessProbe::real(), &mut HashSet::new());
     }
     let mut fleet = Fleet::new("process", program);
     fleet.members.push(Member {
@@ -98,7 +98,7 @@ pub fn started(tgid: u32, program: &str) -> Fleet {
         hidden: false,
         ended: false,
         is_forked: false,
-        program: Program::Unknown,
+        program: ProgramKind::Unknown,
     });
     fleet
 }
@@ -150,7 +150,7 @@ mod tests {
     #[track_caller]
     fn chosen(names: &[&str], tgids: &[u32]) -> Vec<String> {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let fleets = among(Wanted { names: &names, tgids }, &tree(), &fixture::eyes()).unwrap();
+        let fleets = among(Wanted { names: &names, tgids }, &tree(), &fixture::probe()).unwrap();
         fleets.iter().map(short).collect()
     }
 
@@ -197,7 +197,7 @@ mod tests {
         ]);
         let chosen = |tgid: u32| {
             let wanted = Wanted { names: &[], tgids: &[tgid] };
-            among(wanted, &tree, &fixture::eyes()).unwrap().iter().map(short).collect::<Vec<_>>()
+            among(wanted, &tree, &fixture::probe()).unwrap().iter().map(short).collect::<Vec<_>>()
         };
         assert_eq!(chosen(5), ["process mpirun: m5 h6 h11 w7 w8 h9 h10"]);
         assert_eq!(chosen(20), ["python honcho: m20 h21 w23 w22"]);
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn what_is_not_there() {
         let fails = |names: &[String], tgids: &[u32], tree: &Tree| {
-            among(Wanted { names, tgids }, tree, &fixture::eyes()).unwrap_err().to_string()
+            among(Wanted { names, tgids }, tree, &fixture::probe()).unwrap_err().to_string()
         };
         assert_eq!(
             fails(&["gunicorn".to_owned(), "sho".to_owned()], &[], &tree()),

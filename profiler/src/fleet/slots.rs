@@ -50,12 +50,12 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::fixture::{eyes, process};
+    use crate::fleet::fixture::{probe, process};
 
     fn fleet(members: &[(u32, Role)]) -> Fleet {
         let mut fleet = Fleet::new("gunicorn", "app:app");
         for &(tgid, role) in members {
-            fleet.members.push(Member::new(&process(tgid, 10, "gunicorn"), role, String::new(), &eyes()));
+            fleet.members.push(Member::new(&process(tgid, 10, "gunicorn"), role, String::new(), &probe()));
         }
         fleet
     }
@@ -93,7 +93,7 @@ mod tests {
             let slot = fleet.next_slot(10);
             assert_eq!(slot.to_string(), place);
             let mut member =
-                Member::new(&process(tgid, 10, "gunicorn"), Role::Worker, String::new(), &eyes());
+                Member::new(&process(tgid, 10, "gunicorn"), Role::Worker, String::new(), &probe());
             member.slot = Some(slot);
             fleet.members.push(member);
         }

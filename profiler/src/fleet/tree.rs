@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 use anyhow::Context;
 
 use crate::{
-    fleet::piece,
+    fleet::relation,
     sys::process::{self, Process},
 };
 
@@ -41,7 +41,7 @@ impl Tree {
                 let parent = found.get(&below.ppid).cloned().or_else(|| Process::read(below.ppid));
                 if let Some(parent) = &parent {
                     let is_new = found.insert(parent.tgid, parent.clone()).is_none();
-                    if is_new && piece::is_piece_of(&below, parent) {
+                    if is_new && relation::runs_same_program(&below, parent) {
                         for sibling in process::children(parent.tgid).unwrap_or_default() {
                             add(sibling, &mut found);
                         }

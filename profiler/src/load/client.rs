@@ -23,14 +23,14 @@ use tokio::{
 };
 
 use super::{
-    fault::Fault,
-    target::{Endpoint, Target},
+    request_error::RequestError,
+    target::{Endpoint, TargetUrl},
 };
 
 type Question = Request<Empty<Bytes>>;
 
 /// What every client of a load asks, and how.
-pub struct Errand {
+pub struct RequestTemplate {
     question: Question,
     endpoint: Endpoint,
     /// Which of the endpoint's addresses answered last: a name may have more than the server listens on.
@@ -39,8 +39,8 @@ pub struct Errand {
     timeout: Duration,
 }
 
-impl Errand {
-    pub fn new(target: &Target, keep_alive: bool, timeout: Duration) -> Self {
+impl RequestTemplate {
+    pub fn new(target: &TargetUrl, keep_alive: bool, timeout: Duration) -> Self {
         let mut question = Request::new(Empty::new());
         *question.uri_mut() = target.page.clone();
         let headers = question.headers_mut();
@@ -57,29 +57,29 @@ impl Errand {
         Self { question, endpoint: target.endpoint.clone(), address: Cell::new(0), keep_alive, timeout }
     }
 
-    async fn connect(&self) -> Result<Box<dyn Stream>, Fault> {
+    async fn connect(&self) -> Result<Box<dyn Stream>, RequestError> {
         let addresses = match &self.endpoint {
             Endpoint::Unix(path) => {
                 return match UnixStream::connect(path).await {
                     Ok(stream) => Ok(Box::new(stream)),
-                    Err(error) => Err(Fault::of_io(&error)),
+                    Err(error) => Err(RequestError::of_io(&error)),
                 };
             }
             Endpoint::Tcp(addresses) => addresses,
         };
-        let mut fault = Fault::Refused;
+        let mut request_error = RequestError::Refused;
         for _ in addresses {
             match TcpStream::connect(addresses[self.address.get()]).await {
                 Ok(stream) => {
                     // A request is one write; nothing is to be waited for.
-                    stream.set_nodelay(true).map_err(|error| Fault::of_io(&error))?;
+                    stream.set_nodelay(true).map_err(|error| RequestError::of_io(&error))?;
                     return Ok(Box::new(stream));
                 }
-                Err(error) => fault = Fault::of_io(&error),
+                Err(error) => request_error = RequestError::of_io(&error),
             }
             self.address.set((self.address.get() + 1) % addresses.len());
         }
-        Err(fault)
+        Err(request_error)
     }
 }
 
@@ -89,14 +89,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 /// What became of a request.
 pub struct Outcome {
     /// The answer's status, from 200 to 399, or what went wrong.
-    pub answer: Result<u16, Fault>,
+    pub answer: Result<u16, RequestError>,
     /// It was sent twice: the kept connection that it went to first was closed without a word of answer.
     pub resent: bool,
 }
 
 /// A client and its connection, if it has one.
 #[derive(Default)]
-pub struct Client(Option<Link>);
+pub struct Client(Option<Connection>);
 
 impl Client {
     /// Sends a request and reads the answer, connecting first if need be.
@@ -104,31 +104,33 @@ impl Client {
     /// A server may close a kept connection at any time, also while the next request is on its way to it. So a
     /// request that a kept connection does not answer by a single byte is sent once more, on a new one, as RFC 9112
     /// (section 9.3.1) lets clients do.
-    pub async fn ask(&mut self, errand: &Errand) -> Outcome {
+    pub async fn ask(&mut self, template: &RequestTemplate) -> Outcome {
         let mut resent = false;
         // A future that runs out of time is dropped, and with it the connection.
         let kept = self.0.take();
-        let answer = timeout(errand.timeout, async {
-            if let Some(mut link) = kept
-                && link.ready().await.is_ok()
+        let answer = timeout(template.timeout, async {
+            if let Some(mut connection) = kept
+                && connection.ready().await.is_ok()
             {
-                match link.ask(&errand.question).await {
-                    Err(Fault::ClosedEarly | Fault::Reset) if !link.answers => resent = true,
-                    answer => return answer.map(|status| (status, link)),
+                match connection.ask(&template.question).await {
+                    Err(RequestError::ClosedEarly | RequestError::Reset) if !connection.answers => {
+                        resent = true;
+                    }
+                    answer => return answer.map(|status| (status, connection)),
                 }
             }
-            let mut link = Link::new(errand.connect().await?).await?;
-            link.ready().await?;
-            let status = link.ask(&errand.question).await?;
-            Ok((status, link))
+            let mut connection = Connection::new(template.connect().await?).await?;
+            connection.ready().await?;
+            let status = connection.ask(&template.question).await?;
+            Ok((status, connection))
         });
         let answer = match answer.await {
-            Err(_) => Err(Fault::Timeout),
-            Ok(Err(fault)) => Err(fault),
-            Ok(Ok((status, link))) => {
-                self.0 = Some(link).filter(|link| errand.keep_alive && !link.over);
+            Err(_) => Err(RequestError::Timeout),
+            Ok(Err(request_error)) => Err(request_error),
+            Ok(Ok((status, connection))) => {
+                self.0 = Some(connection).filter(|connection| template.keep_alive && !connection.over);
                 // What announces an answer, hyper waits behind; to switch protocols, nobody asked.
-                if (200..400).contains(&status) { Ok(status) } else { Err(Fault::Status(status)) }
+                if (200..400).contains(&status) { Ok(status) } else { Err(RequestError::Status(status)) }
             }
         };
         Outcome { answer, resent }
@@ -137,7 +139,7 @@ impl Client {
 
 /// A connection, and the one who reads and writes it: polled by whoever waits for an answer, so that no second task
 /// needs to be woken.
-struct Link {
+struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: http1::Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>,
     /// The driver has ended: the connection is closed.
@@ -146,20 +148,20 @@ struct Link {
     answers: bool,
 }
 
-impl Link {
-    async fn new(stream: Box<dyn Stream>) -> Result<Self, Fault> {
+impl Connection {
+    async fn new(stream: Box<dyn Stream>) -> Result<Self, RequestError> {
         let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, driver) = handshake.map_err(|error| Fault::of_http(&error))?;
+        let (sender, driver) = handshake.map_err(|error| RequestError::of_http(&error))?;
         Ok(Self { sender, driver, over: false, answers: false })
     }
 
     /// Waits until a request can be sent; finds out if the connection was closed meanwhile.
-    async fn ready(&mut self) -> Result<(), Fault> {
+    async fn ready(&mut self) -> Result<(), RequestError> {
         drive(&mut self.driver, &mut self.over, self.sender.ready()).await
     }
 
     /// The status, when the whole answer has come.
-    async fn ask(&mut self, question: &Question) -> Result<u16, Fault> {
+    async fn ask(&mut self, question: &Question) -> Result<u16, RequestError> {
         self.answers = false;
         let (sent, answers) = (self.sender.send_request(question.clone()), &mut self.answers);
         let exchange = async {
@@ -181,14 +183,14 @@ async fn drive<T>(
     driver: &mut (impl Future + Unpin),
     over: &mut bool,
     thing: impl Future<Output = hyper::Result<T>>,
-) -> Result<T, Fault> {
+) -> Result<T, RequestError> {
     let mut thing = pin!(thing);
     poll_fn(|cx| {
         // How it ends, whoever waits is told as well.
         *over = *over || Pin::new(&mut *driver).poll(cx).is_ready();
         match thing.as_mut().poll(cx) {
-            Poll::Pending if *over => Poll::Ready(Err(Fault::ClosedEarly)),
-            result => result.map_err(|error| Fault::of_http(&error)),
+            Poll::Pending if *over => Poll::Ready(Err(RequestError::ClosedEarly)),
+            result => result.map_err(|error| RequestError::of_http(&error)),
         }
     })
     .await

@@ -24,9 +24,9 @@ async fn ask_again(job: Rc<Job>) {
     while job.take() {
         job.tally.sent(0);
         let sent_ns = monotonic_ns();
-        let outcome = client.ask(&job.errand).await;
+        let outcome = client.ask(&job.template).await;
         job.tally.answered(&outcome, monotonic_ns() - sent_ns);
-        if outcome.answer.is_err_and(|fault| !fault.is_from_server()) {
+        if outcome.answer.is_err_and(|request_error| !request_error.is_from_server()) {
             sleep(PAUSE).await;
         }
     }

@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use tokio::{sync::oneshot, task::LocalSet};
 
-use super::{client::Errand, closed, cpus, job::Job, open, reading::Reading, tally::Tally, target::Target};
+use super::{
+    client::RequestTemplate, closed, cpus, job::Job, open, reading::LoadReading, tally::Tally,
+    target::TargetUrl,
+};
 
 /// Who asks when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +34,7 @@ pub enum Pattern {
 
 /// How to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct LoadOptions {
     /// Connections are kept for the next request; else each request has one of its own.
     pub keep_alive: bool,
     /// From the request, with the connecting that it needs, to the end of its answer.
@@ -40,7 +43,7 @@ pub struct Options {
     pub requests: Option<u64>,
 }
 
-impl Default for Options {
+impl Default for LoadOptions {
     fn default() -> Self {
         Self { keep_alive: true, timeout: Duration::from_secs(30), requests: None }
     }
@@ -56,7 +59,7 @@ pub struct Generator {
 
 impl Generator {
     /// Starts to ask. Fails if the pattern asks for nothing, or if there can be no thread.
-    pub fn start(target: &Target, pattern: Pattern, options: Options) -> Result<Self> {
+    pub fn start(target: &TargetUrl, pattern: Pattern, options: LoadOptions) -> Result<Self> {
         match pattern {
             Pattern::Closed { concurrency } => ensure!(concurrency > 0, "a load needs a concurrency above 0"),
             Pattern::Open { rate_hz, connections_max } => {
@@ -68,13 +71,13 @@ impl Generator {
         let tally = Arc::new(Tally::new(from_due_time).context("failed to make a histogram")?);
         let (stop, stopped) = oneshot::channel();
         let (begun, has_begun) = mpsc::channel();
-        let (books, target) = (Arc::clone(&tally), target.clone());
+        let (worker_tally, target) = (Arc::clone(&tally), target.clone());
         let work = move || {
-            books.begin();
+            worker_tally.begin();
             // Nobody would be there to hear it only if `start` had panicked.
             let _ = begun.send(());
-            let result = run(&target, pattern, options, Arc::clone(&books), stopped);
-            books.end();
+            let result = run(&target, pattern, options, Arc::clone(&worker_tally), stopped);
+            worker_tally.end();
             result
         };
         let thread = thread::Builder::new().name("punchclock-load".to_owned()).spawn(work);
@@ -85,7 +88,7 @@ impl Generator {
 
     /// All that it has seen so far.
     #[must_use]
-    pub fn reading(&self) -> Reading {
+    pub fn reading(&self) -> LoadReading {
         self.tally.reading()
     }
 
@@ -115,7 +118,7 @@ impl Generator {
 
     /// Sends nothing any more, and waits for the answers to what was sent: at most the timeout of a request. Returns
     /// the final reading; fails if the generator had failed.
-    pub fn stop(mut self) -> Result<Reading> {
+    pub fn stop(mut self) -> Result<LoadReading> {
         if let Some(stop) = self.stop.take() {
             // One that is finished hears nothing.
             let _ = stop.send(());
@@ -138,16 +141,16 @@ impl Drop for Generator {
 }
 
 fn run(
-    target: &Target,
+    target: &TargetUrl,
     pattern: Pattern,
-    options: Options,
+    options: LoadOptions,
     tally: Arc<Tally>,
     stopped: oneshot::Receiver<()>,
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.context("failed to start the load generator's runtime")?;
-    let errand = Errand::new(target, options.keep_alive, options.timeout);
-    let job = Rc::new(Job::new(errand, tally, options.requests));
+    let template = RequestTemplate::new(target, options.keep_alive, options.timeout);
+    let job = Rc::new(Job::new(template, tally, options.requests));
     let ask = async {
         match pattern {
             Pattern::Closed { concurrency } => closed::run(Rc::clone(&job), concurrency).await,

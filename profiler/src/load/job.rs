@@ -4,12 +4,12 @@ use std::{cell::Cell, sync::Arc};
 
 use tokio::sync::Notify;
 
-use super::{client::Errand, tally::Tally};
+use super::{client::RequestTemplate, tally::Tally};
 
 /// Requests to send.
 pub struct Job {
     /// What each request is.
-    pub errand: Errand,
+    pub template: RequestTemplate,
     /// Where its answers are counted.
     pub tally: Arc<Tally>,
     /// How many requests may still be taken.
@@ -19,8 +19,8 @@ pub struct Job {
 
 impl Job {
     /// So many requests, or without end.
-    pub fn new(errand: Errand, tally: Arc<Tally>, requests: Option<u64>) -> Self {
-        Self { errand, tally, left: Cell::new(requests.unwrap_or(u64::MAX)), stop: Notify::new() }
+    pub fn new(template: RequestTemplate, tally: Arc<Tally>, requests: Option<u64>) -> Self {
+        Self { template, tally, left: Cell::new(requests.unwrap_or(u64::MAX)), stop: Notify::new() }
     }
 
     /// Takes a request to send; false if there is none left.

@@ -11,12 +11,12 @@ mod client;
 mod closed;
 mod cpus;
 mod external;
-mod fault;
 mod generator;
 mod job;
 mod open;
 mod reading;
 mod ready;
+mod request_error;
 #[cfg(test)]
 mod server;
 mod tally;
@@ -25,8 +25,8 @@ mod target;
 mod tests;
 
 pub use external::External;
-pub use fault::Fault;
-pub use generator::{Generator, Options, Pattern};
-pub use reading::{Reading, between};
+pub use generator::{Generator, LoadOptions, Pattern};
+pub use reading::{LoadReading, between};
 pub use ready::first_answer;
-pub use target::Target;
+pub use request_error::RequestError;
+pub use target::TargetUrl;

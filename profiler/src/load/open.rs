@@ -17,7 +17,7 @@ use crate::sys::{clock::monotonic_ns, timer::Timer};
 /// Asks until the job is over, and until all that was asked is answered.
 pub async fn run(job: Rc<Job>, rate_hz: f64, connections_max: u32) -> Result<()> {
     let timer = watch(Timer::new().context("failed to make a timer")?)?;
-    let line = Rc::new(Line {
+    let schedule = Rc::new(Schedule {
         started_ns: monotonic_ns(),
         interval_ns: 1e9 / rate_hz,
         next: Cell::new(0),
@@ -27,36 +27,36 @@ pub async fn run(job: Rc<Job>, rate_hz: f64, connections_max: u32) -> Result<()>
         freed: Notify::new(),
     });
     loop {
-        while line.busy.get() < connections_max
-            && let Some(due_ns) = line.take(&job)
+        while schedule.busy.get() < connections_max
+            && let Some(due_ns) = schedule.take(&job)
         {
-            line.busy.set(line.busy.get() + 1);
-            if line.busy.get() == connections_max {
-                line.all_busy_since_ns.set(Some(monotonic_ns()));
+            schedule.busy.set(schedule.busy.get() + 1);
+            if schedule.busy.get() == connections_max {
+                schedule.all_busy_since_ns.set(Some(monotonic_ns()));
             }
-            let client = line.idle.borrow_mut().pop().unwrap_or_default();
-            spawn_local(ask_on(Rc::clone(&job), Rc::clone(&line), client, due_ns));
+            let client = schedule.idle.borrow_mut().pop().unwrap_or_default();
+            spawn_local(ask_on(Rc::clone(&job), Rc::clone(&schedule), client, due_ns));
         }
         if job.is_over() {
             break;
         }
-        if line.busy.get() == connections_max {
+        if schedule.busy.get() == connections_max {
             // Who is due meanwhile is taken by the first connection that could be freed.
             tokio::select! {
-                () = line.freed.notified() => {}
+                () = schedule.freed.notified() => {}
                 () = job.told_to_stop() => {}
             }
             continue;
         }
-        timer.get_ref().set(line.due_ns()).context("failed to set a timer")?;
+        timer.get_ref().set(schedule.due_ns()).context("failed to set a timer")?;
         tokio::select! {
             // Setting it anew undoes that it went off: nothing needs to be read.
             went_off = timer.readable() => went_off.context("failed to wait for a timer")?.clear_ready(),
             () = job.told_to_stop() => {}
         }
     }
-    while line.busy.get() > 0 {
-        line.freed.notified().await;
+    while schedule.busy.get() > 0 {
+        schedule.freed.notified().await;
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn watch(timer: Timer) -> Result<AsyncFd<Timer>> {
 }
 
 /// Requests in the order in which they are due, and the connections that serve them.
-struct Line {
+struct Schedule {
     started_ns: u64,
     interval_ns: f64,
     /// How many have been taken from its head.
@@ -85,7 +85,7 @@ struct Line {
     freed: Notify,
 }
 
-impl Line {
+impl Schedule {
     /// When its head is due.
     fn due_ns(&self) -> u64 {
         self.started_ns + (self.next.get() as f64 * self.interval_ns) as u64
@@ -106,15 +106,15 @@ impl Line {
 }
 
 /// Asks on one connection, then for what has been waiting for one.
-async fn ask_on(job: Rc<Job>, line: Rc<Line>, mut client: Client, due_ns: u64) {
+async fn ask_on(job: Rc<Job>, schedule: Rc<Schedule>, mut client: Client, due_ns: u64) {
     let mut due = Some(due_ns);
     while let Some(due_ns) = due {
-        let outcome = client.ask(&job.errand).await;
+        let outcome = client.ask(&job.template).await;
         job.tally.answered(&outcome, monotonic_ns() - due_ns);
-        due = line.take(&job);
+        due = schedule.take(&job);
     }
-    line.idle.borrow_mut().push(client);
-    line.all_busy_since_ns.set(None);
-    line.busy.set(line.busy.get() - 1);
-    line.freed.notify_one();
+    schedule.idle.borrow_mut().push(client);
+    schedule.all_busy_since_ns.set(None);
+    schedule.busy.set(schedule.busy.get() - 1);
+    schedule.freed.notify_one();
 }

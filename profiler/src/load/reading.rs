@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::fault::Fault;
+use super::request_error::RequestError;
 use crate::model::load::{Latency, Load};
 
 /// The share of a window that the generator's thread may be busy before its own pace counts, percent.
@@ -14,13 +14,13 @@ const LATE_PERCENT: u64 = 1;
 
 /// All that was seen since the generator began, at one instant: each answer counted is in the histogram and no other.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct LoadReading {
     /// When, by `CLOCK_MONOTONIC`, ns.
     pub at_ns: u64,
     /// Requests answered as they should be.
     pub completed: u64,
     /// The others, by what went wrong.
-    pub errors: BTreeMap<Fault, u64>,
+    pub errors: BTreeMap<RequestError, u64>,
     /// How long the answers took, ns.
     pub latency: Histogram<u64>,
     /// Counted from when a request was due, not from when it was sent.
@@ -39,10 +39,10 @@ pub struct Reading {
 
 /// What happened from one reading of a generator to a later one.
 #[must_use]
-pub fn between(start: &Reading, end: &Reading) -> Load {
-    let errors = end.errors.iter().filter_map(|(fault, count)| {
-        let count = count - start.errors.get(fault).unwrap_or(&0);
-        (count > 0).then(|| (fault.to_string(), count))
+pub fn between(start: &LoadReading, end: &LoadReading) -> Load {
+    let errors = end.errors.iter().filter_map(|(request_error, count)| {
+        let count = count - start.errors.get(request_error).unwrap_or(&0);
+        (count > 0).then(|| (request_error.to_string(), count))
     });
     Load {
         generator: "built-in".to_owned(),
@@ -56,7 +56,7 @@ pub fn between(start: &Reading, end: &Reading) -> Load {
     }
 }
 
-fn latency(start: &Reading, end: &Reading) -> Option<Latency> {
+fn latency(start: &LoadReading, end: &LoadReading) -> Option<Latency> {
     let mut latency = end.latency.clone();
     // Both histograms have the same bounds, and the later one has all that the earlier has.
     latency.subtract(&start.latency).ok()?;
@@ -73,16 +73,17 @@ fn latency(start: &Reading, end: &Reading) -> Option<Latency> {
 }
 
 /// Why the generator may have set the pace, if it may.
-fn limited(start: &Reading, end: &Reading) -> Option<String> {
+fn limited(start: &LoadReading, end: &LoadReading) -> Option<String> {
     let window_ns = end.at_ns.saturating_sub(start.at_ns).max(1);
     let percent = |part: u64, whole: u64| part.saturating_mul(100) / whole.max(1);
     let cpu = percent(end.own_cpu_ns.saturating_sub(start.own_cpu_ns), window_ns);
     let waited = percent(end.run_queue_ns.saturating_sub(start.run_queue_ns), window_ns);
     let late = percent(end.late - start.late, end.sent - start.sent);
-    let grew = |fault: &&Fault| end.errors.get(*fault) > start.errors.get(*fault);
+    let grew =
+        |request_error: &&RequestError| end.errors.get(*request_error) > start.errors.get(*request_error);
 
-    if let Some(fault) = end.errors.keys().filter(|fault| fault.is_own()).find(grew) {
-        Some(format!("the load generator could not open all the connections it wanted: {fault}"))
+    if let Some(request_error) = end.errors.keys().filter(|request_error| request_error.is_own()).find(grew) {
+        Some(format!("the load generator could not open all the connections it wanted: {request_error}"))
     } else if cpu > BUSY_PERCENT {
         Some(format!("the load generator was itself on its one CPU for {cpu} % of the time"))
     } else if late > LATE_PERCENT {
@@ -105,8 +106,8 @@ mod tests {
     use super::*;
 
     /// After so long, ms, and so much of it on a CPU and waiting for one; none of 1000 requests was late.
-    fn reading(at_ms: u64, cpu_ms: u64, waited_ms: u64) -> Reading {
-        Reading {
+    fn reading(at_ms: u64, cpu_ms: u64, waited_ms: u64) -> LoadReading {
+        LoadReading {
             at_ns: at_ms * 1_000_000,
             completed: 0,
             errors: BTreeMap::new(),
@@ -123,21 +124,24 @@ mod tests {
     #[test]
     fn a_generator_that_set_the_pace_says_why() {
         let start = reading(0, 0, 0);
-        let said = |end: &Reading| between(&start, end).limited.unwrap_or_default();
+        let said = |end: &LoadReading| between(&start, end).limited.unwrap_or_default();
         assert_eq!(said(&reading(1000, 400, 400)), "");
         assert!(said(&reading(1000, 950, 0)).contains("on its one CPU for 95 %"));
         assert!(said(&reading(1000, 450, 500)).contains("45 % of the time and waited for one for 50 %"));
-        let late = |late| Reading { late, ..reading(1000, 100, 300) };
+        let late = |late| LoadReading { late, ..reading(1000, 100, 300) };
         assert_eq!(said(&late(10)), "");
         assert!(
             said(&late(30))
                 .contains("3 % of the requests over a millisecond late; it waited for a CPU for 30 %")
         );
-        let faults = |fault| Reading { errors: BTreeMap::from([(fault, 5)]), ..reading(1000, 100, 0) };
-        assert!(said(&faults(Fault::NoPort)).ends_with("no free port"));
-        assert_eq!(said(&faults(Fault::Refused)), "");
+        let faults = |request_error| LoadReading {
+            errors: BTreeMap::from([(request_error, 5)]),
+            ..reading(1000, 100, 0)
+        };
+        assert!(said(&faults(RequestError::NoPort)).ends_with("no free port"));
+        assert_eq!(said(&faults(RequestError::Refused)), "");
         // What was before the window does not count.
-        assert_eq!(between(&faults(Fault::NoPort), &faults(Fault::NoPort)).limited, None);
+        assert_eq!(between(&faults(RequestError::NoPort), &faults(RequestError::NoPort)).limited, None);
     }
 
     #[test]
@@ -146,13 +150,14 @@ mod tests {
         for ns in [900_000; 50] {
             start.latency.record(ns).unwrap();
         }
-        (start.completed, start.errors) = (50, BTreeMap::from([(Fault::Reset, 2), (Fault::Timeout, 1)]));
-        let mut end = Reading { at_ns: 2_000_000, own_cpu_ns: 10_500_000, ..start.clone() };
+        (start.completed, start.errors) =
+            (50, BTreeMap::from([(RequestError::Reset, 2), (RequestError::Timeout, 1)]));
+        let mut end = LoadReading { at_ns: 2_000_000, own_cpu_ns: 10_500_000, ..start.clone() };
         for ns in 1..=1000 {
             end.latency.record(ns * 100).unwrap();
         }
         (end.completed, end.sent) = (1050, 1053);
-        end.errors.insert(Fault::Reset, 7);
+        end.errors.insert(RequestError::Reset, 7);
         let load = between(&start, &end);
         assert_eq!((load.duration_ns, load.requests, load.own_cpu_ns), (2_000_000, 1000, Some(500_000)));
         assert_eq!(load.errors, BTreeMap::from([("reset".to_owned(), 5)]));

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::target::Target;
+use super::target::TargetUrl;
 
 /// What is done to a request.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ pub type Behaviour = fn(u64) -> Act;
 
 /// What the server has seen.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
+pub struct ServerCounts {
     pub connections: u64,
     pub requests: u64,
     /// Requests here now …
@@ -50,20 +50,20 @@ pub struct Seen {
 }
 
 /// The server; its threads live until the tests end.
-pub struct Server {
+pub struct TestServer {
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     act: Behaviour,
-    seen: Mutex<Seen>,
+    seen: Mutex<ServerCounts>,
     news: Condvar,
     /// Held by who stalls all.
     floor: Mutex<()>,
 }
 
-impl Server {
+impl TestServer {
     pub fn start(act: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -81,17 +81,17 @@ impl Server {
         server
     }
 
-    pub fn target(&self) -> Target {
-        Target::parse(&format!("http://{}/page?q=1", self.address)).unwrap()
+    pub fn target(&self) -> TargetUrl {
+        TargetUrl::parse(&format!("http://{}/page?q=1", self.address)).unwrap()
     }
 
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> ServerCounts {
         *self.shared.see()
     }
 }
 
 impl Shared {
-    fn see(&self) -> MutexGuard<'_, Seen> {
+    fn see(&self) -> MutexGuard<'_, ServerCounts> {
         self.seen.lock().unwrap()
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 
-use super::{client::Outcome, fault::Fault, reading::Reading};
+use super::{client::Outcome, reading::LoadReading, request_error::RequestError};
 use crate::sys::{clock, thread};
 
 /// The longest latency that is told from longer ones, ns.
@@ -20,14 +20,14 @@ const LATE_NS: u64 = 1_000_000;
 
 /// The books.
 pub struct Tally {
-    books: Mutex<Books>,
+    state: Mutex<TallyState>,
     /// Answers so far: cheaper to look at than the books.
     pub completed: Arc<AtomicU64>,
 }
 
-struct Books {
+struct TallyState {
     latency: Histogram<u64>,
-    errors: BTreeMap<Fault, u64>,
+    errors: BTreeMap<RequestError, u64>,
     sent: u64,
     late: u64,
     resent: u64,
@@ -39,7 +39,7 @@ struct Books {
 
 impl Tally {
     pub fn new(from_due_time: bool) -> Result<Self, hdrhistogram::CreationError> {
-        let books = Books {
+        let state = TallyState {
             latency: Histogram::new_with_max(LATENCY_MAX_NS, 3)?,
             errors: BTreeMap::new(),
             sent: 0,
@@ -49,66 +49,66 @@ impl Tally {
             tid: 0,
             ended: None,
         };
-        Ok(Self { books: Mutex::new(books), completed: Arc::default() })
+        Ok(Self { state: Mutex::new(state), completed: Arc::default() })
     }
 
     /// The calling thread is the generator's, and begins.
     pub fn begin(&self) {
-        self.books().tid = clock::tid();
+        self.state().tid = clock::tid();
     }
 
     /// The calling thread is the generator's, and ends: its clock ends with it.
     pub fn end(&self) {
-        let mut books = self.books();
-        books.ended = Some((clock::thread_cpu_ns(), run_queue_ns(books.tid)));
+        let mut state = self.state();
+        state.ended = Some((clock::thread_cpu_ns(), run_queue_ns(state.tid)));
     }
 
     /// A request is sent so long after it was due, for no reason but the generator.
     pub fn sent(&self, behind_ns: u64) {
-        let mut books = self.books();
-        books.sent += 1;
-        books.late += u64::from(behind_ns > LATE_NS);
+        let mut state = self.state();
+        state.sent += 1;
+        state.late += u64::from(behind_ns > LATE_NS);
     }
 
     /// A request is over, so long after it was sent, or due.
     pub fn answered(&self, outcome: &Outcome, latency_ns: u64) {
-        let mut books = self.books();
-        books.resent += u64::from(outcome.resent);
+        let mut state = self.state();
+        state.resent += u64::from(outcome.resent);
         match outcome.answer {
             Ok(_) => {
-                books.latency.saturating_record(latency_ns);
+                state.latency.saturating_record(latency_ns);
                 self.completed.fetch_add(1, Ordering::Relaxed);
             }
-            Err(fault) => *books.errors.entry(fault).or_default() += 1,
+            Err(request_error) => *state.errors.entry(request_error).or_default() += 1,
         }
     }
 
     /// All of it at one instant.
-    pub fn reading(&self) -> Reading {
-        let books = self.books();
+    pub fn reading(&self) -> LoadReading {
+        let state = self.state();
         let (own_cpu_ns, run_queue_ns) =
-            books.ended.unwrap_or_else(|| (clock::cpu_ns_of(books.tid), run_queue_ns(books.tid)));
-        Reading {
+            state.ended.unwrap_or_else(|| (clock::cpu_ns_of(state.tid), run_queue_ns(state.tid)));
+        LoadReading {
             at_ns: clock::monotonic_ns(),
-            completed: books.latency.len(),
-            errors: books.errors.clone(),
-            latency: books.latency.clone(),
-            from_due_time: books.from_due_time,
-            sent: books.sent,
-            late: books.late,
-            resent: books.resent,
+            completed: state.latency.len(),
+            errors: state.errors.clone(),
+            latency: state.latency.clone(),
+            from_due_time: state.from_due_time,
+            sent: state.sent,
+            late: state.late,
+            resent: state.resent,
             own_cpu_ns,
             run_queue_ns,
         }
     }
 
     pub fn tid(&self) -> u32 {
-        self.books().tid
+        self.state().tid
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn state(&self) -> MutexGuard<'_, TallyState> {
         // Nothing is half written when a lock is dropped.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

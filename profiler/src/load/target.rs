@@ -10,7 +10,7 @@ use hyper::Uri;
 
 /// A server and a page of it.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct TargetUrl {
     url: String,
     pub(super) endpoint: Endpoint,
     /// The value of the `Host` header.
@@ -27,7 +27,7 @@ pub(super) enum Endpoint {
     Unix(PathBuf),
 }
 
-impl Target {
+impl TargetUrl {
     /// From `http://host[:port][/page]` or `unix:/path/of.sock[:/page]`. The name is looked up now, which may block.
     pub fn parse(url: &str) -> Result<Self> {
         let context = || format!("failed to read the URL `{url}`");
@@ -76,7 +76,7 @@ mod tests {
 
     #[track_caller]
     fn parses(url: &str, endpoint: Endpoint, host: &str, page: &str) {
-        let target = Target::parse(url).unwrap();
+        let target = TargetUrl::parse(url).unwrap();
         assert_eq!(
             (target.endpoint, &*target.host, target.page.to_string().as_str(), &*target.url),
             (endpoint, host, page, url)
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn others_are_refused_with_the_reason() {
-        let refusal = |url| format!("{:#}", Target::parse(url).unwrap_err());
+        let refusal = |url| format!("{:#}", TargetUrl::parse(url).unwrap_err());
         assert!(refusal("https://127.0.0.1/").contains("TLS"));
         assert!(refusal("127.0.0.1:8000").contains("does not begin with"));
         assert!(refusal("ftp://127.0.0.1/").contains("does not begin with"));

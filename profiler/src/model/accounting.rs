@@ -12,7 +12,7 @@ use crate::model::{
 ///
 /// On-CPU, run-queue and wall time are of the scheduler's clock, in ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Books {
+pub struct CumulativeTimes {
     /// When, `CLOCK_MONOTONIC` ns.
     pub at_ns: u64,
     /// Time on a CPU.
@@ -65,7 +65,7 @@ impl Counters {
     /// measured. A thread born inside the
     /// window starts from zeroed books dated at its birth.
     #[must_use]
-    pub fn between(start: &Books, end: &Books, blocked_ns: Option<u64>) -> Self {
+    pub fn between(start: &CumulativeTimes, end: &CumulativeTimes, blocked_ns: Option<u64>) -> Self {
         let wall_ns = end.at_ns.saturating_sub(start.at_ns);
         let on_cpu_ns = end.on_cpu_ns.saturating_sub(start.on_cpu_ns);
         let run_queue_ns = end.run_queue_ns.saturating_sub(start.run_queue_ns);

@@ -51,7 +51,7 @@ pub struct ThreadDump {
     /// As `threading` calls it, or the kernel.
     pub name: String,
     /// What it does.
-    pub state: State,
+    pub state: RunState,
     /// What it waits for, if it is blocked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
@@ -81,7 +81,7 @@ pub struct TaskDump {
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum RunState {
     /// It is on a CPU.
     Running,
     /// It waits for one.

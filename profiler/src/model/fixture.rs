@@ -11,7 +11,7 @@ use crate::model::{
     quality::{Quality, SampleQuality},
     recording::{About, Recording},
     report::{
-        Finding, Idle, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
+        Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
     },
     tables::{Frame, FrameKind, Stack},
     waits::Waits,
@@ -116,7 +116,7 @@ fn series(class: &str, best: f64) -> Series {
     };
     Series {
         setup: Setup { worker_class: Some(class.to_owned()), workers: Some(2) },
-        idle: Some(Idle {
+        idle: Some(IdleCost {
             duration_ns: 30_000 * MS,
             worker_cpu_ms_per_second: 0.25,
             worker_wakeups_per_second: 1.0,
@@ -295,7 +295,7 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
 fn waits_of(counters: Counters) -> Waits {
     let mut waits = wait::Waits::default();
     let mut wait = |reason: Reason, ns: u64, count: u64| {
-        waits.blocked[reason as usize] = wait::Tally { ns, count };
+        waits.blocked[reason as usize] = wait::WaitSum { ns, count };
         waits.lengths[reason as usize][wait::bucket(ns / count.max(1))] = count;
     };
     let busy = counters.wakeups != 0;

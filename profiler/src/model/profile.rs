@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use profiler_common::wait::{Reason, Tally};
+use profiler_common::wait::{Reason, WaitSum};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     accounting::StatDelta,
-    tables::{Frame, Stack, Table},
+    tables::{Frame, InternTable, Stack},
 };
 
 /// Sampled stacks with everything needed to show them.
@@ -16,11 +16,11 @@ pub struct Profile {
     /// Samples per second and CPU that were asked for.
     pub rate_hz: u64,
     /// Names and paths.
-    pub strings: Table<String>,
+    pub strings: InternTable<String>,
     /// Lines of stacks.
-    pub frames: Table<Frame>,
+    pub frames: InternTable<Frame>,
     /// Chains of frames, callers before their leaves.
-    pub stacks: Table<Stack>,
+    pub stacks: InternTable<Stack>,
     /// What was sampled.
     pub samples: Vec<Sample>,
     /// What threads were blocked on.
@@ -107,7 +107,7 @@ impl Profile {
     /// stack gets rows without one. And at an edge a wait under way is as long as two clocks tell that are compared to some
     /// 100 ns, so what is left of it after the edge may be less than nothing, which only a sum can take.
     pub fn agree_with(&mut self, stat: &StatDelta) {
-        let mut books: BTreeMap<_, Tally> = BTreeMap::new();
+        let mut books: BTreeMap<_, WaitSum> = BTreeMap::new();
         let workers = stat.processes();
         let threads = workers.flat_map(|worker| worker.threads.iter().map(|thread| (worker.tgid, thread)));
         for (tgid, thread) in threads {
@@ -124,7 +124,7 @@ impl Profile {
             (row.ns, row.count) = (row.ns.min(left.ns), row.count.min(left.count));
             (left.ns, left.count) = (left.ns - row.ns, left.count - row.count);
         }
-        self.blocked.extend(books.into_iter().map(|((tgid, tid, reason), Tally { ns, count })| {
+        self.blocked.extend(books.into_iter().map(|((tgid, tid, reason), WaitSum { ns, count })| {
             BlockedSample { tgid, tid, stack: None, reason, ns, count }
         }));
         self.blocked.retain(|row| row.ns != 0 || row.count != 0);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use profiler_common::counter::Counter;
+use profiler_common::loss_cause::LossCause;
 use serde::{Deserialize, Serialize};
 
 /// The last part of every output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Losses by cause ([`Counter::name`]); causes that did not occur are absent.
+    /// Losses by cause ([`LossCause::name`]); causes that did not occur are absent.
     pub lost: BTreeMap<String, u64>,
     /// How the user/system split was made.
     pub user_system_split: String,
@@ -28,7 +28,7 @@ pub struct Quality {
 }
 
 /// What was lost up to an instant, by cause.
-pub type Losses = BTreeMap<Counter, u64>;
+pub type Losses = BTreeMap<LossCause, u64>;
 
 /// How the samples of a recording fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,16 +56,16 @@ pub struct SampleQuality {
 
 impl Quality {
     /// Adds to a cause; nothing is noted for zero.
-    pub fn lose(&mut self, cause: Counter, count: u64) {
+    pub fn count_loss(&mut self, cause: LossCause, count: u64) {
         if count != 0 {
             *self.lost.entry(cause.name().to_owned()).or_default() += count;
         }
     }
 
     /// Adds what was lost between two instants.
-    pub fn lose_between(&mut self, start: &Losses, end: &Losses) {
+    pub fn count_losses_between(&mut self, start: &Losses, end: &Losses) {
         for (cause, count) in end {
-            self.lose(*cause, count.saturating_sub(start.get(cause).copied().unwrap_or(0)));
+            self.count_loss(*cause, count.saturating_sub(start.get(cause).copied().unwrap_or(0)));
         }
     }
 }

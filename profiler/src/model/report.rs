@@ -80,7 +80,7 @@ pub struct Series {
     pub setup: Setup,
     /// What it costs while it has nothing to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idle: Option<Idle>,
+    pub idle: Option<IdleCost>,
     /// By concurrency (or, in an open loop, by rate), rising.
     pub points: Vec<Point>,
     /// The Universal Scalability Law fitted to the throughput, where there are enough points.
@@ -96,7 +96,7 @@ pub struct Series {
 
 /// An idle fleet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Idle {
+pub struct IdleCost {
     /// How long it was watched.
     pub duration_ns: u64,
     /// On-CPU time of a worker, ms per second: the mean over workers.

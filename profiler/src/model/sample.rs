@@ -23,13 +23,13 @@ impl Weights {
     pub fn new(profile: &Profile, stat: &StatDelta) -> Self {
         let counts = profile.counts_by_tgid();
         let workers = stat.processes();
-        let mut shares: HashMap<u32, Share> = HashMap::new();
+        let mut shares: HashMap<u32, Remainder> = HashMap::new();
         let mut unsampled_ns = Vec::new();
         for worker in workers {
             let ns = worker.counters.on_cpu_ns;
             match counts.get(&worker.tgid) {
                 Some(&count) => {
-                    shares.insert(worker.tgid, Share { ns, count });
+                    shares.insert(worker.tgid, Remainder { ns, count });
                 }
                 None if ns != 0 => unsampled_ns.push((worker.tgid, ns)),
                 None => {}
@@ -45,12 +45,12 @@ impl Weights {
 }
 
 /// What is left to deal out.
-struct Share {
+struct Remainder {
     ns: u64,
     count: u64,
 }
 
-impl Share {
+impl Remainder {
     /// Takes `count` samples' part of what is left, so that rounding never loses or invents a nanosecond.
     fn take(&mut self, count: u64) -> u64 {
         let part = u128::from(self.ns) * u128::from(count) / u128::from(self.count.max(1));

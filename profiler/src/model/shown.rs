@@ -14,12 +14,12 @@ const ESCAPED_BYTES: u64 = 8;
 
 /// So many frames, and so many bytes of their names.
 #[derive(Clone, Copy, Debug, Default)]
-struct Size {
+struct StackSize {
     frames: u64,
     bytes: u64,
 }
 
-impl Size {
+impl StackSize {
     const fn and(self, other: Self) -> Self {
         Self {
             frames: self.frames.saturating_add(other.frames),
@@ -30,28 +30,28 @@ impl Size {
 
 /// What is left for stacks.
 #[derive(Clone, Copy, Debug)]
-pub struct Left(Size);
+pub struct Left(StackSize);
 
 impl Default for Left {
     /// As much as there is for those of one recording.
     fn default() -> Self {
-        Self(Size { frames: 8 << 20, bytes: 256 << 20 })
+        Self(StackSize { frames: 8 << 20, bytes: 256 << 20 })
     }
 }
 
 /// The sizes of a profile's stacks.
 #[derive(Clone, Debug)]
-pub struct Sizes(Vec<Size>);
+pub struct StackSizes(Vec<StackSize>);
 
-impl Sizes {
+impl StackSizes {
     /// Of each stack, with its callers. Fails if one has no end.
     pub fn of(profile: &Profile) -> Result<Self, &'static str> {
         let texts: Vec<u64> = profile.strings.rows().iter().map(|text| shown_bytes(text)).collect();
         let bytes = |text: u32| texts.get(text as usize).copied().unwrap_or(0);
-        let mut sizes: Vec<Size> = Vec::with_capacity(profile.stacks.rows().len());
+        let mut sizes: Vec<StackSize> = Vec::with_capacity(profile.stacks.rows().len());
         for stack in profile.stacks.rows() {
             let callers = match stack.caller {
-                None => Size::default(),
+                None => StackSize::default(),
                 Some(caller) => *sizes.get(caller as usize).ok_or("a stack comes before its caller")?,
             };
             if callers.frames == u64::from(MAX_DEPTH) {
@@ -59,7 +59,7 @@ impl Sizes {
             }
             let frame = profile.frames.get(stack.frame);
             let bytes = frame.map_or(0, |frame| bytes(frame.name) + frame.file.map_or(0, bytes));
-            sizes.push(callers.and(Size { frames: 1, bytes }));
+            sizes.push(callers.and(StackSize { frames: 1, bytes }));
         }
         Ok(Self(sizes))
     }
@@ -69,7 +69,7 @@ impl Sizes {
         let size = stack.and_then(|stack| self.0.get(stack as usize)).copied().unwrap_or_default();
         let rest = left.0.frames.checked_sub(size.frames).zip(left.0.bytes.checked_sub(size.bytes));
         let Some((frames, bytes)) = rest else { return false };
-        *left = Left(Size { frames, bytes });
+        *left = Left(StackSize { frames, bytes });
         true
     }
 }
@@ -85,7 +85,7 @@ impl Profile {
     /// Leaves the rarest samples and the shortest waits without their stacks, so many that the others can be shown. How many
     /// stacks that are.
     pub fn fit(&mut self, mut left: Left) -> Result<u64, &'static str> {
-        let sizes = Sizes::of(self)?;
+        let sizes = StackSizes::of(self)?;
         let Self { samples, blocked, .. } = self;
         let mut samples: Vec<_> =
             samples.iter_mut().map(|sample| (sample.count, &mut sample.stack)).collect();
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_rarest_go() {
-        for size in [Size { frames: 11, bytes: 1000 }, Size { frames: 1000, bytes: 47 }] {
+        for size in [StackSize { frames: 11, bytes: 1000 }, StackSize { frames: 1000, bytes: 47 }] {
             let mut profile = profile(5);
             assert_eq!(profile.fit(Left(size)), Ok(2));
             let kept: Vec<_> = profile.samples.iter().map(|sample| sample.stack.is_some()).collect();

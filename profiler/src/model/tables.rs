@@ -13,12 +13,12 @@ pub const MAX_ROWS: usize = 1 << 21;
 /// An append-only table of distinct values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "Vec<T>", bound(serialize = "T: Clone + Serialize"))]
-pub struct Table<T: Clone + Eq + Hash> {
+pub struct InternTable<T: Clone + Eq + Hash> {
     rows: Vec<T>,
     index: HashMap<T, u32>,
 }
 
-impl<T: Clone + Eq + Hash> Table<T> {
+impl<T: Clone + Eq + Hash> InternTable<T> {
     /// The index of a value, which is added if it is new.
     pub fn intern(&mut self, value: T) -> u32 {
         if let Some(&index) = self.index.get(&value) {
@@ -43,20 +43,20 @@ impl<T: Clone + Eq + Hash> Table<T> {
     }
 }
 
-impl<T: Clone + Eq + Hash> Default for Table<T> {
+impl<T: Clone + Eq + Hash> Default for InternTable<T> {
     fn default() -> Self {
         Self { rows: Vec::new(), index: HashMap::new() }
     }
 }
 
-impl<T: Clone + Eq + Hash> From<Vec<T>> for Table<T> {
+impl<T: Clone + Eq + Hash> From<Vec<T>> for InternTable<T> {
     fn from(rows: Vec<T>) -> Self {
         let index = rows.iter().cloned().zip(0..).collect();
         Self { rows, index }
     }
 }
 
-impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> Deserialize<'de> for Table<T> {
+impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> Deserialize<'de> for InternTable<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(Rows(PhantomData))
     }
@@ -66,7 +66,7 @@ impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> Deserialize<'de> for Table<T>
 struct Rows<T>(PhantomData<T>);
 
 impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> de::Visitor<'de> for Rows<T> {
-    type Value = Table<T>;
+    type Value = InternTable<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a table's rows")
@@ -84,8 +84,8 @@ impl<'de, T: Clone + Eq + Hash + Deserialize<'de>> de::Visitor<'de> for Rows<T> 
     }
 }
 
-impl<T: Clone + Eq + Hash> From<Table<T>> for Vec<T> {
-    fn from(table: Table<T>) -> Self {
+impl<T: Clone + Eq + Hash> From<InternTable<T>> for Vec<T> {
+    fn from(table: InternTable<T>) -> Self {
         table.rows
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use profiler_common::wait::{self, REASONS, Reason, Tally, WAKERS, Waker};
+use profiler_common::wait::{self, REASONS, Reason, WAKERS, WaitSum, Waker};
 use serde::{Deserialize, Serialize};
 
 /// The waits of a thread, or of several, in a window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Named", into = "Named")]
+#[serde(from = "NamedWaits", into = "NamedWaits")]
 pub struct Waits {
     /// False if they were not looked at: then all else is empty, and left out of JSON.
     pub are_measured: bool,
@@ -83,9 +83,9 @@ impl Waits {
     }
 
     /// Counts some waits for another reason, now that more is known of them.
-    pub fn settle(&mut self, from: Reason, to: Reason, waits: &Blocked) {
+    pub fn reclassify(&mut self, from: Reason, to: Reason, waits: &Blocked) {
         let source = &mut self.blocked[from as usize];
-        let moved = Tally { ns: waits.ns.min(source.ns), count: waits.count.min(source.count) };
+        let moved = WaitSum { ns: waits.ns.min(source.ns), count: waits.count.min(source.count) };
         source.ns -= moved.ns;
         source.count -= moved.count;
         let histogram = source.histogram.take(&waits.histogram);
@@ -196,7 +196,7 @@ impl Histogram {
 
 /// As JSON has it: reasons and wakers by name.
 #[derive(Serialize, Deserialize)]
-struct Named {
+struct NamedWaits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     blocked_by: Option<BTreeMap<String, Blocked>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,7 +207,7 @@ struct Named {
     run_queue_uncounted_ns: Option<u64>,
 }
 
-impl From<Waits> for Named {
+impl From<Waits> for NamedWaits {
     fn from(waits: Waits) -> Self {
         let Waits { are_measured, blocked, has_gil, wakeups, run_queue, uncounted_ns } = waits;
         let told = |reason: &Reason| has_gil || *reason != Reason::Gil;
@@ -223,9 +223,9 @@ impl From<Waits> for Named {
     }
 }
 
-impl From<Named> for Waits {
-    fn from(named: Named) -> Self {
-        let Named { blocked_by, wakeups_by, run_queue_histogram, run_queue_uncounted_ns } = named;
+impl From<NamedWaits> for Waits {
+    fn from(named: NamedWaits) -> Self {
+        let NamedWaits { blocked_by, wakeups_by, run_queue_histogram, run_queue_uncounted_ns } = named;
         let are_measured = blocked_by.is_some();
         let (mut blocked_by, wakeups_by) = (blocked_by.unwrap_or_default(), wakeups_by.unwrap_or_default());
         Self {
@@ -267,14 +267,14 @@ mod tests {
     fn settling_moves_and_loses_nothing() {
         let all = Waits::between(&wait::Waits::default(), &waits(Reason::Socket, &[9, 1000]), true);
         let part = Waits::between(&wait::Waits::default(), &waits(Reason::Socket, &[1000]), true);
-        let mut settled = all.clone();
-        settled.settle(Reason::Socket, Reason::Idle, &part.blocked[Reason::Socket as usize]);
-        assert_eq!(settled.blocked_ns(), all.blocked_ns());
-        assert_eq!(settled.blocked[Reason::Idle as usize], part.blocked[Reason::Socket as usize]);
-        assert_eq!(settled.blocked[Reason::Socket as usize].histogram.counts(), [0, 0, 0, 0, 1]);
+        let mut reclassified = all.clone();
+        reclassified.reclassify(Reason::Socket, Reason::Idle, &part.blocked[Reason::Socket as usize]);
+        assert_eq!(reclassified.blocked_ns(), all.blocked_ns());
+        assert_eq!(reclassified.blocked[Reason::Idle as usize], part.blocked[Reason::Socket as usize]);
+        assert_eq!(reclassified.blocked[Reason::Socket as usize].histogram.counts(), [0, 0, 0, 0, 1]);
         // More than there is cannot be moved.
-        settled.settle(Reason::Socket, Reason::Idle, &all.blocked[Reason::Socket as usize]);
-        assert_eq!(settled.blocked_ns(), all.blocked_ns());
+        reclassified.reclassify(Reason::Socket, Reason::Idle, &all.blocked[Reason::Socket as usize]);
+        assert_eq!(reclassified.blocked_ns(), all.blocked_ns());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use profiler_common::{
 };
 
 use crate::{
-    python::lines::{self, Format},
+    python::lines::{self, LineTableFormat},
     sys::memory::Memory,
 };
 
@@ -19,7 +19,7 @@ const MAX_LINE_TABLE: usize = 1 << 20;
 
 /// What a code object says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code {
+pub struct CodeObject {
     /// Qualified name from 3.11 on, else the name.
     pub name: String,
     /// `co_filename`.
@@ -29,17 +29,17 @@ pub struct Code {
     line_table: Arc<[u8]>,
     /// Where the first instruction is, from the code object's start; 0 where instructions are told by index.
     instructions: u32,
-    format: Format,
+    format: LineTableFormat,
 }
 
-impl Code {
+impl CodeObject {
     /// Reads the code object at an address; `None` if there is none (any more). `code_type` is the address of
     /// `PyCode_Type`, which every code object points to.
     #[must_use]
     pub fn read(
         memory: Memory,
         offsets: &CodeOffsets,
-        format: Format,
+        format: LineTableFormat,
         address: u64,
         code_type: u64,
     ) -> Option<Self> {
@@ -61,24 +61,24 @@ impl Code {
     /// As the kernel side saw it run. A line table that was too long for that is read now; when the process is gone, or has
     /// another code object there, its frames have the function's first line.
     #[must_use]
-    pub fn told(
+    pub fn from_record(
         memory: Memory,
-        told: &event::Code,
+        record: &event::CodeRecord,
         lines: Option<&[u8]>,
         offsets: &CodeOffsets,
-        format: Format,
+        format: LineTableFormat,
     ) -> Option<Self> {
         let line_table = lines.map(<[u8]>::to_vec).or_else(|| {
             let mut words = CodeWords::default();
-            memory.fill(told.address, bytemuck::cast_slice_mut(&mut words[..CODE_WORDS]))?;
-            let is_same = code_word(&words, offsets.first_line) as u32 == told.first_line
-                && identity(&words, offsets, |address| memory.u64(address)) == told.identity;
+            memory.fill(record.address, bytemuck::cast_slice_mut(&mut words[..CODE_WORDS]))?;
+            let is_same = code_word(&words, offsets.first_line) as u32 == record.first_line
+                && identity(&words, offsets, |address| memory.u64(address)) == record.identity;
             is_same.then(|| bytes(memory, offsets, code_word(&words, offsets.line_table)))?
         });
         Some(Self {
-            name: decode(told.name_width, told.name())?,
-            file: decode(told.file_width, told.file())?,
-            first_line: told.first_line,
+            name: decode(record.name_width, record.name())?,
+            file: decode(record.file_width, record.file())?,
+            first_line: record.first_line,
             line_table: line_table.unwrap_or_default().into(),
             instructions: offsets.instructions,
             format,
@@ -104,14 +104,14 @@ impl Code {
         Self { line_table, ..self }
     }
 
-    /// The line of a frame's instruction word (see [`profiler_common::python::ToldFrame::instr`]).
+    /// The line of a frame's instruction word (see [`profiler_common::python::FrameRef::instr`]).
     #[must_use]
     pub fn line(&self, instr: u64) -> u32 {
         let offset = match self.format {
-            Format::Lnotab => i64::from((instr as u32).cast_signed()),
+            LineTableFormat::Lnotab => i64::from((instr as u32).cast_signed()),
             // f_lasti counts two-byte units here.
-            Format::Linetable => i64::from((instr as u32).cast_signed()) * 2,
-            Format::Locations => instr.wrapping_sub(u64::from(self.instructions)).cast_signed(),
+            LineTableFormat::Linetable => i64::from((instr as u32).cast_signed()) * 2,
+            LineTableFormat::Locations => instr.wrapping_sub(u64::from(self.instructions)).cast_signed(),
         };
         lines::line_of(self.format, &self.line_table, self.first_line, offset)
     }

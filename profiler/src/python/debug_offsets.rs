@@ -6,8 +6,8 @@
 use profiler_common::python::{ABSENT, CODE_WORDS, CodeOffsets, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
 use crate::python::{
-    layout::{Coroutines, Gil, Globals, Instances, Kept, Layout},
-    lines::Format,
+    layout::{Coroutines, GilLocation, Globals, Instances, Layout, TstateLocation},
+    lines::LineTableFormat,
 };
 
 /// Bytes of the largest table (3.15's).
@@ -42,7 +42,7 @@ struct Positions {
     /// Of `str`: `state`; `length` and `asciiobject_size` follow.
     string: usize,
     /// What is not in the table: `_PyRuntime` → the thread's key.
-    kept: Kept,
+    kept: TstateLocation,
     /// How `PyThreadState._status` and what follows it tells who holds the GIL: so many bytes behind it, these bits.
     gil: (u64, u32),
     awaits: Option<Awaits>,
@@ -84,7 +84,7 @@ static POSITIONS: [Positions; 3] = [
         code: 280,
         instructions: 344,
         string: 544,
-        kept: Kept::Key(Some(2160)),
+        kept: TstateLocation::Key(Some(2160)),
         // `_status.holds_gil`.
         gil: (0, 1 << 5),
         awaits: None,
@@ -104,7 +104,7 @@ static POSITIONS: [Positions; 3] = [
         code: 320,
         instructions: 384,
         string: 624,
-        kept: Kept::Key(Some(2336)),
+        kept: TstateLocation::Key(Some(2336)),
         // `int holds_gil`, behind `_status`.
         gil: (4, u32::MAX),
         awaits: Some(Awaits {
@@ -133,7 +133,7 @@ static POSITIONS: [Positions; 3] = [
         code: 384,
         instructions: 448,
         string: 720,
-        kept: Kept::ThreadLocal,
+        kept: TstateLocation::ThreadLocal,
         gil: (4, u32::MAX),
         awaits: Some(Awaits {
             stack_pointer: 360,
@@ -236,7 +236,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         globals: Globals::Runtime { interpreters_head: within(40, LARGE)?, gil_holder: None },
         kept: positions.kept,
         // `ceval` begins the struct's second word, `ceval.gil` its third.
-        gil: if is_free_threaded { Gil::None } else { Gil::Behind(16) },
+        gil: if is_free_threaded { GilLocation::None } else { GilLocation::Behind(16) },
         code_generation: match positions.code_generation {
             Some(position) => Some(within(position, LARGE)?),
             None => None,
@@ -244,7 +244,7 @@ pub fn read(table: &[u8]) -> Option<Layout> {
         coroutines,
         frame_locals: at(positions.frame + 24)?,
         instances: Instances::Behind(positions.cached_keys),
-        lines: Format::Locations,
+        lines: LineTableFormat::Locations,
     })
 }
 

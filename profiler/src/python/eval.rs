@@ -44,7 +44,7 @@ impl Eval {
         let mut parts = Vec::new();
         if let Some((start, code)) = function(LOOP) {
             let hot = start..start.saturating_add(code.len() as u64);
-            let cold = Functions::of(elf).and_then(|functions| functions.cold(&hot, &code));
+            let cold = FunctionStarts::of(elf).and_then(|functions| functions.cold(&hot, &code));
             parts.extend([Some(hot), cold].into_iter().flatten());
         }
         let keeps = |name: &str| function(name).is_some_and(|(_, code)| saves_frame_pointer(&code));
@@ -60,13 +60,13 @@ fn saves_frame_pointer(code: &[u8]) -> bool {
 }
 
 /// Where functions begin, by the binary search table for unwinding.
-struct Functions<'data> {
+struct FunctionStarts<'data> {
     section: u64,
     /// Where each begins, counted from the section, and where what tells of it is.
     rows: &'data [[u8; 8]],
 }
 
-impl<'data> Functions<'data> {
+impl<'data> FunctionStarts<'data> {
     fn of(elf: &impl Object<'data>) -> Option<Self> {
         /// Version 1; a 4-byte pointer, a 4-byte count, and a table of pairs of 4 bytes that count from the section.
         const HEAD: [u8; 4] = [1, 0x1b, 0x03, 0x3b];

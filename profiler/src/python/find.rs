@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, path::Path, sync::Arc};
 
-use profiler_common::python::{Greenlets, Interpreters, PyTarget, Slot, Unwalked};
+use profiler_common::python::{Greenlets, Interpreters, PyTarget, TlsPath, Unwalked};
 
 use crate::{
     python::{
@@ -10,7 +10,7 @@ use crate::{
         debug_offsets,
         image::Image,
         interpreter::{Interpreter, ThreadState},
-        layout::{self, Gil, Kept, Layout},
+        layout::{self, GilLocation, Layout, TstateLocation},
         roots::Roots,
         slot, thread_local,
         version::Version,
@@ -137,13 +137,13 @@ impl Interpreter {
         let text_end = mappings.iter().filter(is_part).map(|other| other.end).max();
         let mut interpreter = Self {
             target: PyTarget {
-                slot: Slot::default(),
+                slot: TlsPath::default(),
                 text_start: mapping.start,
                 text_end: text_end.unwrap_or(mapping.end),
                 gil: 0,
                 gil_pointer: match layout.gil {
-                    Gil::Behind(offset) => offset,
-                    Gil::None | Gil::InRuntime(_) => 0,
+                    GilLocation::Behind(offset) => offset,
+                    GilLocation::None | GilLocation::InRuntime(_) => 0,
                 },
                 gil_holder: roots.gil_holder,
                 interpreters: Interpreters::default(),
@@ -186,10 +186,12 @@ impl Interpreter {
                 .ok_or_else(|| starting("its interpreter has no symbols, and runs nothing that tells"))?;
         }
         let slot = match interpreter.layout.kept {
-            Kept::ThreadLocal => {
+            TstateLocation::ThreadLocal => {
                 thread_local::find(memory, image, &states, address("PyGILState_GetThisThreadState"))
             }
-            Kept::Key(_) => slot::find(memory, tgid, mappings, interpreter.roots.key(memory), &states),
+            TstateLocation::Key(_) => {
+                slot::find(memory, tgid, mappings, interpreter.roots.key(memory), &states)
+            }
         };
         // While it starts, a thread state is listed before the thread keeps it.
         interpreter.target.slot =

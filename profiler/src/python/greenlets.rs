@@ -4,7 +4,7 @@
 //! one (`g_thread_state_global`). Which of the thread's modules it is, the dynamic linker wrote into its offset table.
 
 use object::{Object, RelocationFlags, elf};
-use profiler_common::python::{Greenlets, Slot};
+use profiler_common::python::{Greenlets, TlsPath};
 
 use crate::{python::thread_vector, sys::memory::Memory};
 
@@ -41,7 +41,7 @@ impl InFile {
     pub fn in_process(&self, memory: Memory, bias: u64) -> Option<Greenlets> {
         let module = memory.u64(self.module.wrapping_add(bias))?;
         let [vector, entry] = thread_vector::way_to_module(i64::try_from(module).ok()?)?;
-        let state = Slot::new(&[vector, entry, POINTER]);
+        let state = TlsPath::new(&[vector, entry, POINTER]);
         Some(Greenlets { state, main_type: self.main_type.wrapping_add(bias) })
     }
 }

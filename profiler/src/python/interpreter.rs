@@ -7,8 +7,8 @@ use profiler_common::{event, python::PyTarget};
 use crate::{
     python::{
         asyncio::Asyncio,
-        code::{Code, string},
-        layout::{Coroutines, Gil, Instances, Layout},
+        code::{CodeObject, string},
+        layout::{Coroutines, GilLocation, Instances, Layout},
         roots::Roots,
     },
     sys::memory::Memory,
@@ -47,7 +47,7 @@ pub struct Interpreter {
 
 /// What some native code is to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum CodePart {
     /// The loop that runs Python functions.
     Eval,
     /// The interpreter, but for its loop.
@@ -129,21 +129,21 @@ impl Interpreter {
     /// The address of the GIL's structure.
     pub(super) fn gil(&self, memory: Memory) -> Option<u64> {
         match self.layout.gil {
-            Gil::None => None,
-            Gil::InRuntime(offset) => Some(self.roots.runtime?.wrapping_add(offset)),
-            Gil::Behind(offset) => memory.u64(self.target.interpreters.main.wrapping_add(offset)),
+            GilLocation::None => None,
+            GilLocation::InRuntime(offset) => Some(self.roots.runtime?.wrapping_add(offset)),
+            GilLocation::Behind(offset) => memory.u64(self.target.interpreters.main.wrapping_add(offset)),
         }
     }
 
     /// What native code is at an address.
     #[must_use]
-    pub fn part_at(&self, address: u64) -> Part {
+    pub fn part_at(&self, address: u64) -> CodePart {
         if self.eval.iter().any(|part| part.contains(&address)) {
-            Part::Eval
+            CodePart::Eval
         } else if self.target.is_interpreter(address) {
-            Part::Interpreter
+            CodePart::Interpreter
         } else {
-            Part::Other
+            CodePart::Other
         }
     }
 
@@ -234,13 +234,18 @@ impl Interpreter {
 
     /// Reads a code object.
     #[must_use]
-    pub fn code(&self, memory: Memory, address: u64) -> Option<Code> {
-        Code::read(memory, &self.layout.walk.code, self.layout.lines, address, self.code_type)
+    pub fn code(&self, memory: Memory, address: u64) -> Option<CodeObject> {
+        CodeObject::read(memory, &self.layout.walk.code, self.layout.lines, address, self.code_type)
     }
 
     /// A code object as the kernel side told it.
     #[must_use]
-    pub fn told_code(&self, memory: Memory, told: &event::Code, lines: Option<&[u8]>) -> Option<Code> {
-        Code::told(memory, told, lines, &self.layout.walk.code, self.layout.lines)
+    pub fn code_from_record(
+        &self,
+        memory: Memory,
+        record: &event::CodeRecord,
+        lines: Option<&[u8]>,
+    ) -> Option<CodeObject> {
+        CodeObject::from_record(memory, record, lines, &self.layout.walk.code, self.layout.lines)
     }
 }

@@ -6,7 +6,7 @@
 
 use profiler_common::python::{ABSENT, CodeOffsets, PACKED_FRAME_BYTES, PyOffsets, WINDOW_WORDS};
 
-use crate::python::lines::Format;
+use crate::python::lines::LineTableFormat;
 
 /// Everything that is read of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +16,9 @@ pub struct Layout {
     /// Where the globals are.
     pub globals: Globals,
     /// Where the thread keeps its thread state.
-    pub kept: Kept,
+    pub kept: TstateLocation,
     /// Where the GIL is.
-    pub gil: Gil,
+    pub gil: GilLocation,
     /// `PyInterpreterState` → `_code_object_generation`, which counts the code objects that died (3.14+).
     pub code_generation: Option<u64>,
     /// Where coroutines keep what they await (3.14+).
@@ -28,7 +28,7 @@ pub struct Layout {
     /// Where instances of classes keep their attributes.
     pub instances: Instances,
     /// How code objects write their lines.
-    pub lines: Format,
+    pub lines: LineTableFormat,
 }
 
 impl Layout {
@@ -92,7 +92,7 @@ pub enum Globals {
 
 /// Where a thread keeps its thread state, also while it does not hold the GIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum TstateLocation {
     /// Under a pthread key, which stands in `_PyRuntime` (`autoTSSkey`), so many bytes from its start; not told, it is
     /// looked for.
     Key(Option<u64>),
@@ -102,7 +102,7 @@ pub enum Kept {
 
 /// Where `struct _gil_runtime_state` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gil {
+pub enum GilLocation {
     /// There is none, or it is in pieces.
     None,
     /// In `_PyRuntime`, so many bytes from its start: one for all interpreters.
@@ -184,8 +184,8 @@ const fn runtime(interpreters_head: u64, tstate_current: u64) -> Globals {
     Globals::Runtime { interpreters_head, gil_holder: Some(tstate_current + MUTEXES) }
 }
 
-const fn key(auto_tss_key: u64) -> Kept {
-    Kept::Key(Some(auto_tss_key + MUTEXES))
+const fn key(auto_tss_key: u64) -> TstateLocation {
+    TstateLocation::Key(Some(auto_tss_key + MUTEXES))
 }
 
 /// The layout of a version up to 3.12, by its minor and patch numbers.
@@ -195,20 +195,20 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
         walk: HEAP_FRAMES,
         globals: runtime(32, 568),
         kept: key(584),
-        gil: Gil::InRuntime(352),
+        gil: GilLocation::InRuntime(352),
         code_generation: None,
         coroutines: None,
         frame_locals: 360,
         instances: Instances::Dict,
-        lines: Format::Lnotab,
+        lines: LineTableFormat::Lnotab,
     };
     Some(match minor {
         // Neither key nor GIL stands where a symbol that survives `strip` tells.
         6 => Layout {
             walk: PyOffsets { frame_instr: 120, tstate_thread_id: 152, code: CODE_3_6, ..HEAP_FRAMES },
             globals: Globals::Variables,
-            kept: Kept::Key(None),
-            gil: Gil::None,
+            kept: TstateLocation::Key(None),
+            gil: GilLocation::None,
             frame_locals: 376,
             ..heap
         },
@@ -217,32 +217,34 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
             walk: PyOffsets { code: CODE_3_6, ..HEAP_FRAMES },
             globals: runtime(24, 1392),
             kept: key(1416),
-            gil: Gil::None,
+            gil: GilLocation::None,
             ..heap
         },
         7 => Layout {
             walk: PyOffsets { code: CODE_3_6, ..HEAP_FRAMES },
             globals: runtime(24, 1480),
             kept: key(1504),
-            gil: Gil::InRuntime(1264),
+            gil: GilLocation::InRuntime(1264),
             ..heap
         },
-        8 => Layout { globals: runtime(32, 1368), kept: key(1392), gil: Gil::InRuntime(1152), ..heap },
+        8 => {
+            Layout { globals: runtime(32, 1368), kept: key(1392), gil: GilLocation::InRuntime(1152), ..heap }
+        }
         9 => heap,
         10 => Layout {
             walk: PyOffsets { frame_instr: 96, tstate_cframe: 48, ..HEAP_FRAMES },
             frame_locals: 352,
-            lines: Format::Linetable,
+            lines: LineTableFormat::Linetable,
             ..heap
         },
         11 => Layout {
             walk: PACKED_FRAMES,
             globals: runtime(40, 576),
             kept: key(592),
-            gil: Gil::InRuntime(360),
+            gil: GilLocation::InRuntime(360),
             frame_locals: 72,
             instances: Instances::Before,
-            lines: Format::Locations,
+            lines: LineTableFormat::Locations,
             ..heap
         },
         12 => Layout {
@@ -272,11 +274,11 @@ pub fn of_version(minor: u32, patch: Option<u32>) -> Option<Layout> {
             },
             globals: Globals::Runtime { interpreters_head: 40, gil_holder: None },
             // No libc object stands before it any more.
-            kept: Kept::Key(Some(1544)),
-            gil: Gil::Behind(384),
+            kept: TstateLocation::Key(Some(1544)),
+            gil: GilLocation::Behind(384),
             frame_locals: 72,
             instances: Instances::Either,
-            lines: Format::Locations,
+            lines: LineTableFormat::Locations,
             ..heap
         },
         _ => return None,

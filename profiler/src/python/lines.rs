@@ -4,7 +4,7 @@
 
 /// How a version writes its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LineTableFormat {
     /// ≤ 3.9: pairs of (bytes forward, lines forward).
     Lnotab,
     /// 3.10: pairs of (length of a range, lines forward).
@@ -17,12 +17,12 @@ pub enum Format {
 ///
 /// An instruction before the first (`f_lasti` −1: not started yet) is on the first line.
 #[must_use]
-pub fn line_of(format: Format, table: &[u8], first: u32, instruction: i64) -> u32 {
+pub fn line_of(format: LineTableFormat, table: &[u8], first: u32, instruction: i64) -> u32 {
     let Ok(instruction) = u64::try_from(instruction) else { return first };
     let line = match format {
-        Format::Lnotab => Some(lnotab(table, i64::from(first), instruction)),
-        Format::Linetable => linetable(table, i64::from(first), instruction),
-        Format::Locations => locations(table, i64::from(first), instruction / 2),
+        LineTableFormat::Lnotab => Some(lnotab(table, i64::from(first), instruction)),
+        LineTableFormat::Linetable => linetable(table, i64::from(first), instruction),
+        LineTableFormat::Locations => locations(table, i64::from(first), instruction / 2),
     };
     line.and_then(|line| u32::try_from(line).ok()).unwrap_or(first)
 }
@@ -121,7 +121,7 @@ mod tests {
     fn lnotab_of_its_own_notes() {
         // Objects/lnotab_notes.txt: lines 1, 2, 7, 361, 350 at the bytes 0, 6, 50, 350, 360.
         let table = [6, 1, 44, 5, 255, 0, 45, 127, 0, 127, 0, 100, 10, (-11i8).cast_unsigned()];
-        let line = |instruction| line_of(Format::Lnotab, &table, 1, instruction);
+        let line = |instruction| line_of(LineTableFormat::Lnotab, &table, 1, instruction);
         assert_eq!([0, 5, 6, 49, 50, 349, 350, 360].map(line), [1, 1, 2, 2, 7, 7, 361, 350]);
     }
 
@@ -129,7 +129,7 @@ mod tests {
     fn linetable_with_a_gap() {
         // Lines 10, none, 12: ranges of 4, 2 and 6 bytes.
         let table = [4, 0, 2, 0x80, 6, 2];
-        let line = |instruction| line_of(Format::Linetable, &table, 10, instruction);
+        let line = |instruction| line_of(LineTableFormat::Linetable, &table, 10, instruction);
         assert_eq!([0, 2, 4, 6, 10].map(line), [10, 10, 10, 12, 12]);
     }
 
@@ -149,13 +149,13 @@ mod tests {
             vec![entry(14, 1), 0b100_1100, 2, 0, 1, 1],
         ]
         .concat();
-        let line = |unit: i64| line_of(Format::Locations, &table, 5, unit * 2);
+        let line = |unit: i64| line_of(LineTableFormat::Locations, &table, 5, unit * 2);
         assert_eq!([0, 1, 2, 3, 4, 5, 6].map(line), [5, 5, 6, 5, 5, 5, 75]);
     }
 
     #[test]
     fn what_no_table_says_is_on_the_first_line() {
-        for format in [Format::Lnotab, Format::Linetable, Format::Locations] {
+        for format in [LineTableFormat::Lnotab, LineTableFormat::Linetable, LineTableFormat::Locations] {
             assert_eq!(line_of(format, &[], 3, 10), 3);
             assert_eq!(line_of(format, &[1, 1], 3, -2), 3);
         }
@@ -165,7 +165,9 @@ mod tests {
     fn no_table_is_too_broken() {
         for first in 0..=255u8 {
             for second in 0..=255u8 {
-                for format in [Format::Lnotab, Format::Linetable, Format::Locations] {
+                for format in
+                    [LineTableFormat::Lnotab, LineTableFormat::Linetable, LineTableFormat::Locations]
+                {
                     let _ = line_of(format, &[first, second, second], 1, 7);
                 }
             }

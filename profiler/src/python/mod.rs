@@ -24,13 +24,13 @@ mod thread_vector;
 mod version;
 
 use profiler_common::python::{
-    Borrowed, C_STACK_WORDS, CStack, End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, Search, UNREADABLE,
-    Walk,
+    Borrowed, C_STACK_WORDS, CStack, End, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyTarget, TstateSearch,
+    UNREADABLE, Walk,
 };
 
 use crate::sys::{memory::Memory, thread};
 pub use find::{Unwalkable, is_library};
-pub use interpreter::{Interpreter, Part};
+pub use interpreter::{CodePart, Interpreter};
 
 /// The version of the interpreter in a process, such as `3.11.7`; `None` if it runs none that is known.
 #[must_use]
@@ -157,8 +157,8 @@ fn join_callers(mut memory: Memory, interpreter: &Interpreter, walk: &mut Walk, 
     }
     let read = |address| memory.u64(address);
     let thread_id = interpreters.thread_id(thread_pointer);
-    let mut search = Search::begin(offsets, interpreters.main, thread_id, read);
-    for _ in 0..Search::STEPS {
+    let mut search = TstateSearch::begin(offsets, interpreters.main, thread_id, read);
+    for _ in 0..TstateSearch::STEPS {
         if !search.step(offsets, read) {
             break;
         }

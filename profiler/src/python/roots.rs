@@ -3,7 +3,7 @@
 use crate::{
     python::{
         image::Image,
-        layout::{Globals, Kept, Layout},
+        layout::{Globals, Layout, TstateLocation},
     },
     sys::memory::Memory,
 };
@@ -42,8 +42,8 @@ impl Roots {
                     interpreters: runtime.wrapping_add(interpreters_head),
                     gil_holder: gil_holder.map_or(0, |offset| runtime.wrapping_add(offset)),
                     key: match layout.kept {
-                        Kept::Key(offset) => offset.map(|offset| runtime.wrapping_add(offset)),
-                        Kept::ThreadLocal => None,
+                        TstateLocation::Key(offset) => offset.map(|offset| runtime.wrapping_add(offset)),
+                        TstateLocation::ThreadLocal => None,
                     },
                 })
             }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use object::Architecture;
-use profiler_common::python::Slot;
+use profiler_common::python::TlsPath;
 
 use crate::{
     python::{image::Image, interpreter::ThreadState},
@@ -75,15 +75,15 @@ impl Libc {
 
     /// The slot of a key.
     #[must_use]
-    pub fn slot(self, key: u32) -> Slot {
+    pub fn slot(self, key: u32) -> TlsPath {
         let key = i64::from(key);
         let (block, key_data) = (BLOCK.cast_signed(), KEY_DATA.cast_signed());
         let in_block = key % block * key_data + key_data / 2;
         match self {
-            Self::Musl { array } => Slot::new(&[array, key * 8]),
+            Self::Musl { array } => TlsPath::new(&[array, key * 8]),
             // The first block lies right before the table.
-            Self::Glibc { table } if key < block => Slot::new(&[table - block * key_data + in_block]),
-            Self::Glibc { table } => Slot::new(&[table + key / block * 8, in_block]),
+            Self::Glibc { table } if key < block => TlsPath::new(&[table - block * key_data + in_block]),
+            Self::Glibc { table } => TlsPath::new(&[table + key / block * 8, in_block]),
         }
     }
 }
@@ -107,7 +107,7 @@ pub fn find(
     mappings: &[Mapping],
     key: Option<u32>,
     states: &[ThreadState],
-) -> Result<Slot, String> {
+) -> Result<TlsPath, String> {
     let listed = Listed::new(states);
     let known = key.filter(|key| *key < MAX_KEY).zip(Libc::of(tgid, mappings));
     let slot = known.map(|(key, libc)| libc.slot(key)).filter(|slot| listed.are_at(memory, slot));
@@ -138,7 +138,7 @@ impl Listed {
     /// True if most threads have a thread state of their own there, of one interpreter or another. Not all need to: one
     /// that is being made has not stored it yet.
     #[must_use]
-    pub fn are_at(&self, memory: Memory, slot: &Slot) -> bool {
+    pub fn are_at(&self, memory: Memory, slot: &TlsPath) -> bool {
         let holds = |thread: &&u64| {
             let held = slot.load(**thread, |address| memory.u64(address));
             held.is_some_and(|address| self.pairs.contains(&(**thread, address)))
@@ -160,10 +160,10 @@ impl Listed {
 }
 
 /// Looks for the thread states by value: the one word of a descriptor that holds in every thread.
-fn calibrate(memory: Memory, listed: &Listed, thread_pointer: u64) -> Option<Slot> {
+fn calibrate(memory: Memory, listed: &Listed, thread_pointer: u64) -> Option<TlsPath> {
     let from = if cfg!(target_arch = "aarch64") { -DESCRIPTOR_BYTES } else { 0 };
     let descriptor = memory.bytes(thread_pointer.wrapping_add_signed(from), DESCRIPTOR_BYTES as usize)?;
-    let offsets = listed.places(&descriptor, from, thread_pointer).map(|offset| Slot::new(&[offset]));
+    let offsets = listed.places(&descriptor, from, thread_pointer).map(|offset| TlsPath::new(&[offset]));
     let mut hits = offsets.filter(|slot| listed.are_at(memory, slot));
     // Two offsets that both hold would be a guess.
     hits.next().filter(|_| hits.next().is_none())
@@ -186,12 +186,12 @@ mod tests {
         let Some(here) = image("3.15", libc) else { return };
         let here = Libc::glibc(&here).expect("it tells");
         // As the code of its `pthread_getspecific` has it.
-        assert_eq!(here.slot(0), Slot::new(&[0x310 + 8]));
-        assert_eq!(here.slot(31), Slot::new(&[0x310 + 31 * 16 + 8]));
-        assert_eq!(here.slot(33), Slot::new(&[0x510 + 8, 16 + 8]));
+        assert_eq!(here.slot(0), TlsPath::new(&[0x310 + 8]));
+        assert_eq!(here.slot(31), TlsPath::new(&[0x310 + 31 * 16 + 8]));
+        assert_eq!(here.slot(33), TlsPath::new(&[0x510 + 8, 16 + 8]));
         let there = image("arm64", "usr/lib/aarch64-linux-gnu/libc.so.6").expect("it is unpacked");
         // Below the thread pointer.
-        assert_eq!(Libc::glibc(&there).expect("it tells").slot(0), Slot::new(&[-0x610 + 8]));
+        assert_eq!(Libc::glibc(&there).expect("it tells").slot(0), TlsPath::new(&[-0x610 + 8]));
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         assert!(code.windows(array.len()).any(|bytes| bytes == array), "{code:x?}");
         let slot =
             Libc::musl(&Image::of(&File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
-        assert_eq!(slot, Slot::new(&[0x80, 24]));
+        assert_eq!(slot, TlsPath::new(&[0x80, 24]));
 
         let library = unpacked("arm64").expect("it is unpacked").join("usr/lib/aarch64-linux-musl/libc.so");
         let code = getspecific(&library);
@@ -213,7 +213,7 @@ mod tests {
         assert!(loads.into_iter().any(|word| word & 0xffff_fc00 == 0xf85a_8000), "{code:x?}");
         let slot =
             Libc::musl(&Image::of(&File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
-        assert_eq!(slot, Slot::new(&[-0x58, 24]));
+        assert_eq!(slot, TlsPath::new(&[-0x58, 24]));
     }
 
     /// The code of `pthread_getspecific`.

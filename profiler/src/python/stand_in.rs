@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use bytemuck::{Pod, Zeroable};
-use profiler_common::python::{Greenlets, PyTarget, Slot};
+use profiler_common::python::{Greenlets, PyTarget, TlsPath};
 
 use crate::{
     python::{
@@ -175,7 +175,7 @@ pub fn names_of(tgid: u32, facts: &Facts) -> Option<Vec<String>> {
     };
     interpreter.asyncio = facts.asyncio();
     let [first, second, main_type] = facts.greenlets;
-    let state = Slot::new(&[first.cast_signed(), second.cast_signed()]);
+    let state = TlsPath::new(&[first.cast_signed(), second.cast_signed()]);
     interpreter.target.greenlets = Greenlets { state, main_type };
     let mut names = vec![interpreter.version.clone()];
     for state in interpreter.thread_states(memory) {

@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, collections::HashMap, iter};
 
-use profiler_common::python::{PyFrame, ToldFrame};
+use profiler_common::python::{FrameRef, PyFrame};
 
 use crate::{
     python::{asyncio::Asyncio, interpreter::Interpreter, layout::Coroutines},
@@ -19,7 +19,7 @@ const MAX_AWAITED_BY: u64 = 64;
 
 /// A task that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
+pub struct AsyncioTask {
     /// As asyncio has it; absent if it could not be read.
     pub name: Option<String>,
     /// False if it has not run yet.
@@ -43,7 +43,7 @@ pub struct Await {
 
 /// The tasks of the thread with this thread state that wait, the newest last.
 #[must_use]
-pub fn of_thread(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<Task> {
+pub fn of_thread(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<AsyncioTask> {
     let (Some(asyncio), Some(layout)) = (interpreter.asyncio(), interpreter.coroutines()) else {
         return Vec::new();
     };
@@ -66,7 +66,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The task at an address; `None` if it is done, or none any more, or runs: then its frames are the thread's.
-    fn task(&self, task: u64) -> Option<Task> {
+    fn task(&self, task: u64) -> Option<AsyncioTask> {
         let coroutine = self.memory.u64(task.wrapping_add(self.asyncio.task_coro))?;
         let state = self.state(coroutine)?;
         let is_begun = state != self.layout.created;
@@ -74,7 +74,7 @@ impl Reader<'_> {
             return None;
         }
         let name = |task| self.interpreter.task_name(self.memory, task);
-        Some(Task {
+        Some(AsyncioTask {
             name: name(task),
             is_begun,
             awaits: self.chain(coroutine),
@@ -115,7 +115,7 @@ impl Reader<'_> {
         let word = |offset: u32| self.memory.u64(frame.wrapping_add(u64::from(offset)));
         let code = word(offsets.frame_code)? & !u64::from(offsets.code_tag);
         let frame = PyFrame { tagged_code: code, instr: word(offsets.frame_instr)? };
-        let instr = ToldFrame::by_address(&frame, offsets).instr;
+        let instr = FrameRef::by_address(&frame, offsets).instr;
         let mut known = self.awaits.borrow_mut();
         let found = if let Some(found) = known.get(&(code, instr)) {
             found.clone()

@@ -4,7 +4,7 @@
 //! block: where every thread has its thread state. A thread that holds the GIL has it in a second variable too
 //! (`_Py_tss_tstate`); where only such threads were seen, the function that returns the first one tells the two apart.
 
-use profiler_common::python::Slot;
+use profiler_common::python::TlsPath;
 
 use crate::{
     python::{
@@ -29,7 +29,7 @@ pub fn find(
     image: &Image,
     states: &[ThreadState],
     getter_at: Option<u64>,
-) -> Result<Slot, String> {
+) -> Result<TlsPath, String> {
     let (bytes, align) = image
         .thread_local()
         .filter(|(bytes, _)| *bytes <= MAX_BLOCK)
@@ -43,10 +43,10 @@ pub fn find(
         } else {
             bytes.next_multiple_of(align).wrapping_neg().cast_signed()
         };
-        vec![Block { way: vec![], start }]
+        vec![TlsBlock { way: vec![], start }]
     } else {
         (1..MAX_MODULES)
-            .filter_map(|module| Some(Block { way: way_to_module(module)?.to_vec(), start: 0 }))
+            .filter_map(|module| Some(TlsBlock { way: way_to_module(module)?.to_vec(), start: 0 }))
             .collect()
     };
     let listed = Listed::new(states);
@@ -70,23 +70,23 @@ pub fn find(
 }
 
 /// A module's thread-local variables in one thread.
-struct Block {
+struct TlsBlock {
     /// From the thread pointer to the word that points to it; empty if it lies beside the thread pointer.
     way: Vec<i64>,
     /// Where it begins: from there, or from the thread pointer.
     start: i64,
 }
 
-impl Block {
-    fn slot(&self, offset: i64) -> Slot {
+impl TlsBlock {
+    fn slot(&self, offset: i64) -> TlsPath {
         let steps: Vec<_> = self.way.iter().copied().chain([offset]).collect();
-        Slot::new(&steps)
+        TlsPath::new(&steps)
     }
 
     fn words(&self, memory: Memory, state: &ThreadState, bytes: u64) -> Option<Vec<u8>> {
         let base = match self.way.as_slice() {
             [] => state.thread_pointer,
-            way => Slot::new(way).load(state.thread_pointer, |address| memory.u64(address))?,
+            way => TlsPath::new(way).load(state.thread_pointer, |address| memory.u64(address))?,
         };
         if base == 0 || base == u64::MAX {
             return None;

@@ -3,8 +3,8 @@
 use crate::model::{
     profile::Profile,
     recording::Recording,
-    shown::{Left, Sizes},
-    tables::{Frame, Table},
+    shown::{Left, StackSizes},
+    tables::{Frame, InternTable},
     waits::Waits,
     window::WorkerWindow,
 };
@@ -26,7 +26,7 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     if !stacks.rows().iter().all(|stack| has(frames, stack.frame)) {
         return Err("a stack names a frame that is not there");
     }
-    let sizes = Sizes::of(&recording.profile)?;
+    let sizes = StackSizes::of(&recording.profile)?;
     let mut seen = samples.iter().map(|sample| sample.stack).chain(blocked.iter().map(|sample| sample.stack));
     if !seen.clone().all(|stack| stack.is_none_or(|stack| has(stacks, stack))) {
         return Err("a sample names a stack that is not there");
@@ -45,7 +45,7 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     check_sums(recording)
 }
 
-fn has<T: Clone + Eq + std::hash::Hash>(table: &Table<T>, index: u32) -> bool {
+fn has<T: Clone + Eq + std::hash::Hash>(table: &InternTable<T>, index: u32) -> bool {
     table.get(index).is_some()
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::{
     model::{
         estimate::Estimate,
-        report::{Idle, Point, Report, Run, Series},
+        report::{IdleCost, Point, Report, Run, Series},
     },
     render::{audit_words, escape},
     units,
@@ -21,18 +21,18 @@ pub const WINDOWS: &str = "windows";
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct ReportTable {
     /// What it shows.
     pub title: &'static str,
     /// Its columns.
-    pub columns: Vec<Column>,
+    pub columns: Vec<TableColumn>,
     /// Its rows, of as many cells as there are columns.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TableRow>,
 }
 
 /// A column's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub struct TableColumn {
     /// What it is.
     pub name: String,
     /// In which unit; empty if it needs none.
@@ -43,7 +43,7 @@ pub struct Column {
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct TableRow {
     /// The set-up's place in [`Report::series`]: its colour. Absent if it is not there.
     pub series: Option<usize>,
     /// True for the first row of a set-up.
@@ -62,16 +62,16 @@ pub struct Cell {
 }
 
 /// All columns of numbers, from a function of the row's source to what may be told.
-type Numbers<'a, T> = (&'static str, &'static str, &'a dyn Fn(&T) -> Option<Estimate>);
+type NumberColumns<'a, T> = (&'static str, &'static str, &'a dyn Fn(&T) -> Option<Estimate>);
 
 /// Each set-up where its throughput is highest.
 #[must_use]
-pub fn best(report: &Report) -> Option<Table> {
+pub fn best(report: &Report) -> Option<ReportTable> {
     let best = |series: &Series| series.points.iter().cloned().max_by(by_throughput);
     let points = report.series.iter().enumerate().filter_map(|(at, series)| Some((at, best(series)?)));
     let points: Vec<_> = points.collect();
     let level = audit_words::level(report);
-    let numbers: [Numbers<Point>; 7] = [
+    let numbers: [NumberColumns<Point>; 7] = [
         (level, "", &|point| Some(exact(point.level))),
         (THROUGHPUT, "/s", &|point| Some(point.throughput)),
         ("latency p50", "ms", &|point| point.latency_p50_ms),
@@ -85,9 +85,9 @@ pub fn best(report: &Report) -> Option<Table> {
 
 /// Each set-up under each load.
 #[must_use]
-pub fn levels(report: &Report) -> Option<Table> {
+pub fn levels(report: &Report) -> Option<ReportTable> {
     let points = all_points(report);
-    let numbers: [Numbers<Point>; 10] = [
+    let numbers: [NumberColumns<Point>; 10] = [
         (audit_words::level(report), "", &|point| Some(exact(point.level))),
         (THROUGHPUT, "/s", &|point| Some(point.throughput)),
         ("latency p50", "ms", &|point| point.latency_p50_ms),
@@ -108,13 +108,13 @@ pub fn levels(report: &Report) -> Option<Table> {
 
 /// Where the wall time of the workers' threads went, in percent.
 #[must_use]
-pub fn budget(report: &Report) -> Option<Table> {
+pub fn budget(report: &Report) -> Option<ReportTable> {
     let mut points = all_points(report);
     points.retain(|(_, point)| !point.budget.is_empty());
     let share = |point: &Point, state: &str| exact(point.budget.get(state).copied().unwrap_or(0.0) * 100.0);
     let states = states(report);
     let shares: Vec<_> = states.iter().map(|state| move |point: &Point| Some(share(point, state))).collect();
-    let mut numbers: Vec<Numbers<Point>> =
+    let mut numbers: Vec<NumberColumns<Point>> =
         vec![(audit_words::level(report), "", &|point| Some(exact(point.level)))];
     numbers.extend(shares.iter().map(|share| ("", "%", share as &dyn Fn(&Point) -> Option<Estimate>)));
     let mut table = table("Where the time of the workers' threads went", report, &points, &[], &numbers)?;
@@ -126,9 +126,9 @@ pub fn budget(report: &Report) -> Option<Table> {
 
 /// What each set-up costs while it has nothing to do.
 #[must_use]
-pub fn idle(report: &Report) -> Option<Table> {
+pub fn idle(report: &Report) -> Option<ReportTable> {
     let idle = report.series.iter().enumerate().filter_map(|(at, series)| Some((at, series.idle.clone()?)));
-    let numbers: [Numbers<Idle>; 5] = [
+    let numbers: [NumberColumns<IdleCost>; 5] = [
         ("CPU of a worker", "ms/s", &|idle| Some(exact(idle.worker_cpu_ms_per_second))),
         ("wake-ups of a worker", "/s", &|idle| Some(exact(idle.worker_wakeups_per_second))),
         ("CPU of the master", "ms/s", &|idle| idle.master_cpu_ms_per_second.map(exact)),
@@ -140,7 +140,7 @@ pub fn idle(report: &Report) -> Option<Table> {
 
 /// The fitted curves, and where and why they bend.
 #[must_use]
-pub fn curves(report: &Report) -> Option<Table> {
+pub fn curves(report: &Report) -> Option<ReportTable> {
     let bent = |series: &&Series| series.usl.is_some() || series.knee.is_some();
     let bent = report.series.iter().enumerate().filter(|(_, series)| bent(series));
     let bent: Vec<_> = bent.collect();
@@ -153,7 +153,7 @@ pub fn curves(report: &Report) -> Option<Table> {
         let residuals = series.usl.iter().flat_map(|usl| &usl.residuals);
         residuals.map(|residual| signed(*residual, 0)).collect::<Vec<_>>().join(", ")
     });
-    let numbers: [Numbers<&Series>; 7] = [
+    let numbers: [NumberColumns<&Series>; 7] = [
         ("one at a time λ", "/s", &|series| Some(exact(series.usl.as_ref()?.lambda))),
         ("contention σ", "", &|series| Some(exact(series.usl.as_ref()?.sigma))),
         ("coherency κ", "", &|series| Some(exact(series.usl.as_ref()?.kappa))),
@@ -167,12 +167,12 @@ pub fn curves(report: &Report) -> Option<Table> {
 
 /// Every window, in the order of time.
 #[must_use]
-pub fn windows(report: &Report) -> Option<Table> {
+pub fn windows(report: &Report) -> Option<ReportTable> {
     let place = |run: &Run| report.series.iter().position(|series| series.setup == run.setup);
     let runs: Vec<_> = report.runs.iter().map(|run| (place(run).unwrap_or(usize::MAX), run)).collect();
     let per_request = |count: u64, run: &Run| exact(count as f64 / run.load.requests as f64);
     let latency = |ns: Option<u64>| ns.map(|ns| exact(ns as f64 / 1e6));
-    let numbers: [Numbers<&Run>; 10] = [
+    let numbers: [NumberColumns<&Run>; 10] = [
         ("began after", "s", &|run| Some(exact(run.at_ns as f64 / 1e9))),
         (audit_words::level(report), "", &|run| Some(exact(run.level))),
         ("requests", "", &|run| Some(exact(run.load.requests as f64))),
@@ -218,18 +218,19 @@ fn table<T>(
     report: &Report,
     sources: &[(usize, T)],
     words: &[Words<T>],
-    numbers: &[Numbers<T>],
-) -> Option<Table> {
+    numbers: &[NumberColumns<T>],
+) -> Option<ReportTable> {
     // A column in which nothing is told is left out, as are columns of latencies if nobody told any.
-    let told = |number: &&Numbers<T>| sources.iter().any(|(_, source)| number.2(source).is_some());
+    let told = |number: &&NumberColumns<T>| sources.iter().any(|(_, source)| number.2(source).is_some());
     let numbers: Vec<_> = numbers.iter().filter(told).collect();
-    let named = |name: &str, unit, is_text| Column { name: name.to_owned(), unit, is_text };
+    let named = |name: &str, unit, is_text| TableColumn { name: name.to_owned(), unit, is_text };
     let mut columns = vec![named("set-up", "", true)];
     columns.extend(numbers.iter().map(|(name, unit, _)| named(name, unit, false)));
     columns.extend(words.iter().map(|(name, _)| named(name, "", true)));
-    let place = |number: &&Numbers<T>| places(sources.iter().filter_map(|(_, source)| number.2(source)));
+    let place =
+        |number: &&NumberColumns<T>| places(sources.iter().filter_map(|(_, source)| number.2(source)));
     let places: Vec<_> = numbers.iter().map(place).collect();
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<TableRow> = Vec::new();
     for (at, source) in sources {
         let series = report.series.get(*at);
         let name = series.map(|series| series.setup.name()).unwrap_or_default();
@@ -238,9 +239,9 @@ fn table<T>(
         cells.extend(texts.map(|(number, places)| Cell::number(number.2(source), *places)));
         cells.extend(words.iter().map(|(_, text)| Cell::words(&text(source))));
         let series = series.is_some().then_some(*at);
-        rows.push(Row { series, begins: rows.last().is_none_or(|last| last.series != series), cells });
+        rows.push(TableRow { series, begins: rows.last().is_none_or(|last| last.series != series), cells });
     }
-    (!rows.is_empty()).then_some(Table { title, columns, rows })
+    (!rows.is_empty()).then_some(ReportTable { title, columns, rows })
 }
 
 fn all_points(report: &Report) -> Vec<(usize, Point)> {
@@ -296,7 +297,7 @@ mod tests {
     use super::*;
     use crate::model::fixture;
 
-    fn line(row: &Row) -> Vec<&str> {
+    fn line(row: &TableRow) -> Vec<&str> {
         row.cells.iter().map(|cell| cell.text.as_str()).collect()
     }
 
@@ -320,7 +321,7 @@ mod tests {
     #[test]
     fn a_column_of_which_nothing_is_told_is_left_out() {
         let mut report = fixture::report();
-        let has = |table: Option<Table>, name: &str| {
+        let has = |table: Option<ReportTable>, name: &str| {
             table.unwrap().columns.iter().any(|column| column.name == name)
         };
         assert!(has(levels(&report), "latency p50") && has(idle(&report), "CPU of the master"));

@@ -3,9 +3,9 @@
 use crate::{
     model::report::{Finding, Report},
     render::{
-        audit_tables::{self, Table},
+        audit_tables::{self, ReportTable},
         audit_words, escape,
-        grid::{self, Column, Kind, Look},
+        grid::{self, Column, RowKind, TableOptions},
     },
 };
 
@@ -16,11 +16,11 @@ const FINDINGS: usize = 5;
 
 /// The summary of a report.
 #[must_use]
-pub fn text(report: &Report, look: Look) -> String {
-    let mut blocks = vec![answer(report, look)];
-    let table = audit_tables::levels(report).map(|table| grid(&table, look));
+pub fn text(report: &Report, options: TableOptions) -> String {
+    let mut blocks = vec![answer(report, options)];
+    let table = audit_tables::levels(report).map(|table| grid(&table, options));
     blocks.extend(table);
-    blocks.extend(findings(&report.findings, look));
+    blocks.extend(findings(&report.findings, options));
     let problems = report.problems.iter().map(|problem| {
         let setup = problem.setup.name();
         let last =
@@ -36,11 +36,12 @@ pub fn text(report: &Report, look: Look) -> String {
     blocks.join("\n\n") + "\n"
 }
 
-fn answer(report: &Report, look: Look) -> String {
-    let told = report.recommendation.as_ref();
-    let mut lines = vec![bold(&audit_words::headline(report), look)];
-    lines.extend(told.and_then(audit_words::margin));
-    let reason = told.map(|told| &told.reason).filter(|reason| !reason.is_empty());
+fn answer(report: &Report, options: TableOptions) -> String {
+    let recommendation = report.recommendation.as_ref();
+    let mut lines = vec![bold(&audit_words::headline(report), options)];
+    lines.extend(recommendation.and_then(audit_words::margin));
+    let reason =
+        recommendation.map(|recommendation| &recommendation.reason).filter(|reason| !reason.is_empty());
     let sentences = reason.into_iter().chain(&report.summary);
     lines.extend(sentences.map(|sentence| escape::visible(sentence).into_owned()));
     if report.interrupted {
@@ -49,10 +50,10 @@ fn answer(report: &Report, look: Look) -> String {
     lines.join("\n")
 }
 
-fn findings(findings: &[Finding], look: Look) -> Option<String> {
+fn findings(findings: &[Finding], options: TableOptions) -> Option<String> {
     let mut lines = Vec::new();
     for finding in findings.iter().take(FINDINGS) {
-        lines.push(bold(&escape::visible(&finding.claim), look));
+        lines.push(bold(&escape::visible(&finding.claim), options));
         let below = [&finding.evidence, &finding.advice].map(|text| escape::visible(text));
         lines.extend(below.iter().filter(|text| !text.is_empty()).map(|text| format!("  {text}")));
     }
@@ -64,7 +65,7 @@ fn findings(findings: &[Finding], look: Look) -> Option<String> {
 }
 
 /// A table as a grid that fits the screen: intervals of throughputs only, and the name of a set-up once.
-fn grid(table: &Table, look: Look) -> String {
+fn grid(table: &ReportTable, options: TableOptions) -> String {
     let shown = |at: &usize| table.columns[*at].name != audit_tables::WINDOWS;
     let shown: Vec<usize> = (0..table.columns.len()).filter(shown).collect();
     let columns = shown.iter().map(|at| &table.columns[*at]);
@@ -83,13 +84,13 @@ fn grid(table: &Table, look: Look) -> String {
             }
             (cell, _) => cell.text.clone(),
         };
-        (Kind::Process, shown.iter().map(text).collect())
+        (RowKind::Process, shown.iter().map(text).collect())
     });
-    grid::text(&columns.collect::<Vec<_>>(), rows, look)
+    grid::text(&columns.collect::<Vec<_>>(), rows, options)
 }
 
 /// The lines of a column's head.
-fn head(column: &audit_tables::Column) -> Vec<String> {
+fn head(column: &audit_tables::TableColumn) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in column.name.split(' ') {
         match lines.last_mut() {
@@ -105,8 +106,8 @@ fn head(column: &audit_tables::Column) -> Vec<String> {
     lines
 }
 
-fn bold(text: &str, look: Look) -> String {
-    if look.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+fn bold(text: &str, options: TableOptions) -> String {
+    if options.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -122,7 +123,7 @@ mod tests {
             .map(|level| crate::model::report::Point { level, ..series.points[1].clone() })
             .to_vec();
         report.series = vec![series; 3];
-        let text = text(&report, Look::default());
+        let text = text(&report, TableOptions::default());
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(text.lines().count() <= 40, "{text}");
         assert!(widest <= Some(120), "{widest:?}\n{text}");
@@ -138,14 +139,14 @@ mod tests {
         report.findings[0].claim = "\x1b[2Jevil".to_owned();
         report.problems[0].last_words = vec!["\x1b[2Jworse\n".to_owned()];
         report.series[0].setup.worker_class = Some("\x1b[2Jclass".to_owned());
-        assert!(!text(&report, Look::default()).contains('\x1b'));
-        let coloured = text(&report, Look { colour: true, ..Look::default() });
+        assert!(!text(&report, TableOptions::default()).contains('\x1b'));
+        let coloured = text(&report, TableOptions { colour: true, ..TableOptions::default() });
         assert!(coloured.contains("\x1b[1m") && !coloured.contains("\x1b[2J"), "{coloured}");
     }
 
     #[test]
     fn nothing_is_said() {
-        let text = text(&Report::default(), Look::default());
+        let text = text(&Report::default(), TableOptions::default());
         assert!(text.starts_with("Nothing was measured\n\nquality: "), "{text}");
     }
 }

@@ -37,9 +37,11 @@ pub fn headline(report: &Report) -> String {
             "Nothing was measured".to_owned()
         }
         None => "No recommendation".to_owned(),
-        Some(told) if told.second.is_some() && !told.is_real => "No difference measured".to_owned(),
-        Some(told) => match told.best.name() {
-            name if told.best == Setup::default() => escape::visible(&name).into_owned(),
+        Some(recommendation) if recommendation.second.is_some() && !recommendation.is_real => {
+            "No difference measured".to_owned()
+        }
+        Some(recommendation) => match recommendation.best.name() {
+            name if recommendation.best == Setup::default() => escape::visible(&name).into_owned(),
             name => format!("Run {}", escape::visible(&name)),
         },
     }
@@ -47,11 +49,11 @@ pub fn headline(report: &Report) -> String {
 
 /// How the best compares with the second best; absent if there is no second.
 #[must_use]
-pub fn margin(told: &Recommendation) -> Option<String> {
-    let [best, second] = [&told.best, told.second.as_ref()?].map(Setup::name);
+pub fn margin(recommendation: &Recommendation) -> Option<String> {
+    let [best, second] = [&recommendation.best, recommendation.second.as_ref()?].map(Setup::name);
     let (best, second) = (escape::visible(&best), escape::visible(&second));
-    let ratio = told.margin.map(|margin| format!(" {}", ratio(margin)));
-    Some(match (ratio, told.is_real) {
+    let ratio = recommendation.margin.map(|margin| format!(" {}", ratio(margin)));
+    Some(match (ratio, recommendation.is_real) {
         (Some(ratio), true) => {
             format!("{ratio} the throughput of the second best, {second}").trim().to_owned()
         }
@@ -143,16 +145,16 @@ mod tests {
     fn the_answer_says_what_to_run_and_how_sure_it_is() {
         let mut report = fixture::report();
         assert_eq!(headline(&report), "Run sync × 2");
-        let told = report.recommendation.as_mut().unwrap();
+        let recommendation = report.recommendation.as_mut().unwrap();
         let better = "1.25× (1.20–1.30) the throughput of the second best, gthread × 2";
-        assert_eq!(margin(told).as_deref(), Some(better));
-        told.is_real = false;
+        assert_eq!(margin(recommendation).as_deref(), Some(better));
+        recommendation.is_real = false;
         let equal = "sync × 2 and gthread × 2 may as well be equal: 1.25× (1.20–1.30)";
-        assert_eq!(margin(told).as_deref(), Some(equal));
+        assert_eq!(margin(recommendation).as_deref(), Some(equal));
         assert_eq!(headline(&report), "No difference measured");
-        let told = report.recommendation.as_mut().unwrap();
-        told.second = None;
-        assert_eq!(margin(told), None);
+        let recommendation = report.recommendation.as_mut().unwrap();
+        recommendation.second = None;
+        assert_eq!(margin(recommendation), None);
         assert_eq!(headline(&report), "Run sync × 2");
         report.recommendation = None;
         assert_eq!(headline(&report), "No recommendation");

@@ -10,14 +10,14 @@ use crate::{
     },
     render::{
         escape,
-        grid::{self, Column, Kind, Look},
+        grid::{self, Column, RowKind, TableOptions},
     },
     units,
 };
 
 /// One row, before it is laid out.
-struct Row<'a> {
-    kind: Kind,
+struct BudgetRow<'a> {
+    kind: RowKind,
     who: String,
     counters: &'a Counters,
     waits: &'a Waits,
@@ -26,14 +26,14 @@ struct Row<'a> {
 
 /// A fleet's budget.
 #[must_use]
-pub fn text(fleet: &FleetDelta, look: Look) -> String {
+pub fn text(fleet: &FleetDelta, options: TableOptions) -> String {
     let total = fleet.total();
     let mut rows = Vec::new();
     for worker in &fleet.workers {
-        rows.push(Row::process(worker));
-        if look.threads {
-            rows.extend(worker.threads.iter().map(|thread| Row {
-                kind: Kind::Thread,
+        rows.push(BudgetRow::process(worker));
+        if options.threads {
+            rows.extend(worker.threads.iter().map(|thread| BudgetRow {
+                kind: RowKind::Thread,
                 who: format!("  {} {}", thread.tid, escape::short(&thread.name)),
                 counters: &thread.counters,
                 waits: &thread.waits,
@@ -42,8 +42,8 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
         }
     }
     if fleet.with(Role::Worker).count() > 1 {
-        let (kind, who) = (Kind::Sum, "all workers".to_owned());
-        rows.push(Row { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
+        let (kind, who) = (RowKind::Sum, "all workers".to_owned());
+        rows.push(BudgetRow { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
     }
     // A column that would be empty in all rows is left out.
     let reasons: Vec<Reason> = Reason::ALL
@@ -56,11 +56,11 @@ pub fn text(fleet: &FleetDelta, look: Look) -> String {
         reasons: &reasons,
     };
     let texts = rows.iter().map(|row| (row.kind, row.texts(&shown)));
-    let mut text = grid::text(&columns(&shown), texts, look);
+    let mut text = grid::text(&columns(&shown), texts, options);
     if shown.uncounted {
         text += "\nuncounted: waits for a CPU that are not in the kernel's run-queue count: they began on the way to sleep";
     }
-    if rows.iter().any(Row::does_not_close) {
+    if rows.iter().any(BudgetRow::does_not_close) {
         text += "\nresidual: what interrupts or a hypervisor took from under a thread; an edge may be off by some µs";
     }
     if let Some(parked) = parked(fleet) {
@@ -118,10 +118,10 @@ fn columns(&Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<Column> 
     columns
 }
 
-impl<'a> Row<'a> {
+impl<'a> BudgetRow<'a> {
     fn process(worker: &'a WorkerDelta) -> Self {
         Self {
-            kind: Kind::Process,
+            kind: RowKind::Process,
             who: format!("{} {}", worker.role.name(), worker.tgid),
             counters: &worker.counters,
             waits: &worker.waits,
@@ -185,7 +185,7 @@ mod tests {
         let ran = &mut fleet.workers[1];
         (ran.counters.run_queue_ns, ran.waits.uncounted_ns) =
             (ran.counters.run_queue_ns - 3_000_000, 3_000_000);
-        let text = text(&fleet, Look { threads: true, colour: false });
+        let text = text(&fleet, TableOptions { threads: true, colour: false });
         let rows: Vec<_> = text.lines().skip(3).filter(|row| !row.starts_with("uncounted: ")).collect();
         assert!(rows.len() > 5, "{text}");
         for row in rows {
@@ -205,7 +205,7 @@ mod tests {
         let mut fleet = fixture::stat().fleets.remove(0);
         fleet.workers.truncate(1);
         fleet.workers[0].counters.blocked_ns += 10_000_000;
-        let text = text(&fleet, Look::default());
+        let text = text(&fleet, TableOptions::default());
         let mut lines = text.lines().rev();
         assert!(lines.next().is_some_and(|line| line.starts_with("residual: ")), "{text}");
         assert!(lines.next().is_some_and(|line| line.ends_with(" -1.00")), "{text}");

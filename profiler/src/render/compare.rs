@@ -2,10 +2,10 @@
 //! the functions that changed most, and what could not be told.
 
 use crate::{
-    model::diff::{Diff, Function, Group, Number},
+    model::diff::{Diff, FunctionDiff, GroupDiff, NumberDiff},
     render::{
         escape,
-        grid::{self, Column, Kind, Look},
+        grid::{self, Column, RowKind, TableOptions},
     },
     units,
 };
@@ -15,18 +15,22 @@ const FUNCTIONS: usize = 10;
 
 /// For a terminal.
 #[must_use]
-pub fn text(diff: &Diff, look: Look) -> String {
+pub fn text(diff: &Diff, options: TableOptions) -> String {
     let mut blocks = vec![headline(diff)];
     for group in &diff.groups {
         let rows = shown(group).map(|number| {
-            (if number.is_real == Some(true) { Kind::Sum } else { Kind::Process }, cells(number).to_vec())
+            (
+                if number.is_real == Some(true) { RowKind::Sum } else { RowKind::Process },
+                cells(number).to_vec(),
+            )
         });
-        blocks.push(format!("{}\n{}", title(group), grid::text(&columns(&NUMBERS), rows, look)));
+        blocks.push(format!("{}\n{}", title(group), grid::text(&columns(&NUMBERS), rows, options)));
     }
     blocks.push(sentences(diff).join("\n"));
     if !diff.functions.is_empty() {
-        let rows = diff.functions.iter().take(FUNCTIONS).map(|one| (Kind::Process, function(one).to_vec()));
-        let table = grid::text(&columns(&FUNCTION), rows, look);
+        let rows =
+            diff.functions.iter().take(FUNCTIONS).map(|one| (RowKind::Process, function(one).to_vec()));
+        let table = grid::text(&columns(&FUNCTION), rows, options);
         blocks.push(format!("functions, ms of on-CPU time per {}\n{table}", diff.per.name()));
     }
     blocks.extend(diff.notes.iter().map(|note| format!("note: {}", escape::visible(note))));
@@ -60,7 +64,7 @@ fn headline(diff: &Diff) -> String {
     format!("{} → {}", side(&diff.before), side(&diff.after))
 }
 
-fn title(group: &Group) -> String {
+fn title(group: &GroupDiff) -> String {
     let [before, after] = [0, 1]
         .map(|side| group.worker_class[side].as_deref().map(|class| format!(" {class}")).unwrap_or_default());
     let class = if before == after { before } else { format!("{before} →{after}") };
@@ -70,7 +74,7 @@ fn title(group: &Group) -> String {
 }
 
 /// Those that are something in one of the two.
-fn shown(group: &Group) -> impl Iterator<Item = &Number> {
+fn shown(group: &GroupDiff) -> impl Iterator<Item = &NumberDiff> {
     group.numbers.iter().filter(|number| number.before > 0.0 || number.after > 0.0)
 }
 
@@ -104,7 +108,7 @@ fn columns(heads: &[Head]) -> Vec<Column> {
         .collect()
 }
 
-fn cells(number: &Number) -> [String; 7] {
+fn cells(number: &NumberDiff) -> [String; 7] {
     let interval = |interval: Option<[f64; 2]>| {
         interval.map_or_else(|| "-".to_owned(), |[low, high]| format!("{}…{}", figure(low), figure(high)))
     };
@@ -120,7 +124,7 @@ fn cells(number: &Number) -> [String; 7] {
     ]
 }
 
-fn function(function: &Function) -> [String; 7] {
+fn function(function: &FunctionDiff) -> [String; 7] {
     let file = if function.file.is_empty() { String::new() } else { format!(" ({})", short(&function.file)) };
     let [low, high] = function.self_change_interval_ms;
     [
@@ -214,7 +218,7 @@ mod tests {
     fn what_is_equal_is_not_told_as_different() {
         let one = fixture::recording();
         let diff = diff(("a.punch", &one), ("b|<i>.punch", &one), None);
-        let text = text(&diff, Look { threads: false, colour: false });
+        let text = text(&diff, TableOptions { threads: false, colour: false });
         assert!(text.starts_with("a.punch ("), "{text}");
         assert!(text.contains("cpu_ms_per_second") && text.contains("application"), "{text}");
         assert!(text.contains("the windows do not tell") && text.contains("note: no intervals"), "{text}");

@@ -13,9 +13,10 @@ use inferno::flamegraph::{
 use crate::{
     model::{diff::Per, recording::Recording},
     render::{
-        escape, folded,
+        escape,
+        fold::{By, Folded, GraphOptions, fold},
+        folded,
         label::Label,
-        shape::{By, Folded, Shape, fold},
     },
 };
 
@@ -57,7 +58,7 @@ pub fn svg(before: &Recording, after: &Recording, per: Per) -> anyhow::Result<Op
 /// Counts by stack, without the roots, which may be called otherwise.
 fn counts(recording: &Recording, per: Per) -> Option<BTreeMap<String, u64>> {
     let units = per.units_of(recording)?;
-    let folded: Folded = fold(recording, Shape { by: By::Class, ..Shape::default() });
+    let folded: Folded = fold(recording, GraphOptions { by: By::Class, ..GraphOptions::default() });
     let mut counts = BTreeMap::new();
     for (stack, ns) in folded {
         let frames: Vec<Label> = stack.into_iter().skip(1).map(without_line).collect();

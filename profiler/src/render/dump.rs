@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     model::{
-        dump::{Dump, FleetDump, FrameDump, State, TaskDump, ThreadDump, WorkerDump},
+        dump::{Dump, FleetDump, FrameDump, RunState, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
     render::escape,
@@ -13,7 +13,7 @@ use crate::{
 
 /// How a dump looks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Look {
+pub struct DumpOptions {
     /// Native frames too.
     pub native: bool,
     /// Bold headlines.
@@ -22,11 +22,11 @@ pub struct Look {
 
 /// The dump as text.
 #[must_use]
-pub fn text(dump: &Dump, look: Look) -> String {
+pub fn text(dump: &Dump, options: DumpOptions) -> String {
     let mut text = String::new();
     for fleet in &dump.fleets {
         for worker in &fleet.workers {
-            block(&mut text, fleet, worker, look);
+            block(&mut text, fleet, worker, options);
         }
     }
     for note in &dump.quality.notes {
@@ -41,19 +41,19 @@ pub fn json(dump: &Dump) -> anyhow::Result<String> {
     Ok(escape::json(serde_json::to_string_pretty(dump)?) + "\n")
 }
 
-fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, look: Look) {
+fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, options: DumpOptions) {
     let class = worker.worker_class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
     let python =
         worker.python.as_ref().map_or("not Python".to_owned(), |version| format!("Python {version}"));
     let headline =
         format!("{} {} · {} {}{class} · {python}", fleet.server, fleet.name, worker.role.name(), worker.tgid);
     let headline = escape::visible(&headline).into_owned();
-    let headline = if look.colour { format!("\x1b[1m{headline}\x1b[0m") } else { headline };
+    let headline = if options.colour { format!("\x1b[1m{headline}\x1b[0m") } else { headline };
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{headline}");
     for thread in &worker.threads {
         let _ = writeln!(text, "  {}", escape::visible(&doing(thread)));
-        for frame in thread.frames.iter().filter(|frame| look.native || frame.kind != FrameKind::Native) {
+        for frame in thread.frames.iter().filter(|frame| options.native || frame.kind != FrameKind::Native) {
             let _ = writeln!(text, "    {}", escape::visible(&line(frame)));
         }
         for task in &thread.tasks {
@@ -69,9 +69,9 @@ fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, look: Look) 
 /// `23455 gunicorn: blocked for 1.204 s, waiting for work`.
 fn doing(thread: &ThreadDump) -> String {
     let state = match thread.state {
-        State::Running => "running",
-        State::Runnable => "waiting for a CPU",
-        State::Blocked => "blocked",
+        RunState::Running => "running",
+        RunState::Runnable => "waiting for a CPU",
+        RunState::Blocked => "blocked",
     };
     let time = thread.for_ns.map(|ns| format!(" for {} ms", units::ms(ns))).unwrap_or_default();
     let reason = match thread.reason {
@@ -118,7 +118,7 @@ mod tests {
         let thread = ThreadDump {
             tid: 8,
             name: "pool\x1b[2J".to_owned(),
-            state: State::Blocked,
+            state: RunState::Blocked,
             reason: Some("page_fault"),
             for_ns: Some(1_204_500_000),
             frames: vec![
@@ -135,7 +135,7 @@ mod tests {
         };
         let running = ThreadDump {
             tid: 9,
-            state: State::Running,
+            state: RunState::Running,
             reason: None,
             for_ns: None,
             frames: vec![],
@@ -168,8 +168,8 @@ mod tests {
             "",
             "a note",
         ];
-        assert_eq!(text(&dump(), Look::default()).lines().collect::<Vec<_>>(), expected);
-        let native = text(&dump(), Look { native: true, colour: false });
+        assert_eq!(text(&dump(), DumpOptions::default()).lines().collect::<Vec<_>>(), expected);
+        let native = text(&dump(), DumpOptions { native: true, colour: false });
         assert!(native.contains("    memcpy (/lib/libc.so.6)\n"));
     }
 

@@ -10,9 +10,10 @@ use profiler_common::wait::Reason;
 use crate::{
     model::{recording::Recording, worker::Role},
     render::{
-        escape, folded,
+        escape,
+        fold::{Folded, GraphOptions, TimeKind, Weight, fold},
+        folded,
         label::Tint,
-        shape::{Folded, Shape, Time, Weight, fold},
     },
     units,
 };
@@ -22,18 +23,18 @@ use crate::{
 const MIN_WIDTH_PERCENT: f64 = 0.01;
 
 /// Draws a recording.
-pub fn svg(recording: &Recording, shape: Shape) -> anyhow::Result<Vec<u8>> {
-    let folded = fold(recording, shape);
+pub fn svg(recording: &Recording, graph: GraphOptions) -> anyhow::Result<Vec<u8>> {
+    let folded = fold(recording, graph);
     let mut palette = palette(&folded);
     let mut options = Options::default();
-    options.title = title(recording, shape);
-    options.subtitle = Some(subtitle(recording, &folded, shape));
-    (options.count_name, options.factor) = unit(&folded, shape);
+    options.title = title(recording, graph);
+    options.subtitle = Some(subtitle(recording, &folded, graph));
+    (options.count_name, options.factor) = unit(&folded, graph);
     options.name_type = String::new();
     options.min_width = MIN_WIDTH_PERCENT;
     options.text_truncate_direction = TextTruncateDirection::Right;
     options.bgcolors = Some(BackgroundColor::Flat(Color { r: 250, g: 250, b: 250 }));
-    if shape.time == Time::OffCpu {
+    if graph.time == TimeKind::OffCpu {
         // What flame graphs of waits have everywhere.
         options.colors = Palette::Basic(BasicPalette::Blue);
         options.hash = true;
@@ -45,9 +46,9 @@ pub fn svg(recording: &Recording, shape: Shape) -> anyhow::Result<Vec<u8>> {
     options.flame_chart = true;
     let lines: Vec<String> =
         folded.iter().rev().map(|(stack, value)| format!("{} {value}", folded::joined(stack))).collect();
-    let empty = [match shape.time {
-        Time::OnCpu => "[nothing ran in this window] 1",
-        Time::OffCpu | Time::Wall => "[nothing waited in this window] 1",
+    let empty = [match graph.time {
+        TimeKind::OnCpu => "[nothing ran in this window] 1",
+        TimeKind::OffCpu | TimeKind::Wall => "[nothing waited in this window] 1",
     }];
     let mut svg = Vec::new();
     if lines.is_empty() {
@@ -76,7 +77,7 @@ fn with_singulars(svg: &[u8], unit: &str) -> Vec<u8> {
     told.into_bytes()
 }
 
-fn title(recording: &Recording, shape: Shape) -> String {
+fn title(recording: &Recording, graph: GraphOptions) -> String {
     let Recording { profile, stat, .. } = recording;
     let name = match stat.fleets.as_slice() {
         [] => "no fleet".to_owned(),
@@ -88,40 +89,44 @@ fn title(recording: &Recording, shape: Shape) -> String {
     let samples = profile.samples.iter().map(|sample| sample.count).sum();
     let (workers, seconds) = (units::counted(workers as u64, "worker"), units::seconds(stat.duration_ns));
     let sampled = format!("at {} Hz · {}", profile.rate_hz, units::counted(samples, "sample"));
-    match shape.time {
-        Time::OnCpu => format!("{name} · {workers} · {seconds} {sampled}"),
-        Time::OffCpu => format!("{name} · {workers} · {seconds} · off CPU"),
-        Time::Wall => format!("{name} · {workers} · {seconds} of wall time {sampled}"),
+    match graph.time {
+        TimeKind::OnCpu => format!("{name} · {workers} · {seconds} {sampled}"),
+        TimeKind::OffCpu => format!("{name} · {workers} · {seconds} · off CPU"),
+        TimeKind::Wall => format!("{name} · {workers} · {seconds} of wall time {sampled}"),
     }
 }
 
-fn subtitle(recording: &Recording, folded: &Folded, shape: Shape) -> String {
+fn subtitle(recording: &Recording, folded: &Folded, graph: GraphOptions) -> String {
     let total = units::ms(folded.values().sum());
     let workers = recording.stat.processes();
     let idle_ns =
         workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns + worker.waits.parked_ns()).sum();
-    let idle = if shape.idle {
+    let idle = if graph.idle {
         String::new()
     } else {
         format!("; {} ms of waiting for work are left out", units::ms(idle_ns))
     };
-    match (shape.weight, shape.time) {
-        (Weight::Time, Time::OnCpu) => {
+    match (graph.weight, graph.time) {
+        (Weight::Time, TimeKind::OnCpu) => {
             format!("{total} ms on CPU: each worker's stacks are scaled to its exact on-CPU time")
         }
-        (Weight::Time, Time::OffCpu) => format!("{total} ms blocked, measured from switch to wake-up{idle}"),
-        (Weight::Time, Time::Wall) => format!("{total} ms: on CPU sampled and scaled, waits measured{idle}"),
-        (Weight::Samples, Time::OnCpu) => "raw samples: not scaled to on-CPU time".to_owned(),
-        (Weight::Samples, Time::OffCpu) => format!("number of waits{idle}"),
-        (Weight::Samples, Time::Wall) => format!("raw samples, and number of waits{idle}"),
+        (Weight::Time, TimeKind::OffCpu) => {
+            format!("{total} ms blocked, measured from switch to wake-up{idle}")
+        }
+        (Weight::Time, TimeKind::Wall) => {
+            format!("{total} ms: on CPU sampled and scaled, waits measured{idle}")
+        }
+        (Weight::Samples, TimeKind::OnCpu) => "raw samples: not scaled to on-CPU time".to_owned(),
+        (Weight::Samples, TimeKind::OffCpu) => format!("number of waits{idle}"),
+        (Weight::Samples, TimeKind::Wall) => format!("raw samples, and number of waits{idle}"),
     }
 }
 
 /// The unit of a box's value and the factor that leads to it: milliseconds, or finer if there are few.
-fn unit(folded: &Folded, shape: Shape) -> (String, f64) {
+fn unit(folded: &Folded, graph: GraphOptions) -> (String, f64) {
     let total: u64 = folded.values().sum();
-    let (name, factor) = match shape.weight {
-        Weight::Samples if shape.time == Time::OffCpu => ("waits", 1.0),
+    let (name, factor) = match graph.weight {
+        Weight::Samples if graph.time == TimeKind::OffCpu => ("waits", 1.0),
         Weight::Samples => ("samples", 1.0),
         Weight::Time if total >= 1_000_000_000 => ("ms", 1e-6),
         Weight::Time => ("µs", 1e-3),
@@ -170,16 +175,16 @@ mod tests {
     use super::*;
     use crate::{
         model::{fixture, profile::Sample, tables::FrameKind},
-        render::shape::By,
+        render::fold::By,
     };
 
-    fn draw(recording: &Recording, shape: Shape) -> String {
-        String::from_utf8(svg(recording, shape).unwrap()).unwrap()
+    fn draw(recording: &Recording, graph: GraphOptions) -> String {
+        String::from_utf8(svg(recording, graph).unwrap()).unwrap()
     }
 
     #[test]
     fn its_head_says_what_it_is() {
-        let svg = draw(&fixture::recording(), Shape::default());
+        let svg = draw(&fixture::recording(), GraphOptions::default());
         assert!(
             svg.contains(">gunicorn wsgi_app:application · 2 workers · 1.0 s at 99 Hz · 8 samples</text>")
         );
@@ -187,7 +192,8 @@ mod tests {
             ">612.00 ms on CPU: each worker&apos;s stacks are scaled to its exact on-CPU time</text>"
         ));
         assert!(svg.contains("<title>worker 1234 (400,000 µs, 65.36%)</title>"));
-        let samples = draw(&fixture::recording(), Shape { weight: Weight::Samples, ..Shape::default() });
+        let samples =
+            draw(&fixture::recording(), GraphOptions { weight: Weight::Samples, ..GraphOptions::default() });
         assert!(samples.contains("<title>worker 1234 (4 samples, 50.00%)</title>"));
         assert!(
             samples.contains("(1 sample, 12.50%)</title>") && !samples.contains("(1 samples, "),
@@ -200,7 +206,7 @@ mod tests {
     fn long_runs_are_in_milliseconds() {
         let mut recording = fixture::recording();
         recording.stat.fleets[0].workers[1].counters.on_cpu_ns = 1_500_000_000;
-        assert!(draw(&recording, Shape::default()).contains("<title>worker 1234 (1,500 ms, "));
+        assert!(draw(&recording, GraphOptions::default()).contains("<title>worker 1234 (1,500 ms, "));
     }
 
     #[test]
@@ -210,7 +216,7 @@ mod tests {
         let name = "]]><script>x\x1b[2J\u{fffe}\n;& \"'";
         let stack = fixture::stack(&mut recording.profile, &[(FrameKind::Python, name, "/<b>/x.py", 1)]);
         recording.profile.samples[0].stack = stack;
-        let svg = draw(&recording, Shape { by: By::Fleet, ..Shape::default() });
+        let svg = draw(&recording, GraphOptions { by: By::Fleet, ..GraphOptions::default() });
         assert_eq!(svg.matches("<script").count(), 1);
         assert!(svg.contains(r"]]&gt;&lt;script&gt;x\x1b[2J\u{fffe}\x0a\x3b&amp;"));
         assert!(svg.chars().all(|c| c == '\n' || !c.is_control() && !"\u{fffe}\u{ffff}".contains(c)));
@@ -225,7 +231,7 @@ mod tests {
             Sample { tgid: 1234, tid: 1234, stack, count: 1, ..Sample::default() }
         };
         recording.profile.samples = names.map(&mut sample).to_vec();
-        let svg = draw(&recording, Shape { weight: Weight::Samples, ..Shape::default() });
+        let svg = draw(&recording, GraphOptions { weight: Weight::Samples, ..GraphOptions::default() });
         for number in [12, 13] {
             assert!(svg.contains(&format!(r"<title>work\x20{number} (1 sample, 50.00%)</title>")), "{svg}");
         }
@@ -245,7 +251,7 @@ mod tests {
             sample(&[native("foo"), native("callee")]),
         ];
         recording.profile.samples = samples;
-        let svg = draw(&recording, Shape { weight: Weight::Samples, ..Shape::default() });
+        let svg = draw(&recording, GraphOptions { weight: Weight::Samples, ..GraphOptions::default() });
         assert!(svg.contains("<title>foo (2 samples, 66.67%)</title>"), "{svg}");
     }
 
@@ -254,14 +260,15 @@ mod tests {
         let mut recording = fixture::recording();
         recording.profile.samples.clear();
         recording.stat.fleets.clear();
-        let svg = draw(&recording, Shape::default());
+        let svg = draw(&recording, GraphOptions::default());
         assert!(svg.contains(">no fleet · 0 workers · 1.0 s at 99 Hz · 0 samples</text>"));
         assert!(svg.contains("[nothing ran in this window]"));
     }
 
     #[test]
     fn waits_are_blue_and_say_what_is_left_out() {
-        let svg = draw(&fixture::recording(), Shape { time: Time::OffCpu, ..Shape::default() });
+        let svg =
+            draw(&fixture::recording(), GraphOptions { time: TimeKind::OffCpu, ..GraphOptions::default() });
         assert!(svg.contains(">gunicorn wsgi_app:application · 2 workers · 1.0 s · off CPU</text>"), "{svg}");
         assert!(svg.contains(" ms of waiting for work are left out</text>"), "{svg}");
         let fills = svg.split("fill=\"rgb(").skip(1).filter_map(|rest| rest.split_once(')'));
@@ -270,7 +277,8 @@ mod tests {
         let is_blue = |colour: &Vec<u32>| colour[2] > colour[0] + 40;
         let (blue, other): (Vec<_>, Vec<_>) = colours.partition(is_blue);
         assert!(blue.len() > 5 && other.iter().all(|colour| *colour == [0, 0, 0]), "text apart: {other:?}");
-        let wall = draw(&fixture::recording(), Shape { time: Time::Wall, ..Shape::default() });
+        let wall =
+            draw(&fixture::recording(), GraphOptions { time: TimeKind::Wall, ..GraphOptions::default() });
         assert!(wall.contains("[on CPU]") && wall.contains("[run queue]") && wall.contains("[socket]"));
     }
 }

@@ -9,16 +9,16 @@ use crate::{model::SCHEMA_VERSION, render::escape};
 
 /// One fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Block {
+pub struct FleetBlock {
     /// What there is to say of the whole.
     pub headline: Vec<String>,
     /// Its processes.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ProcessRow>,
 }
 
 /// One process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct ProcessRow {
     /// A word for each column.
     pub words: Vec<String>,
     /// Sentences behind them, one a line.
@@ -27,7 +27,7 @@ pub struct Row {
 
 /// The fleets as text, an empty line between two; `colour` makes the headlines bold.
 #[must_use]
-pub fn text(blocks: &[Block], colour: bool) -> String {
+pub fn text(blocks: &[FleetBlock], colour: bool) -> String {
     let blocks: Vec<_> = blocks.iter().map(|one| block(one, colour)).collect();
     blocks.join("\n")
 }
@@ -38,13 +38,13 @@ pub fn json(fleets: &impl Serialize, alone: &impl Serialize) -> anyhow::Result<S
     Ok(escape::json(serde_json::to_string_pretty(&document)?) + "\n")
 }
 
-fn block(block: &Block, colour: bool) -> String {
+fn block(block: &FleetBlock, colour: bool) -> String {
     let headline: Vec<_> = block.headline.iter().map(|part| escape::visible(part)).collect();
     let headline = headline.join(" · ");
     let headline = if colour { format!("\x1b[1m{headline}\x1b[0m") } else { headline };
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    for Row { words, notes } in &block.rows {
+    for ProcessRow { words, notes } in &block.rows {
         let visible = |text: &String| escape::visible(text).into_owned();
         let notes: Vec<_> = notes.iter().map(visible).collect();
         table.add_row(words.iter().map(visible).chain([notes.join("\n")]).collect::<Vec<_>>());
@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_headline_and_aligned_rows() {
-        let row = |line: &[&str], notes: &[&str]| Row { words: words(line), notes: words(notes) };
-        let block = Block {
+        let row = |line: &[&str], notes: &[&str]| ProcessRow { words: words(line), notes: words(notes) };
+        let block = FleetBlock {
             headline: words(&["gunicorn shop\x1b[2J", "2 workers"]),
             rows: vec![
                 row(&["master 7", "", "1 thread"], &["first", "second\n"]),

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use crate::render::{label::Label, shape::Folded};
+use crate::render::{fold::Folded, label::Label};
 
 /// The text of merged stacks.
 #[must_use]

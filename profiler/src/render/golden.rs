@@ -5,9 +5,10 @@ use std::{env, fs, path::Path};
 use crate::{
     model::fixture,
     render::{
-        flamegraph, folded,
-        grid::Look,
-        shape::{By, Shape, fold},
+        flamegraph,
+        fold::{By, GraphOptions, fold},
+        folded,
+        grid::TableOptions,
         text,
     },
 };
@@ -33,18 +34,18 @@ fn compare(name: &str, seen: &str) {
 
 #[test]
 fn folded_stacks() {
-    let shape = Shape { by: By::Worker, ..Shape::default() };
-    compare("fixture.folded", &folded::text(&fold(&fixture::recording(), shape)));
+    let graph = GraphOptions { by: By::Worker, ..GraphOptions::default() };
+    compare("fixture.folded", &folded::text(&fold(&fixture::recording(), graph)));
 }
 
 #[test]
 fn flame_graph() {
-    let shape = Shape { native: true, kernel: true, ..Shape::default() };
-    let svg = flamegraph::svg(&fixture::recording(), shape).unwrap();
+    let graph = GraphOptions { native: true, kernel: true, ..GraphOptions::default() };
+    let svg = flamegraph::svg(&fixture::recording(), graph).unwrap();
     compare("fixture.svg", str::from_utf8(&svg).unwrap());
 }
 
 #[test]
 fn numbers() {
-    compare("fixture.txt", &text(&fixture::stat(), Look { threads: true, colour: false }));
+    compare("fixture.txt", &text(&fixture::stat(), TableOptions { threads: true, colour: false }));
 }

@@ -18,7 +18,7 @@ pub struct Column {
 
 /// What a row is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RowKind {
     /// A process.
     Process,
     /// A thread of the process above.
@@ -29,7 +29,7 @@ pub enum Kind {
 
 /// How a table looks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Look {
+pub struct TableOptions {
     /// A row for each thread, too.
     pub threads: bool,
     /// Bold and dim, for a terminal whose user has not set `NO_COLOR`.
@@ -38,10 +38,14 @@ pub struct Look {
 
 /// Lays rows out under their columns.
 #[must_use]
-pub fn text(columns: &[Column], rows: impl IntoIterator<Item = (Kind, Vec<String>)>, look: Look) -> String {
+pub fn text(
+    columns: &[Column],
+    rows: impl IntoIterator<Item = (RowKind, Vec<String>)>,
+    options: TableOptions,
+) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(columns.iter().map(|column| column.head.clone()));
-    if look.colour {
+    if options.colour {
         table.enforce_styling();
     } else {
         table.force_no_tty();
@@ -58,10 +62,10 @@ pub fn text(columns: &[Column], rows: impl IntoIterator<Item = (Kind, Vec<String
     table.trim_fmt()
 }
 
-fn cell(kind: Kind, text: String) -> Cell {
+fn cell(kind: RowKind, text: String) -> Cell {
     match kind {
-        Kind::Process => Cell::new_owned(text),
-        Kind::Thread => Cell::new_owned(text).add_attribute(Attribute::Dim),
-        Kind::Sum => Cell::new_owned(text).add_attribute(Attribute::Bold),
+        RowKind::Process => Cell::new_owned(text),
+        RowKind::Thread => Cell::new_owned(text).add_attribute(Attribute::Dim),
+        RowKind::Sum => Cell::new_owned(text).add_attribute(Attribute::Bold),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     render::{
         escape,
-        grid::{self, Column, Kind, Look},
+        grid::{self, Column, RowKind, TableOptions},
         quality,
     },
     units,
@@ -26,9 +26,9 @@ const PLACES: usize = 3;
 
 /// The audit of some fleets.
 #[derive(Clone, Debug, Serialize)]
-pub struct Audit<'a> {
+pub struct IdleReport<'a> {
     /// By process.
-    idle: Vec<Idle<'a>>,
+    idle: Vec<IdleProcess<'a>>,
     /// The exact numbers behind it.
     #[serde(flatten)]
     stat: &'a StatDelta,
@@ -36,7 +36,7 @@ pub struct Audit<'a> {
 
 /// One process.
 #[derive(Clone, Debug, Serialize)]
-struct Idle<'a> {
+struct IdleProcess<'a> {
     #[serde(skip)]
     fleet: &'a FleetDelta,
     #[serde(skip)]
@@ -46,12 +46,12 @@ struct Idle<'a> {
     wakeups_per_second: f64,
     by_design: Option<Design>,
     /// The most frequent first.
-    sleeps_on: Vec<Place>,
+    sleeps_on: Vec<WaitSite>,
 }
 
 /// Where it sleeps.
 #[derive(Clone, Debug, Default, Serialize)]
-struct Place {
+struct WaitSite {
     function: String,
     file: String,
     line: u32,
@@ -60,7 +60,7 @@ struct Place {
     ns: u64,
 }
 
-impl<'a> Audit<'a> {
+impl<'a> IdleReport<'a> {
     /// Of a window; `design` says what a process does by its server's design.
     #[must_use]
     pub fn new(
@@ -71,7 +71,7 @@ impl<'a> Audit<'a> {
         let seconds = stat.duration_ns as f64 / 1e9;
         let processes =
             stat.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)));
-        let idle = processes.map(|(fleet, worker)| Idle {
+        let idle = processes.map(|(fleet, worker)| IdleProcess {
             fleet,
             worker,
             tgid: worker.tgid,
@@ -85,15 +85,15 @@ impl<'a> Audit<'a> {
 
     /// As text.
     #[must_use]
-    pub fn text(&self, look: Look) -> String {
+    pub fn text(&self, options: TableOptions) -> String {
         let mut text = String::new();
         for fleet in &self.stat.fleets {
             let processes: Vec<_> = self.idle.iter().filter(|idle| std::ptr::eq(idle.fleet, fleet)).collect();
             let name = escape::visible(&format!("{} {}", fleet.server, fleet.name)).into_owned();
-            let rows = processes.iter().map(|idle| (Kind::Process, idle.texts()));
+            let rows = processes.iter().map(|idle| (RowKind::Process, idle.texts()));
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name} · idle for {}", units::seconds(self.stat.duration_ns));
-            text += &grid::text(&columns(), rows, look);
+            text += &grid::text(&columns(), rows, options);
             text.push('\n');
             for idle in processes {
                 if let Some(sentence) = idle.verdict() {
@@ -124,7 +124,7 @@ fn columns() -> Vec<Column> {
     ]
 }
 
-impl Idle<'_> {
+impl IdleProcess<'_> {
     fn texts(&self) -> Vec<String> {
         let Self { worker, .. } = self;
         let total: u64 = worker.waits.wakeups.iter().sum();
@@ -135,7 +135,7 @@ impl Idle<'_> {
             .filter(|(_, count)| *count != 0)
             .map(|(waker, count)| format!("{} {} %", waker.name(), units::percent(count, total, 0)))
             .collect();
-        let places: Vec<_> = self.sleeps_on.iter().take(PLACES).map(Place::text).collect();
+        let places: Vec<_> = self.sleeps_on.iter().take(PLACES).map(WaitSite::text).collect();
         let class = worker.worker_class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
         let who = format!("{} {}{class}", worker.role.name(), worker.tgid);
         vec![
@@ -159,7 +159,7 @@ impl Idle<'_> {
         let other = others().next().filter(|_| wakeups.saturating_mul(2) >= self.worker.counters.wakeups);
         let tgid = self.worker.tgid;
         let unknown = || format!("`punchclock record -p {tgid}` shows what it runs then");
-        let why = other.map_or_else(unknown, Place::name);
+        let why = other.map_or_else(unknown, WaitSite::name);
         Some(format!("{who}: {rate} wake-ups/s instead of {}/s by design: {why}", range(design)))
     }
 }
@@ -168,7 +168,7 @@ fn range(design: Design) -> String {
     format!("{}–{}", units::decimal(design.from_per_second, 2), units::decimal(design.to_per_second, 2))
 }
 
-impl Place {
+impl WaitSite {
     fn text(&self) -> String {
         let Self { reason, wakeups, .. } = self;
         let place = self.name();
@@ -186,7 +186,7 @@ impl Place {
 }
 
 /// Where a process's threads were blocked: the innermost Python frames, those from which they woke most often first.
-fn places(profile: &Profile, tgid: u32) -> Vec<Place> {
+fn places(profile: &Profile, tgid: u32) -> Vec<WaitSite> {
     let mut places: BTreeMap<(String, String, u32, Reason), (u64, u64)> = BTreeMap::new();
     for sample in profile.blocked.iter().filter(|sample| sample.tgid == tgid) {
         let frames = profile.frames_of(sample.stack);
@@ -205,7 +205,7 @@ fn places(profile: &Profile, tgid: u32) -> Vec<Place> {
         let sums = places.entry((function, file, line, sample.reason)).or_default();
         *sums = (sums.0 + sample.count, sums.1 + sample.ns);
     }
-    let place = |((function, file, line, reason), (wakeups, ns)): ((_, _, _, Reason), _)| Place {
+    let place = |((function, file, line, reason), (wakeups, ns)): ((_, _, _, Reason), _)| WaitSite {
         function,
         file,
         line,
@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use crate::model::{fixture, recording::Recording, worker::Role};
 
-    fn audit(recording: &Recording) -> Audit<'_> {
-        Audit::new(&recording.profile, &recording.stat, |_, worker| {
+    fn audit(recording: &Recording) -> IdleReport<'_> {
+        IdleReport::new(&recording.profile, &recording.stat, |_, worker| {
             let (from_per_second, to_per_second) = match worker.role {
                 Role::Master => (0.9, 1.1),
                 _ => (0.06, 0.08),
@@ -239,7 +239,7 @@ mod tests {
         for worker in &mut recording.stat.fleets[0].workers {
             worker.counters.wakeups = 1;
         }
-        let text = audit(&recording).text(Look::default());
+        let text = audit(&recording).text(TableOptions::default());
         let row = text.lines().find(|line| line.starts_with("master 1230")).unwrap();
         assert!(row.contains("2,000.0") && row.contains("1.00") && row.contains("0.90–1.10"), "{text}");
         assert!(text.contains("SyncWorker.wait (workers/sync.py:35), idle, 1,360 wake-ups"), "{text}");
@@ -257,7 +257,7 @@ mod tests {
         for worker in &mut recording.stat.fleets[0].workers {
             worker.counters.wakeups = 100;
         }
-        let text = audit(&recording).text(Look::default());
+        let text = audit(&recording).text(TableOptions::default());
         let verdict = text.lines().find(|line| line.starts_with("worker 1234: ")).unwrap();
         assert!(verdict.ends_with(": `punchclock record -p 1234` shows what it runs then"), "{verdict}");
     }

@@ -8,23 +8,24 @@ use crate::{
         quality::Quality,
     },
     render::{
-        balance::{self, Imbalance},
-        escape, lives,
+        escape,
+        imbalance::{self, Imbalance},
+        lifecycle,
     },
 };
 
 /// A [`StatDelta`] with its fleets' computed numbers.
 #[derive(Serialize)]
-struct Document<'a> {
+struct StatDocument<'a> {
     schema_version: u32,
     started_unix_ns: u64,
     duration_ns: u64,
-    fleets: Vec<Fleet<'a>>,
+    fleets: Vec<FleetEntry<'a>>,
     quality: &'a Quality,
 }
 
 #[derive(Serialize)]
-struct Fleet<'a> {
+struct FleetEntry<'a> {
     #[serde(flatten)]
     delta: &'a FleetDelta,
     /// Workers that were forked in the window.
@@ -35,14 +36,14 @@ struct Fleet<'a> {
     imbalance: Option<Imbalance>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> StatDocument<'a> {
     fn of(stat: &'a StatDelta) -> Self {
         let StatDelta { schema_version, started_unix_ns, duration_ns, fleets, quality } = stat;
-        let fleets = fleets.iter().map(|delta| Fleet {
+        let fleets = fleets.iter().map(|delta| FleetEntry {
             delta,
-            boots: lives::boots(delta).count(),
-            deaths: lives::deaths(delta).count(),
-            imbalance: balance::of(delta),
+            boots: lifecycle::boots(delta).count(),
+            deaths: lifecycle::deaths(delta).count(),
+            imbalance: imbalance::of(delta),
         });
         Self {
             schema_version: *schema_version,
@@ -56,7 +57,7 @@ impl<'a> Document<'a> {
 
 /// One document, indented, with a line break at its end.
 pub fn document(stat: &StatDelta) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string_pretty(&Document::of(stat))?) + "\n")
+    Ok(escape::json(serde_json::to_string_pretty(&StatDocument::of(stat))?) + "\n")
 }
 
 /// Anything else of the model: reports of an audit, comparisons.
@@ -66,7 +67,7 @@ pub fn any(model: &impl Serialize) -> anyhow::Result<String> {
 
 /// One document on a line of its own, for a stream of them.
 pub fn line(stat: &StatDelta) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string(&Document::of(stat))?) + "\n")
+    Ok(escape::json(serde_json::to_string(&StatDocument::of(stat))?) + "\n")
 }
 
 #[cfg(test)]

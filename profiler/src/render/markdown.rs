@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     model::report::{Finding, Problem, Report},
     render::{
-        audit_tables::{self, Cell, Table},
+        audit_tables::{self, Cell, ReportTable},
         audit_words, escape,
     },
 };
@@ -14,9 +14,13 @@ use crate::{
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut blocks = vec![format!("# {}", marked(&audit_words::headline(report)))];
-    let told = report.recommendation.as_ref();
-    blocks.extend(told.and_then(audit_words::margin).map(|margin| format!("**{}**", marked(&margin))));
-    let reason = told.map(|told| told.reason.as_str()).filter(|reason| !reason.is_empty());
+    let recommendation = report.recommendation.as_ref();
+    blocks.extend(
+        recommendation.and_then(audit_words::margin).map(|margin| format!("**{}**", marked(&margin))),
+    );
+    let reason = recommendation
+        .map(|recommendation| recommendation.reason.as_str())
+        .filter(|reason| !reason.is_empty());
     blocks.extend(reason.into_iter().chain(report.summary.iter().map(String::as_str)).map(plain));
     if report.interrupted {
         blocks
@@ -76,7 +80,7 @@ fn problem(problem: &Problem) -> String {
     format!("{head}\n\nThe server's last lines:\n\n{}", code(&problem.last_words))
 }
 
-fn table(table: &Table) -> String {
+fn table(table: &ReportTable) -> String {
     let mut text = format!("### {}\n\n", marked(table.title));
     let heads = table.columns.iter().map(|column| {
         let unit = if column.unit.is_empty() { String::new() } else { format!(", {}", column.unit) };

@@ -4,7 +4,6 @@
 pub mod audit_tables;
 pub mod audit_text;
 pub mod audit_words;
-mod balance;
 mod budget;
 pub mod compare;
 pub mod diffgraph;
@@ -12,19 +11,20 @@ pub mod dump;
 pub mod escape;
 pub mod flamegraph;
 pub mod fleets;
+pub mod fold;
 pub mod folded;
 #[cfg(test)]
 mod golden;
 pub mod grid;
 pub mod html;
 pub mod idle;
+mod imbalance;
 pub mod json;
 pub mod label;
-mod lives;
+mod lifecycle;
 pub mod markdown;
 pub mod quality;
 mod rows;
-pub mod shape;
 pub mod table;
 mod waits;
 
@@ -32,8 +32,8 @@ use crate::model::{accounting::StatDelta, report::Report};
 
 /// The exact numbers as text: the fleets' tables, then the quality.
 #[must_use]
-pub fn text(stat: &StatDelta, look: grid::Look) -> String {
-    format!("{}\n{}", table::text(stat, look), quality::text(stat))
+pub fn text(stat: &StatDelta, options: grid::TableOptions) -> String {
+    format!("{}\n{}", table::text(stat, options), quality::text(stat))
 }
 
 /// The texts of all reports of an audit, one below the other.

@@ -1,7 +1,7 @@
 //! The end of every text output: what was lost, how the numbers compare with the kernel's own, what
 //! punchclock itself used.
 
-use profiler_common::counter::Counter;
+use profiler_common::loss_cause::LossCause;
 
 use crate::{
     model::{
@@ -50,10 +50,10 @@ fn losses(quality: &Quality) -> String {
     if lost.is_empty() {
         return "nothing lost".to_owned();
     }
-    let loss = |(name, count): (&String, &u64)| match Counter::ALL
+    let loss = |(name, count): (&String, &u64)| match LossCause::ALL
         .into_iter()
         .find(|cause| cause.name() == name)
-        .map(Counter::says)
+        .map(LossCause::says)
     {
         Some((noun, rest)) => format!("{} {rest}", units::counted(*count, noun)),
         None => format!("{} {}", units::grouped(*count), escape::visible(name)),
@@ -123,8 +123,8 @@ quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 thr
     #[test]
     fn losses_are_told_by_cause() {
         let mut stat = fixture::stat();
-        stat.quality.lose(Counter::RingFull, 1200);
-        stat.quality.lose(Counter::FramesTruncated, 3);
+        stat.quality.count_loss(LossCause::RingFull, 1200);
+        stat.quality.count_loss(LossCause::FramesTruncated, 3);
         stat.quality.lost.insert("later\x1bcause".to_owned(), 7);
         let text = text(&stat);
         let expected = "quality: 3 stacks cut short (deeper than the frame limit), 7 later\\x1bcause, \

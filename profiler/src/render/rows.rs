@@ -8,15 +8,15 @@ use crate::{
         accounting::{Counters, FleetDelta, ThreadDelta, WorkerDelta},
         worker::{Role, Slot},
     },
-    render::{escape, grid::Kind, lives},
+    render::{escape, grid::RowKind, lifecycle},
     units,
 };
 
 /// A row of the table.
 #[derive(Clone, Debug)]
-pub struct Row<'a> {
+pub struct StatRow<'a> {
     /// What it is of.
-    pub kind: Kind,
+    pub kind: RowKind,
     /// Role and process id, or thread id and name; as the target chose it.
     who: String,
     slot: Option<Slot>,
@@ -29,18 +29,18 @@ pub struct Row<'a> {
 /// A fleet's rows: its processes, each followed by its threads if they are wanted; then the sum and the mean of
 /// the workers, if there are several.
 #[must_use]
-pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<Row<'_>> {
+pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<StatRow<'_>> {
     let mut rows = Vec::new();
     for worker in &fleet.workers {
-        rows.push(Row::process(worker));
+        rows.push(StatRow::process(worker));
         if threads {
-            rows.extend(worker.threads.iter().map(Row::thread));
+            rows.extend(worker.threads.iter().map(StatRow::thread));
         }
     }
     let workers = fleet.with(Role::Worker).count() as u64;
     if workers > 1 {
-        let sum = |who: &str, among| Row {
-            kind: Kind::Sum,
+        let sum = |who: &str, among| StatRow {
+            kind: RowKind::Sum,
             who: who.to_owned(),
             slot: None,
             class: "",
@@ -52,11 +52,11 @@ pub fn rows(fleet: &FleetDelta, threads: bool) -> Vec<Row<'_>> {
     rows
 }
 
-impl<'a> Row<'a> {
+impl<'a> StatRow<'a> {
     fn process(worker: &'a WorkerDelta) -> Self {
         Self {
-            kind: Kind::Process,
-            who: format!("{} {}{}", worker.role.name(), worker.tgid, lives::mark(worker)),
+            kind: RowKind::Process,
+            who: format!("{} {}{}", worker.role.name(), worker.tgid, lifecycle::mark(worker)),
             slot: worker.slot,
             class: worker.worker_class.as_deref().unwrap_or("-"),
             counters: worker.counters,
@@ -66,7 +66,7 @@ impl<'a> Row<'a> {
 
     fn thread(thread: &'a ThreadDelta) -> Self {
         Self {
-            kind: Kind::Thread,
+            kind: RowKind::Thread,
             who: format!(
                 "  {} {}{}",
                 thread.tid,

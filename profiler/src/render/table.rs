@@ -10,9 +10,9 @@ use crate::{
         worker::Role,
     },
     render::{
-        balance, budget, escape,
-        grid::{self, Column, Look},
-        lives,
+        budget, escape,
+        grid::{self, Column, TableOptions},
+        imbalance, lifecycle,
         rows::rows,
     },
     units,
@@ -46,16 +46,17 @@ const CLASS: usize = 2;
 
 /// All fleets' blocks, an empty line between two.
 #[must_use]
-pub fn text(stat: &StatDelta, look: Look) -> String {
+pub fn text(stat: &StatDelta, options: TableOptions) -> String {
     if stat.fleets.is_empty() {
         return "no process was seen\n".to_owned();
     }
-    let blocks: Vec<String> = stat.fleets.iter().map(|fleet| block(fleet, stat.duration_ns, look)).collect();
+    let blocks: Vec<String> =
+        stat.fleets.iter().map(|fleet| block(fleet, stat.duration_ns, options)).collect();
     blocks.join("\n")
 }
 
 /// A fleet's header, its table, and its budget.
-fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
+fn block(fleet: &FleetDelta, duration_ns: u64, options: TableOptions) -> String {
     // The header tells a class that all workers share.
     let has_classes = classes(fleet).len() > 1;
     let has_successors =
@@ -76,17 +77,17 @@ fn block(fleet: &FleetDelta, duration_ns: u64, look: Look) -> String {
             is_text: index < TEXT_COLUMNS,
         })
         .collect();
-    let rows = rows(fleet, look.threads).into_iter().map(|row| {
+    let rows = rows(fleet, options.threads).into_iter().map(|row| {
         let texts = row.texts(duration_ns).into_iter().enumerate();
         (row.kind, texts.filter(|(index, _)| is_shown(index)).map(|(_, text)| text).collect())
     });
     let header = headline(fleet, duration_ns);
-    let header = if look.colour { format!("\x1b[1m{header}\x1b[0m") } else { header };
-    let mut text = format!("{header}\n{}\n", grid::text(&columns, rows, look));
+    let header = if options.colour { format!("\x1b[1m{header}\x1b[0m") } else { header };
+    let mut text = format!("{header}\n{}\n", grid::text(&columns, rows, options));
     if fleet.workers.iter().any(|worker| worker.waits.are_measured) {
-        text += &["\n", &budget::text(fleet, look), "\n"].concat();
+        text += &["\n", &budget::text(fleet, options), "\n"].concat();
     }
-    let lines = balance::text(fleet) + &balance::empty_wakeups(fleet) + &lives::text(fleet);
+    let lines = imbalance::text(fleet) + &imbalance::empty_wakeups(fleet) + &lifecycle::text(fleet);
     if !lines.is_empty() {
         text += &["\n", &lines].concat();
     }
@@ -125,9 +126,9 @@ mod tests {
     #[test]
     fn classes_get_a_column_when_they_differ() {
         let mut stat = fixture::stat();
-        assert!(!text(&stat, Look::default()).contains("class"));
+        assert!(!text(&stat, TableOptions::default()).contains("class"));
         stat.fleets[0].workers[2].worker_class = Some("gthread".to_owned());
-        let mixed = text(&stat, Look::default());
+        let mixed = text(&stat, TableOptions::default());
         assert!(mixed.starts_with(
             "gunicorn wsgi_app:application · 2 workers (gthread, sync) · Python 3.11.7 · 1.0 s\n"
         ));
@@ -146,7 +147,7 @@ mod tests {
             worker.counters.voluntary_switches = 99_999;
             worker.counters.wakeups = 99_999;
         }
-        let text = text(&stat, Look::default());
+        let text = text(&stat, TableOptions::default());
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(120), "{widest:?}\n{text}");
     }
@@ -155,7 +156,7 @@ mod tests {
     fn nobody_is_said() {
         let mut stat = fixture::stat();
         stat.fleets.clear();
-        assert_eq!(text(&stat, Look::default()), "no process was seen\n");
+        assert_eq!(text(&stat, TableOptions::default()), "no process was seen\n");
     }
 
     #[test]
@@ -163,11 +164,11 @@ mod tests {
         let mut stat = fixture::stat();
         stat.fleets[0].name = "\x1b[2Jevil".to_owned();
         stat.fleets[0].workers[1].threads[0].name = "a\nb\x1b[1m".to_owned();
-        let plain = text(&stat, Look { threads: true, colour: false });
+        let plain = text(&stat, TableOptions { threads: true, colour: false });
         assert!(!plain.contains('\x1b'));
         assert!(plain.starts_with(r"gunicorn \x1b[2Jevil · "));
         assert!(plain.contains(r"  1234 a\x0ab\x1b[1m "));
-        let coloured = text(&stat, Look { threads: true, colour: true });
+        let coloured = text(&stat, TableOptions { threads: true, colour: true });
         assert!(coloured.contains("\x1b[1m"));
         assert!(!coloured.contains("\x1b[2J"));
     }

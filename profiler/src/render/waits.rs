@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::render::shape::{Folding, Weight, Who};
+use crate::render::fold::{Folding, Weight, Who};
 
 impl Folding<'_> {
     /// Adds the waits.
@@ -46,11 +46,11 @@ impl Folding<'_> {
     }
 
     fn hides(&self, reason: Reason) -> bool {
-        matches!(reason, Reason::Idle | Reason::Parked) && !self.shape.idle
+        matches!(reason, Reason::Idle | Reason::Parked) && !self.graph.idle
     }
 
     fn value(&self, ns: u64, count: u64) -> u64 {
-        match self.shape.weight {
+        match self.graph.weight {
             Weight::Time => ns,
             Weight::Samples => count,
         }
@@ -66,23 +66,23 @@ mod tests {
     use crate::{
         model::{fixture, recording::Recording},
         render::{
+            fold::{By, GraphOptions, TimeKind, Weight, fold},
             folded,
-            shape::{By, Shape, Time, Weight, fold},
         },
     };
 
-    fn lines(recording: &Recording, shape: Shape) -> Vec<String> {
-        folded::text(&fold(recording, shape)).lines().map(str::to_owned).collect()
+    fn lines(recording: &Recording, graph: GraphOptions) -> Vec<String> {
+        folded::text(&fold(recording, graph)).lines().map(str::to_owned).collect()
     }
 
-    fn total(recording: &Recording, shape: Shape) -> u64 {
-        fold(recording, shape).values().sum()
+    fn total(recording: &Recording, graph: GraphOptions) -> u64 {
+        fold(recording, graph).values().sum()
     }
 
     #[test]
     fn waits_stand_under_their_stacks_and_what_has_none_is_told() {
-        let shape = Shape { time: Time::OffCpu, kernel: true, ..Shape::default() };
-        let lines = lines(&fixture::recording(), shape);
+        let graph = GraphOptions { time: TimeKind::OffCpu, kernel: true, ..GraphOptions::default() };
+        let lines = lines(&fixture::recording(), graph);
         let request = "SyncWorker.run (gunicorn/workers/sync.py:130);SyncWorker.handle (gunicorn/workers/sync.py:177);\
                        application (shop/wsgi_app.py:21)";
         for line in [
@@ -104,20 +104,24 @@ mod tests {
         let blocked_ns: u64 = workers().map(|worker| worker.counters.blocked_ns).sum();
         let idle_ns: u64 = workers().map(|worker| worker.waits.blocked[0].ns).sum();
         for by in [By::Fleet, By::Worker, By::Thread, By::Task, By::Class] {
-            let off_cpu = Shape { by, time: Time::OffCpu, ..Shape::default() };
+            let off_cpu = GraphOptions { by, time: TimeKind::OffCpu, ..GraphOptions::default() };
             assert_eq!(total(&recording, off_cpu), blocked_ns - idle_ns);
-            assert_eq!(total(&recording, Shape { idle: true, ..off_cpu }), blocked_ns);
+            assert_eq!(total(&recording, GraphOptions { idle: true, ..off_cpu }), blocked_ns);
             let wall_ns: u64 = workers().map(|worker| worker.counters.wall_ns).sum();
-            assert_eq!(total(&recording, Shape { idle: true, time: Time::Wall, ..off_cpu }), wall_ns);
+            assert_eq!(
+                total(&recording, GraphOptions { idle: true, time: TimeKind::Wall, ..off_cpu }),
+                wall_ns
+            );
             let waits: u64 = workers().flat_map(|worker| &worker.waits.blocked).map(|wait| wait.count).sum();
-            let counted = Shape { idle: true, weight: Weight::Samples, ..off_cpu };
+            let counted = GraphOptions { idle: true, weight: Weight::Samples, ..off_cpu };
             assert_eq!(total(&recording, counted), waits);
         }
     }
 
     #[test]
     fn wall_time_tells_running_from_waiting() {
-        let lines = lines(&fixture::recording(), Shape { time: Time::Wall, ..Shape::default() });
+        let lines =
+            lines(&fixture::recording(), GraphOptions { time: TimeKind::Wall, ..GraphOptions::default() });
         let ends =
             |end: &str| lines.iter().any(|line| line.split(' ').rev().nth(1).is_some() && line.contains(end));
         assert!(ends(";[on CPU] ") && ends(";[socket] ") && ends(";[run queue] 5000000"), "{lines:#?}");

@@ -9,7 +9,7 @@ use crate::stats::{
     Interval,
     random::Random,
     student,
-    windows::{Ratio, Windows},
+    windows::{Ratio, WindowSeries},
 };
 
 /// Draws of all windows.
@@ -25,7 +25,7 @@ pub(super) const SEED: u64 = 0x0070_756e_6368;
 ///
 /// The mean of plain numbers is the ratio with `per` all ones.
 #[must_use]
-pub fn interval(windows: Windows) -> Option<Interval> {
+pub fn interval(windows: WindowSeries) -> Option<Interval> {
     let ratio = windows.ratio();
     if !ratio.value.is_finite() || !ratio.error.is_finite() {
         return None;
@@ -85,7 +85,7 @@ mod tests {
         let mut random = Random::new(7);
         let holds = |_| {
             let (amounts, per) = make(&mut random);
-            let interval = interval(Windows { amounts: &amounts, per: &per }).unwrap();
+            let interval = interval(WindowSeries { amounts: &amounts, per: &per }).unwrap();
             usize::from(interval.contains(truth))
         };
         (0..400).map(holds).sum::<usize>() as f64 / 400.0
@@ -130,7 +130,7 @@ mod tests {
         let mut random = Random::new(3);
         let mut width = |count| {
             let (amounts, per) = windows(&mut random, count);
-            let interval = interval(Windows { amounts: &amounts, per: &per }).unwrap();
+            let interval = interval(WindowSeries { amounts: &amounts, per: &per }).unwrap();
             interval.high - interval.low
         };
         let (few, many) = (width(10), width(1000));
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_value_is_the_ratio_of_the_sums() {
-        let interval = interval(Windows { amounts: &[1.0, 9.0], per: &[1.0, 3.0] }).unwrap();
+        let interval = interval(WindowSeries { amounts: &[1.0, 9.0], per: &[1.0, 3.0] }).unwrap();
         assert!((interval.value - 2.5).abs() < 1e-12 && interval.contains(3.0), "{interval:?}");
     }
 
@@ -147,13 +147,13 @@ mod tests {
     fn what_does_not_vary_is_a_point() {
         let per = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let amounts = per.map(|per| per * 7.0);
-        assert_eq!(interval(Windows { amounts: &amounts, per: &per }), Some(Interval::around(7.0, 0.0)));
+        assert_eq!(interval(WindowSeries { amounts: &amounts, per: &per }), Some(Interval::around(7.0, 0.0)));
     }
 
     #[test]
     fn nothing_has_no_interval() {
-        assert_eq!(interval(Windows { amounts: &[], per: &[] }), None);
-        assert_eq!(interval(Windows { amounts: &[1.0], per: &[1.0] }), None);
-        assert_eq!(interval(Windows { amounts: &[1.0; 9], per: &[0.0; 9] }), None);
+        assert_eq!(interval(WindowSeries { amounts: &[], per: &[] }), None);
+        assert_eq!(interval(WindowSeries { amounts: &[1.0], per: &[1.0] }), None);
+        assert_eq!(interval(WindowSeries { amounts: &[1.0; 9], per: &[0.0; 9] }), None);
     }
 }

@@ -11,16 +11,16 @@ use crate::stats::{
     bootstrap::{DRAWS, FEWEST, SEED, critical, error_of, half_width, sorted, standing},
     random::Random,
     student,
-    windows::{Ratio, Windows},
+    windows::{Ratio, WindowSeries},
 };
 
 /// One number of two measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<'a> {
     /// What is compared with.
-    pub before: Windows<'a>,
+    pub before: WindowSeries<'a>,
     /// What is compared.
-    pub after: Windows<'a>,
+    pub after: WindowSeries<'a>,
 }
 
 /// How they differ.
@@ -47,14 +47,14 @@ impl Contrast {
 /// with fewer than two windows, or with nothing to divide by.
 #[must_use]
 pub fn contrasts(pairs: &[Pair]) -> Vec<Option<Contrast>> {
-    let numbers: Vec<_> = pairs.iter().map(|pair| Number::new(*pair)).collect();
-    let told: Vec<&Number> = numbers.iter().flatten().collect();
-    let Some(first) = told.first() else { return vec![None; pairs.len()] };
+    let numbers: Vec<_> = pairs.iter().map(|pair| ComparedNumber::new(*pair)).collect();
+    let known: Vec<&ComparedNumber> = numbers.iter().flatten().collect();
+    let Some(first) = known.first() else { return vec![None; pairs.len()] };
     let counts = [first.pair.before.count(), first.pair.after.count()];
     let judged = if counts[0].min(counts[1]) < FEWEST {
-        by_student(&told, counts[0].min(counts[1]) - 1)
+        by_student(&known, counts[0].min(counts[1]) - 1)
     } else {
-        by_draws(&told, counts)
+        by_draws(&known, counts)
     };
     let mut judged = judged.into_iter();
     numbers.iter().map(|number| number.as_ref().and_then(|_| judged.next())).collect()
@@ -62,25 +62,25 @@ pub fn contrasts(pairs: &[Pair]) -> Vec<Option<Contrast>> {
 
 /// Contrasts one number.
 #[must_use]
-pub fn contrast(before: Windows, after: Windows) -> Option<Contrast> {
+pub fn contrast(before: WindowSeries, after: WindowSeries) -> Option<Contrast> {
     contrasts(&[Pair { before, after }]).pop().flatten()
 }
 
-fn by_student(numbers: &[&Number], degrees: usize) -> Vec<Contrast> {
+fn by_student(numbers: &[&ComparedNumber], degrees: usize) -> Vec<Contrast> {
     let critical = student::critical(degrees);
-    let judge = |number: &&Number| {
+    let judge = |number: &&ComparedNumber| {
         let chance = student::chance(number.standing(), degrees) * numbers.len() as f64;
         number.contrast([critical; 2], chance.min(1.0))
     };
     numbers.iter().map(judge).collect()
 }
 
-fn by_draws(numbers: &[&Number], [before, after]: [usize; 2]) -> Vec<Contrast> {
+fn by_draws(numbers: &[&ComparedNumber], [before, after]: [usize; 2]) -> Vec<Contrast> {
     let mut random = Random::new(SEED);
     let draws: Vec<_> = (0..DRAWS).map(|_| [random.draw(before), random.draw(after)]).collect();
     // How rare the rarest number of each draw is: so many draws of that number stray as far.
     let mut rarest = vec![usize::MAX; DRAWS];
-    let mut told = Vec::with_capacity(numbers.len());
+    let mut known = Vec::with_capacity(numbers.len());
     for number in numbers {
         let (differences, logs): (Vec<_>, Vec<_>) = draws.iter().map(|drawn| number.strays(drawn)).unzip();
         let [sorted, logs] = [differences.clone(), logs].map(sorted);
@@ -88,18 +88,18 @@ fn by_draws(numbers: &[&Number], [before, after]: [usize; 2]) -> Vec<Contrast> {
         for (rarest, difference) in rarest.iter_mut().zip(differences) {
             *rarest = as_far(difference).min(*rarest);
         }
-        told.push((as_far(number.standing()).max(1), [critical(&sorted), critical(&logs)]));
+        known.push((as_far(number.standing()).max(1), [critical(&sorted), critical(&logs)]));
     }
     let rarest = sorted(rarest.into_iter().map(|rarest| rarest as f64).collect());
-    let judge = |(number, (as_far, criticals)): (&&Number, (usize, [f64; 2]))| {
+    let judge = |(number, (as_far, criticals)): (&&ComparedNumber, (usize, [f64; 2]))| {
         let as_rare = rarest.partition_point(|rarest| *rarest <= as_far as f64);
         number.contrast(criticals, (as_rare + 1) as f64 / (DRAWS + 1) as f64)
     };
-    numbers.iter().zip(told).map(judge).collect()
+    numbers.iter().zip(known).map(judge).collect()
 }
 
 /// A number of both measurements.
-struct Number<'a> {
+struct ComparedNumber<'a> {
     pair: Pair<'a>,
     /// Before and after, as they are.
     ratios: [Ratio; 2],
@@ -107,7 +107,7 @@ struct Number<'a> {
     stretches: [f64; 2],
 }
 
-impl<'a> Number<'a> {
+impl<'a> ComparedNumber<'a> {
     fn new(pair: Pair<'a>) -> Option<Self> {
         let both = [pair.before, pair.after];
         let ratios = both.map(|windows| windows.ratio());
@@ -162,12 +162,12 @@ mod tests {
     use super::*;
 
     /// The windows of one measurement with many numbers: requests, and what is counted by them.
-    struct Table {
+    struct WindowTable {
         requests: Vec<f64>,
         numbers: Vec<Vec<f64>>,
     }
 
-    impl Table {
+    impl WindowTable {
         /// `count` windows, in which the first number costs so much more.
         fn make(random: &mut Random, count: usize, more: f64) -> Self {
             let requests: Vec<f64> = (0..count).map(|_| 200.0 + 30.0 * random.normal()).collect();
@@ -187,8 +187,8 @@ mod tests {
             Self { requests, numbers }
         }
 
-        fn windows(&self, number: usize) -> Windows<'_> {
-            Windows { amounts: &self.numbers[number], per: &self.requests }
+        fn windows(&self, number: usize) -> WindowSeries<'_> {
+            WindowSeries { amounts: &self.numbers[number], per: &self.requests }
         }
 
         fn against(&self, before: &Self) -> Vec<Contrast> {
@@ -202,8 +202,8 @@ mod tests {
     fn share(count: usize, more: f64, tries: usize, is_called: impl Fn(&[Contrast]) -> bool) -> f64 {
         let mut random = Random::new(11);
         let called = |_| {
-            let before = Table::make(&mut random, count, 0.0);
-            let after = Table::make(&mut random, count, more);
+            let before = WindowTable::make(&mut random, count, 0.0);
+            let after = WindowTable::make(&mut random, count, more);
             usize::from(is_called(&after.against(&before)))
         };
         (0..tries).map(called).sum::<usize>() as f64 / tries as f64
@@ -241,7 +241,7 @@ mod tests {
         let per = [1.0; 20];
         let mut is_real = || {
             let (before, after) = (drifting(), drifting());
-            let windows = |amounts| Windows { amounts, per: &per };
+            let windows = |amounts| WindowSeries { amounts, per: &per };
             contrast(windows(&before), windows(&after)).unwrap().is_real()
         };
         let called = (0..200).filter(|_| is_real()).count();
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_never_varies_differs_or_does_not() {
         let (one, two, per) = ([1.0; 8], [2.0; 8], [1.0; 8]);
-        let windows = |amounts| Windows { amounts, per: &per };
+        let windows = |amounts| WindowSeries { amounts, per: &per };
         let same = contrast(windows(&one), windows(&one)).unwrap();
         assert_eq!((same.difference, same.is_real()), (Interval::around(0.0, 0.0), false));
         let other = contrast(windows(&one), windows(&two)).unwrap();
@@ -262,12 +262,12 @@ mod tests {
     fn nothing_has_no_ratio_and_nothing_to_divide_by_no_contrast() {
         let (some, none, per) = ([1.0, 3.0, 1.0, 2.0, 1.0], [0.0; 5], [1.0; 5]);
         let appeared = Pair {
-            before: Windows { amounts: &none, per: &per },
-            after: Windows { amounts: &some, per: &per },
+            before: WindowSeries { amounts: &none, per: &per },
+            after: WindowSeries { amounts: &some, per: &per },
         };
-        let unknown = Pair { after: Windows { amounts: &some, per: &none }, ..appeared };
-        let told = contrasts(&[unknown, appeared]);
-        assert_eq!(told[0], None);
-        assert_eq!(told[1].map(|contrast| (contrast.difference.value, contrast.ratio)), Some((1.6, None)));
+        let unknown = Pair { after: WindowSeries { amounts: &some, per: &none }, ..appeared };
+        let known = contrasts(&[unknown, appeared]);
+        assert_eq!(known[0], None);
+        assert_eq!(known[1].map(|contrast| (contrast.difference.value, contrast.ratio)), Some((1.6, None)));
     }
 }

@@ -46,9 +46,9 @@ pub fn fit(points: &[(f64, f64)]) -> Option<Usl> {
 
 /// N / X(N) = a + b(N−1) + cN(N−1).
 #[derive(Clone, Copy)]
-struct Line([f64; 3]);
+struct LinearForm([f64; 3]);
 
-impl Line {
+impl LinearForm {
     fn throughput(&self, level: f64) -> f64 {
         level / dot(self.0, terms(level))
     }
@@ -94,7 +94,7 @@ fn dot(left: [f64; 3], right: [f64; 3]) -> f64 {
 
 /// The line, with no term below zero, whose tangent to X at `at` fits best: of all choices of terms that are zero the
 /// best one that keeps the others above.
-fn tangent(points: &[(f64, f64)], at: impl Fn(f64, f64) -> f64) -> Option<Line> {
+fn tangent(points: &[(f64, f64)], at: impl Fn(f64, f64) -> f64) -> Option<LinearForm> {
     let (mut squares, mut products) = ([[0.0; 3]; 3], [0.0; 3]);
     for &(level, throughput) in points {
         let near = at(level, throughput);
@@ -115,7 +115,7 @@ fn tangent(points: &[(f64, f64)], at: impl Fn(f64, f64) -> f64) -> Option<Line> 
     });
     // What is left of the squares: x'Sx − 2x'p, but for a constant.
     let left = |line: &[f64; 3]| dot(*line, squares.map(|row| dot(row, *line))) - 2.0 * dot(*line, products);
-    lines.min_by(|one, other| left(one).total_cmp(&left(other))).map(Line)
+    lines.min_by(|one, other| left(one).total_cmp(&left(other))).map(LinearForm)
 }
 
 /// Solves the normal equations for the terms that are free; the others are zero. (Gauss and Jordan; the matrix is

@@ -2,7 +2,7 @@
 
 /// The windows of one measurement, in the order of time. Both slices are as long.
 #[derive(Clone, Copy, Debug)]
-pub struct Windows<'a> {
+pub struct WindowSeries<'a> {
     /// What was counted in each window.
     pub amounts: &'a [f64],
     /// What it is counted by: requests, or seconds, of the same windows.
@@ -18,7 +18,7 @@ pub(super) struct Ratio {
     pub error: f64,
 }
 
-impl Windows<'_> {
+impl WindowSeries<'_> {
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.amounts.len().min(self.per.len())

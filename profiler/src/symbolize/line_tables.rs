@@ -8,7 +8,7 @@ use std::{
 
 use profiler_common::event::MAX_LINES_BYTES;
 
-use crate::{python::code::Code, sys::budget};
+use crate::{python::code::CodeObject, sys::budget};
 
 /// Most bytes that are kept of one process, and of all.
 const MAX_OF_ONE: usize = 16 << 20;
@@ -48,7 +48,7 @@ impl LineTables {
 
     /// The line of an instruction of a process's code object with a number; its first line if to look for it takes more than
     /// the process has left.
-    pub fn line(&mut self, tgid: u32, number: u64, code: &Code, instr: u64) -> u32 {
+    pub fn line(&mut self, tgid: u32, number: u64, code: &CodeObject, instr: u64) -> u32 {
         let bytes = code.line_table().len();
         if bytes <= MAX_LINES_BYTES {
             return code.line(instr);

@@ -29,7 +29,7 @@ const SEEK_EVERY: Duration = Duration::from_millis(100);
 
 /// A place in a file of code: the same in every process that maps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct FileOffset {
     /// Which of [`Modules`].
     pub module: u32,
     /// Offset in the file, bytes.
@@ -38,11 +38,11 @@ pub struct Place {
 
 /// What an address is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum CodeLocation {
     /// A file's code, which is named at the end.
-    Place(Place),
+    File(FileOffset),
     /// Code that was made at run time: its name, which may be another's later.
-    Made(String),
+    Jit(String),
 }
 
 /// The modules that followed processes map, opened at first sight so that they can still be read when the process, or the
@@ -54,7 +54,7 @@ pub struct Modules {
     closed: usize,
     by_file: HashMap<(u64, u64), u32>,
     vdso: Option<(u32, Vdso)>,
-    processes: HashMap<u32, Process>,
+    processes: HashMap<u32, MappedProcess>,
 }
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ struct Module {
 
 /// What is known of one process.
 #[derive(Debug)]
-struct Process {
+struct MappedProcess {
     /// By address.
     mappings: Vec<Mapping>,
     /// How much it had mapped then, when that was, and how long it took to look.
@@ -79,7 +79,7 @@ struct Process {
     sought: Option<Instant>,
 }
 
-impl Process {
+impl MappedProcess {
     fn look(tgid: u32) -> Self {
         let looked = Instant::now();
         let mapped = Mapped::of(tgid);
@@ -98,7 +98,7 @@ impl Process {
     }
 
     /// The name of code that was made at run time.
-    fn made(&mut self, tgid: u32, address: u64) -> Option<String> {
+    fn jit_name(&mut self, tgid: u32, address: u64) -> Option<String> {
         if self.perf_map.is_none() && self.sought.is_none_or(|sought| sought.elapsed() >= SEEK_EVERY) {
             self.sought = Some(Instant::now());
             self.perf_map = PerfMap::of(tgid);
@@ -114,8 +114,8 @@ impl Process {
 
 impl Modules {
     /// What an address of a process is of; `None` if of no code that is known there.
-    pub fn locate(&mut self, tgid: u32, address: u64) -> Option<Found> {
-        let process = self.processes.entry(tgid).or_insert_with(|| Process::look(tgid));
+    pub fn locate(&mut self, tgid: u32, address: u64) -> Option<CodeLocation> {
+        let process = self.processes.entry(tgid).or_insert_with(|| MappedProcess::look(tgid));
         if process.find(address).is_none() {
             if let Some(start) = *process.vdso.get_or_init(|| vdso::start(tgid)) {
                 let known = &mut self.known;
@@ -124,11 +124,11 @@ impl Modules {
                     (known.len() as u32 - 1, Vdso::own())
                 });
                 if let Some(offset) = vdso.offset(start, address) {
-                    return Some(Found::Place(Place { module: *module, offset }));
+                    return Some(CodeLocation::File(FileOffset { module: *module, offset }));
                 }
             }
-            if let Some(name) = process.made(tgid, address) {
-                return Some(Found::Made(name));
+            if let Some(name) = process.jit_name(tgid, address) {
+                return Some(CodeLocation::Jit(name));
             }
             process.look_again(tgid);
         }
@@ -140,7 +140,7 @@ impl Modules {
             self.known.push(Module { path: mapping.path.clone(), file });
             self.known.len() as u32 - 1
         });
-        Some(Found::Place(Place { module, offset: address - mapping.start + mapping.offset }))
+        Some(CodeLocation::File(FileOffset { module, offset: address - mapping.start + mapping.offset }))
     }
 
     /// Forgets what a process maps that runs another program now, or none.
@@ -168,7 +168,7 @@ impl Modules {
 
     /// The vDSO's function at a place; `None` if it is in another module.
     #[must_use]
-    pub fn vdso_name(&self, place: &Place) -> Option<&str> {
+    pub fn vdso_name(&self, place: &FileOffset) -> Option<&str> {
         let (module, vdso) = self.vdso.as_ref()?;
         vdso.name(place.offset).filter(|_| *module == place.module)
     }

@@ -11,7 +11,7 @@ use blazesym::symbolize::{
 use crate::{
     elf::{Segments, debug_file::DebugFile, functions},
     symbolize::{
-        modules::{Modules, Place},
+        modules::{FileOffset, Modules},
         readable::readable,
     },
     sys::privileges,
@@ -19,7 +19,7 @@ use crate::{
 
 /// The names of places in modules; those without a symbol are absent.
 #[must_use]
-pub fn names(modules: &Modules, places: &[Place]) -> HashMap<Place, String> {
+pub fn names(modules: &Modules, places: &[FileOffset]) -> HashMap<FileOffset, String> {
     let mut by_module: HashMap<u32, Vec<u64>> = HashMap::new();
     let mut names = HashMap::new();
     for place in places {
@@ -32,7 +32,7 @@ pub fn names(modules: &Modules, places: &[Place]) -> HashMap<Place, String> {
         let Some(file) = modules.file(module) else { continue };
         // What cannot be named is a frame without a name.
         let named = privileges::without_any(|| names_in(file, &offsets)).unwrap_or_default();
-        names.extend(named.into_iter().map(|(offset, name)| (Place { module, offset }, name)));
+        names.extend(named.into_iter().map(|(offset, name)| (FileOffset { module, offset }, name)));
     }
     names
 }

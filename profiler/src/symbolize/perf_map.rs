@@ -12,7 +12,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::sys::{budget, status::Status, tids};
+use crate::sys::{budget, status::ProcStatus, tids};
 
 /// Most bytes of a map that are read, and most that one look reads: what is behind them has no name yet.
 const MAX_BYTES: u64 = 16 << 20;
@@ -53,7 +53,7 @@ impl PerfMap {
     /// The map of a process; `None` if there is none that can be believed.
     #[must_use]
     pub fn of(tgid: u32) -> Option<Self> {
-        let status = Status::of(tgid)?;
+        let status = ProcStatus::of(tgid)?;
         // It is named by the number that the process itself knows.
         let numbers = status.value("NSpid").or_else(|| status.value("Pid"))?;
         let own_number: u32 = numbers.split_whitespace().last()?.parse().ok()?;

@@ -4,23 +4,23 @@ use std::{collections::HashMap, sync::Arc};
 
 use profiler_common::{
     event,
-    python::{BY_ADDRESS, ENTRY, MARKS, ToldFrame},
+    python::{BY_ADDRESS, ENTRY, FrameRef, MARKS},
 };
 
 use crate::{
-    python::{Interpreter, code::Code},
+    python::{Interpreter, code::CodeObject},
     symbolize::line_tables::LineTables,
     sys::{heap, memory::Memory},
 };
 
 /// What it takes to keep a code object that the kernel side tells, about.
-const BYTES: usize = size_of::<event::Code>();
+const BYTES: usize = size_of::<event::CodeRecord>();
 
 /// A Python frame with its code object; without one if that could not be read.
 #[derive(Clone, Debug)]
 pub struct PythonFrame {
     /// Its code object, and its line.
-    pub code: Option<(Arc<Code>, u32)>,
+    pub code: Option<(Arc<CodeObject>, u32)>,
     /// True if native code called it.
     pub is_entry: bool,
 }
@@ -28,34 +28,29 @@ pub struct PythonFrame {
 /// The code objects that the kernel side has told, by their definitions' numbers.
 #[derive(Debug, Default)]
 pub struct Codes {
-    told: HashMap<u64, Option<Arc<Code>>>,
+    defined: HashMap<u64, Option<Arc<CodeObject>>>,
     line_tables: LineTables,
 }
 
 impl Codes {
     /// Takes in a definition, if there is room to keep it.
-    pub fn take(&mut self, told: &event::Code, lines: Option<&[u8]>, interpreter: &Interpreter) {
-        if !heap::keep(told.tgid, BYTES) {
+    pub fn define(&mut self, record: &event::CodeRecord, lines: Option<&[u8]>, interpreter: &Interpreter) {
+        if !heap::keep(record.tgid, BYTES) {
             return;
         }
-        let code = interpreter.told_code(Memory::of(told.tgid), told, lines).map(|code| {
-            let line_table = self.line_tables.keep(told.tgid, code.line_table());
+        let code = interpreter.code_from_record(Memory::of(record.tgid), record, lines).map(|code| {
+            let line_table = self.line_tables.keep(record.tgid, code.line_table());
             Arc::new(code.with_line_table(line_table))
         });
-        self.told.insert(told.id, code);
+        self.defined.insert(record.id, code);
     }
 
     /// A frame with its code object: as it was told, or, where it could not be, as it is in memory now.
     #[must_use]
-    pub fn resolve(
-        &mut self,
-        tgid: u32,
-        interpreter: Option<&Interpreter>,
-        frame: &ToldFrame,
-    ) -> PythonFrame {
+    pub fn resolve(&mut self, tgid: u32, interpreter: Option<&Interpreter>, frame: &FrameRef) -> PythonFrame {
         let number = frame.tagged_code & !MARKS;
         let code = if frame.tagged_code & BY_ADDRESS == 0 {
-            self.told.get(&number).cloned().flatten().map(|code| {
+            self.defined.get(&number).cloned().flatten().map(|code| {
                 let line = self.line_tables.line(tgid, number, &code, frame.instr);
                 (code, line)
             })

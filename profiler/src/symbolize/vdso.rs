@@ -29,7 +29,7 @@ impl Vdso {
 
     fn read() -> Option<Self> {
         let mut place = None;
-        let see = |line: &maps::Line| {
+        let see = |line: &maps::MapsLine| {
             if line.path == NAME.as_bytes() {
                 place = Some((line.start, line.end));
             }

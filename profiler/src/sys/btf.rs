@@ -182,7 +182,7 @@ impl Btf {
     }
 
     /// A struct's or union's member of a name, also inside of anonymous ones.
-    fn member(&self, id: u32, name: &str, depth: usize) -> Option<Member> {
+    fn member(&self, id: u32, name: &str, depth: usize) -> Option<BtfMember> {
         let id = self.strip(id)?;
         if !matches!(self.kind(id)?, STRUCT | UNION) || depth > MAX_CHAIN {
             return None;
@@ -197,12 +197,12 @@ impl Btf {
             let (bits, width) = if has_widths { (word & 0x00ff_ffff, word >> 24) } else { (word, 0) };
             match self.name(read_u32(&self.data, at)?) {
                 Some(found) if found == name.as_bytes() => {
-                    return Some(Member { bits, type_id, is_bit_field: width != 0 });
+                    return Some(BtfMember { bits, type_id, is_bit_field: width != 0 });
                 }
                 Some(_) => {}
                 None => {
                     if let Some(inner) = self.member(type_id, name, depth + 1) {
-                        return Some(Member { bits: bits + inner.bits, ..inner });
+                        return Some(BtfMember { bits: bits + inner.bits, ..inner });
                     }
                 }
             }
@@ -256,7 +256,7 @@ impl Btf {
 }
 
 /// A member of a struct or a union.
-struct Member {
+struct BtfMember {
     /// Where it begins.
     bits: u32,
     type_id: u32,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sys::status::Status;
+use crate::sys::status::ProcStatus;
 
 /// What can be used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Accounts {
 
 /// The user who started a process; nobody's is who is gone.
 fn user(tgid: u32) -> u32 {
-    Status::of(tgid).and_then(|status| status.number("Uid", 0)).unwrap_or(u32::MAX)
+    ProcStatus::of(tgid).and_then(|status| status.number("Uid", 0)).unwrap_or(u32::MAX)
 }
 
 fn with<T>(now: Instant, use_them: impl FnOnce(&mut Accounts) -> T) -> T {

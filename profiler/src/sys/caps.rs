@@ -1,6 +1,6 @@
 //! Effective capabilities, from `/proc/self/status`.
 
-use crate::sys::status::Status;
+use crate::sys::status::ProcStatus;
 
 /// A capability: its name and its bit (include/uapi/linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Effective {
     /// Reads them; none if `/proc` does not tell.
     #[must_use]
     pub fn read() -> Self {
-        let status = Status::of(std::process::id());
+        let status = ProcStatus::of(std::process::id());
         let mask = status.and_then(|status| u64::from_str_radix(status.value("CapEff")?, 16).ok());
         Self(mask.unwrap_or(0))
     }

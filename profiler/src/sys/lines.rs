@@ -15,7 +15,7 @@ const LOOK_BYTES: u64 = 256 << 20;
 
 /// A file to which lines are appended.
 #[derive(Debug)]
-pub struct Lines {
+pub struct LineCounter {
     path: PathBuf,
     file: File,
     /// Up to where its lines are counted.
@@ -23,7 +23,7 @@ pub struct Lines {
     count: u64,
 }
 
-impl Lines {
+impl LineCounter {
     /// Counts from the file's end on. Only a regular file is one.
     pub fn watch(path: &Path) -> io::Result<Self> {
         let file = target_file::open(path)?;
@@ -75,7 +75,7 @@ mod tests {
         let path = folder.path().join("access.log");
         let mut log = File::create(&path).unwrap();
         log.write_all(b"before\n").unwrap();
-        let mut lines = Lines::watch(&path).unwrap();
+        let mut lines = LineCounter::watch(&path).unwrap();
         assert_eq!(lines.count(), Some(0));
         log.write_all(b"a\nb\nhalf").unwrap();
         assert_eq!(lines.count(), Some(2));
@@ -97,18 +97,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
         fs::write(&path, "").unwrap();
-        let mut lines = Lines::watch(&path).unwrap();
+        let mut lines = LineCounter::watch(&path).unwrap();
         fs::remove_file(&path).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
         assert_eq!(lines.count(), Some(0));
-        assert!(Lines::watch(&path).is_err());
-        assert!(Lines::watch(Path::new("/dev/zero")).is_err());
+        assert!(LineCounter::watch(&path).is_err());
+        assert!(LineCounter::watch(Path::new("/dev/zero")).is_err());
     }
 
     #[test]
     fn a_look_has_an_end() {
         let mut log = tempfile::NamedTempFile::new().unwrap();
-        let mut lines = Lines::watch(log.path()).unwrap();
+        let mut lines = LineCounter::watch(log.path()).unwrap();
         let hole = LOOK_BYTES + 1;
         log.as_file().set_len(hole).unwrap();
         log.as_file_mut().write_all_at(b"\n", hole).unwrap();

@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 24 << 20;
 
 /// One mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct MapsLine<'a> {
     /// Its first address.
     pub start: u64,
     /// The address behind it.
@@ -31,7 +31,7 @@ pub struct Line<'a> {
     pub path: &'a [u8],
 }
 
-impl<'a> Line<'a> {
+impl<'a> MapsLine<'a> {
     /// `START-END PERMS OFFSET MAJOR:MINOR INODE          PATH`, numbers in hexadecimal but for the inode.
     fn parse(line: &'a [u8]) -> Option<Self> {
         let mut words = line.splitn(6, |byte| *byte == b' ');
@@ -56,7 +56,7 @@ impl<'a> Line<'a> {
 }
 
 /// Shows a process's mappings, by address; of too many, or of too long names, the first ones.
-pub fn each(tgid: u32, see: impl FnMut(&Line)) -> io::Result<()> {
+pub fn each(tgid: u32, see: impl FnMut(&MapsLine)) -> io::Result<()> {
     let maps = File::open(format!("/proc/{}/maps", tids::seen_by(tgid)))?;
     let mut maps = BufReader::new(maps.take(MAX_BYTES));
     each_in(&mut maps, see)?;
@@ -67,13 +67,13 @@ pub fn each(tgid: u32, see: impl FnMut(&Line)) -> io::Result<()> {
 }
 
 /// Shows the mappings of a table.
-pub(crate) fn each_in(mut maps: impl BufRead, mut see: impl FnMut(&Line)) -> io::Result<()> {
+pub(crate) fn each_in(mut maps: impl BufRead, mut see: impl FnMut(&MapsLine)) -> io::Result<()> {
     let mut line = Vec::new();
     for _ in 0..MAX_LINES {
         line.clear();
         maps.read_until(b'\n', &mut line)?;
         let Some(whole) = line.strip_suffix(b"\n") else { break };
-        if let Some(line) = Line::parse(whole) {
+        if let Some(line) = MapsLine::parse(whole) {
             see(&line);
         }
     }
@@ -87,14 +87,14 @@ mod tests {
     #[test]
     fn names_are_bytes() {
         let line = b"7f00a000-7f00b000 r-xp 00001000 fe:01 1234                       /tmp/ \xff a (deleted)";
-        let parsed = Line::parse(line).unwrap();
+        let parsed = MapsLine::parse(line).unwrap();
         assert_eq!(parsed.path, b"/tmp/ \xff a (deleted)");
         assert_eq!((parsed.start, parsed.end, parsed.offset), (0x7f00_a000, 0x7f00_b000, 0x1000));
         assert_eq!((parsed.device, parsed.inode), (libc::makedev(0xfe, 1), 1234));
         assert!(parsed.is_executable);
-        let anonymous = Line::parse(b"7ffc0000-7ffd0000 rw-p 00000000 00:00 0 ").unwrap();
+        let anonymous = MapsLine::parse(b"7ffc0000-7ffd0000 rw-p 00000000 00:00 0 ").unwrap();
         assert_eq!((anonymous.path, anonymous.device, anonymous.inode), (&b""[..], 0, 0));
-        assert_eq!(Line::parse(b"7ffc0000 rw-p"), None);
+        assert_eq!(MapsLine::parse(b"7ffc0000 rw-p"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use profiler_common::python::{ReadMemory, Window};
+use profiler_common::python::{ReadMemory, ReadWindow};
 
 #[cfg(fuzzing)]
 use crate::sys::stand_in;
@@ -96,7 +96,7 @@ fn read(tid: u32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 impl ReadMemory for Memory {
-    fn read(&mut self, address: u64, bytes: u32, window: &mut Window) -> bool {
+    fn read(&mut self, address: u64, bytes: u32, window: &mut ReadWindow) -> bool {
         let window = bytemuck::bytes_of_mut(window).get_mut(..bytes as usize);
         window.and_then(|window| self.fill(address, window)).is_some()
     }

@@ -17,7 +17,7 @@ use procfs::{
     process::{FDTarget, Stat, all_processes},
 };
 
-use crate::sys::{memory::Mapping, status::Status, tids, unix};
+use crate::sys::{memory::Mapping, status::ProcStatus, tids, unix};
 
 /// The longest command line that is looked at.
 const MAX_ARGV_BYTES: u64 = 64 << 10;
@@ -52,7 +52,7 @@ pub struct Process {
 /// True of a PID, false of the TID of a thread that is not its process's first one, which `/proc` takes for one.
 #[must_use]
 pub fn is_process(tgid: u32) -> bool {
-    Status::of(tgid).and_then(|status| status.number("Tgid", 0)) == Some(tgid)
+    ProcStatus::of(tgid).and_then(|status| status.number("Tgid", 0)) == Some(tgid)
 }
 
 fn procfs_of(tgid: u32) -> procfs::ProcResult<procfs::process::Process> {

@@ -5,9 +5,9 @@ use std::{fs, path::Path, str::FromStr};
 
 /// Its text.
 #[derive(Debug)]
-pub struct Status(String);
+pub struct ProcStatus(String);
 
-impl Status {
+impl ProcStatus {
     /// That in a folder of `/proc`; `None` if there is none to see.
     #[must_use]
     pub fn read(folder: impl AsRef<Path>) -> Option<Self> {
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_name_takes_no_other_key_away() {
-        let own = Status::of(std::process::id()).unwrap();
+        let own = ProcStatus::of(std::process::id()).unwrap();
         assert_eq!(own.number("Tgid", 0), Some(std::process::id()));
         let folder = tempfile::tempdir().unwrap();
         fs::write(
@@ -50,7 +50,7 @@ mod tests {
             b"Name:\t\xff\\nTgid: 1\rTgid: 2\nTgid:\t7\nUid:\t1\t2\t3\t4\n",
         )
         .unwrap();
-        let status = Status::read(folder.path()).unwrap();
+        let status = ProcStatus::read(folder.path()).unwrap();
         assert_eq!((status.number("Tgid", 0), status.number("Uid", 1)), (Some(7), Some(2)));
         assert_eq!(status.value("Ui"), None);
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::FileTypeExt as _};
 
-use crate::sys::{memory::Memory, status::Status};
+use crate::sys::{memory::Memory, status::ProcStatus};
 
 /// The kernel's frames of a thread that sleeps, leaf first, as names; empty if it runs, is gone, or may not be seen.
 ///
@@ -17,7 +17,7 @@ pub fn kernel_stack(tgid: u32, tid: u32) -> Vec<String> {
 /// True if a thread has not run since it had gone to sleep so many times.
 #[must_use]
 pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
-    let Some(status) = Status::read(format!("/proc/{tgid}/task/{tid}")) else { return false };
+    let Some(status) = ProcStatus::read(format!("/proc/{tgid}/task/{tid}")) else { return false };
     let asleep = status.value("State").is_some_and(|state| !state.starts_with('R'));
     asleep && status.number("voluntary_ctxt_switches", 0) == Some(voluntary)
 }

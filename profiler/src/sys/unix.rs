@@ -34,7 +34,7 @@ pub fn bound(tgid: u32) -> Vec<(u64, String)> {
 /// A path may hold what looks like another socket's line. That one has its own line, too, and which of two is true cannot be
 /// told: it has no path then.
 fn sockets(lines: impl Iterator<Item = Vec<u8>>) -> Vec<(u64, String)> {
-    let mut sockets: Vec<(Line, Vec<u8>)> = Vec::new();
+    let mut sockets: Vec<(SocketLine, Vec<u8>)> = Vec::new();
     let mut lines_of: HashMap<u64, u32> = HashMap::new();
     for line in lines {
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -53,12 +53,13 @@ fn sockets(lines: impl Iterator<Item = Vec<u8>>) -> Vec<(u64, String)> {
         }
     }
     sockets.retain(|(socket, path)| socket.is_wanted && !path.is_empty() && lines_of[&socket.inode] == 1);
-    let shown = |(socket, path): (Line, Vec<u8>)| (socket.inode, String::from_utf8_lossy(&path).into_owned());
+    let shown =
+        |(socket, path): (SocketLine, Vec<u8>)| (socket.inode, String::from_utf8_lossy(&path).into_owned());
     sockets.into_iter().map(shown).collect()
 }
 
 /// What a line says of its socket.
-struct Line {
+struct SocketLine {
     inode: u64,
     /// True of one that is what is looked for.
     is_wanted: bool,
@@ -66,7 +67,7 @@ struct Line {
 
 /// `ADDRESS: REFERENCES PROTOCOL FLAGS TYPE STATE INODE PATH`, numbers in hexadecimal but for the inode: what it says, and the
 /// path.
-fn parse(line: &[u8]) -> Option<(Line, &[u8])> {
+fn parse(line: &[u8]) -> Option<(SocketLine, &[u8])> {
     let mut rest = line;
     let mut word = || {
         rest = rest.trim_ascii_start();
@@ -83,7 +84,7 @@ fn parse(line: &[u8]) -> Option<(Line, &[u8])> {
     let [.., kind, state] = numbers;
     let inode = word()?.parse().ok()?;
     let is_wanted = state == UNCONNECTED && kind.cast_signed() != libc::SOCK_DGRAM;
-    Some((Line { inode, is_wanted }, rest.strip_prefix(b" ").unwrap_or(rest)))
+    Some((SocketLine { inode, is_wanted }, rest.strip_prefix(b" ").unwrap_or(rest)))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use object::{
 /// The register that points at the end of a function's stack frame.
 const FRAME: usize = 10;
 
-pub struct Function {
+pub struct BpfFunction {
     pub name: String,
     /// How far below the frame's end it reaches.
     pub stack_bytes: u32,
@@ -21,7 +21,7 @@ pub struct Function {
 }
 
 /// A function and where its code lies.
-struct Place {
+struct CodeRange {
     name: String,
     section: SectionIndex,
     start: u64,
@@ -29,10 +29,10 @@ struct Place {
 }
 
 /// Every function of the object.
-pub fn of(object: &object::File<'_>) -> Vec<Function> {
+pub fn of(object: &object::File<'_>) -> Vec<BpfFunction> {
     let symbols = object.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0);
     let places: Vec<_> = symbols
-        .map(|symbol| Place {
+        .map(|symbol| CodeRange {
             name: symbol.name().expect("a function has a name").to_owned(),
             section: symbol.section_index().expect("a function is defined"),
             start: symbol.address(),
@@ -45,11 +45,11 @@ pub fn of(object: &object::File<'_>) -> Vec<Function> {
     places.iter().map(|place| function(object, place, &places)).collect()
 }
 
-fn function(object: &object::File<'_>, place: &Place, places: &[Place]) -> Function {
+fn function(object: &object::File<'_>, place: &CodeRange, places: &[CodeRange]) -> BpfFunction {
     let section = object.section_by_index(place.section).expect("a section");
     let code = section.data_range(place.start, place.end - place.start).ok().flatten().expect("code");
     let mut calls = BTreeSet::new();
-    let mut stack = Stack::default();
+    let mut stack = StackUse::default();
     for (index, bytes) in code.chunks_exact(8).enumerate() {
         let instruction = Instruction::from(bytes);
         stack.step(&instruction);
@@ -72,12 +72,12 @@ fn function(object: &object::File<'_>, place: &Place, places: &[Place]) -> Funct
         } else {
             continue;
         };
-        let is_there = |place: &Place| Some(place.section) == section && place.start == called;
+        let is_there = |place: &CodeRange| Some(place.section) == section && place.start == called;
         let found = places.iter().position(is_there);
         assert!(found.is_some() || !instruction.is_call(), "a call of nothing in {}", place.name);
         calls.extend(found);
     }
-    Function { name: place.name.clone(), stack_bytes: stack.bytes, calls }
+    BpfFunction { name: place.name.clone(), stack_bytes: stack.bytes, calls }
 }
 
 /// One instruction, as the kernel's `struct bpf_insn` has it.
@@ -116,13 +116,13 @@ impl Instruction {
 
 /// Where registers point into the frame, and how deep it was reached. Of the ways through a function it knows only the
 /// order in which they are written, which for addresses in the frame is how LLVM writes them.
-struct Stack {
+struct StackUse {
     /// Distance from the frame's end, of registers that point into the frame.
     registers: [Option<i32>; 11],
     bytes: u32,
 }
 
-impl Default for Stack {
+impl Default for StackUse {
     fn default() -> Self {
         let mut registers = [None; 11];
         registers[FRAME] = Some(0);
@@ -130,7 +130,7 @@ impl Default for Stack {
     }
 }
 
-impl Stack {
+impl StackUse {
     fn step(&mut self, &Instruction { code, to, from, offset, immediate }: &Instruction) {
         let reached = match code {
             0xbf => {

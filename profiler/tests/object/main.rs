@@ -4,7 +4,7 @@ mod functions;
 
 use std::{env, fs};
 
-use functions::Function;
+use functions::BpfFunction;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/punchclock-ebpf"));
@@ -43,7 +43,7 @@ fn the_longest_chain_of_calls_has_frames_enough() {
 }
 
 /// Every chain of calls that begins with this function and cannot go on. The kernel refuses recursion; so do we.
-fn chains<'a>(function: &'a Function, functions: &'a [Function]) -> Vec<Vec<&'a Function>> {
+fn chains<'a>(function: &'a BpfFunction, functions: &'a [BpfFunction]) -> Vec<Vec<&'a BpfFunction>> {
     if function.calls.is_empty() {
         return vec![vec![function]];
     }
@@ -53,11 +53,11 @@ fn chains<'a>(function: &'a Function, functions: &'a [Function]) -> Vec<Vec<&'a 
 
 /// The stack that the kernel takes a chain to need. It rounds frames up to 32 bytes, or to 16 from 6.8 on where it
 /// compiles them; none takes nothing.
-fn bytes(chain: &[&Function]) -> u32 {
+fn bytes(chain: &[&BpfFunction]) -> u32 {
     chain.iter().map(|function| function.stack_bytes.max(1).next_multiple_of(32)).sum()
 }
 
-fn sentence(chain: &[&Function]) -> String {
+fn sentence(chain: &[&BpfFunction]) -> String {
     let frames = chain.iter().map(|function| format!("{} {}", function.name, function.stack_bytes));
     let frames = frames.collect::<Vec<_>>().join(" + ");
     format!("{} bytes in {} frames, each rounded up to 32: {frames}", bytes(chain), chain.len())

@@ -9,9 +9,9 @@ use crate::{
     fleet::{
         Fleet, bounded,
         command::{self, Command},
-        options::{self, Grammar, Options},
-        piece,
-        search::Search,
+        options::{self, CommandOptions, Grammar},
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     model::worker::Role,
@@ -61,11 +61,11 @@ const GRAMMAR: Grammar = Grammar {
 };
 
 /// A main process with its pool, or a worker alone.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let (options, node, why) = main_process(process, search)?;
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let (options, node, why) = main_process(process, discovery)?;
     let name = options.get("app").or(node).or(options.get("hostname")).unwrap_or("celery");
-    let judge = |child: &Process, _| Some(judge(child, process, options.has("beat"), search));
-    let mut fleet = search.gather(SERVER.name, name, (process, why.to_owned()), judge)?;
+    let judge = |child: &Process, _| Some(judge(child, process, options.has("beat"), discovery));
+    let mut fleet = discovery.gather(SERVER.name, name, (process, why.to_owned()), judge)?;
     let pool = options.get("pool").map(|pool| if pool == "processes" { "prefork" } else { pool });
     if pool != Some("prefork") {
         fleet = fleet.or_alone();
@@ -85,44 +85,44 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 /// What a main process was told, what else it is called, and what decided.
 fn main_process<'p>(
     process: &'p Process,
-    search: &Search<'_>,
-) -> Option<(Options, Option<&'p str>, &'static str)> {
-    if let Some(title) = Title::of(process) {
-        let Title::Main { node, arguments } = title else { return None };
-        let options = Options::parse(&options::split(arguments), &GRAMMAR);
+    discovery: &Discovery<'_>,
+) -> Option<(CommandOptions, Option<&'p str>, &'static str)> {
+    if let Some(title) = CeleryTitle::of(process) {
+        let CeleryTitle::Main { node, arguments } = title else { return None };
+        let options = CommandOptions::parse(&options::split(arguments), &GRAMMAR);
         return Some((options, Some(node), "its title says that it is Celery's main process"));
     }
     let command = Command::of(process)?;
     if NAMES.contains(&command.name()) {
-        let options = Options::parse(command.args, &GRAMMAR);
+        let options = CommandOptions::parse(command.args, &GRAMMAR);
         let is_worker = options.words.iter().any(|word| word == "worker");
         return is_worker.then_some((options, None, "its command line runs Celery's worker"));
     }
-    search.runs(process, &["celery/worker/worker.py"])?;
+    discovery.runs(process, &["celery/worker/worker.py"])?;
     let why = "its Python stack is in celery/worker/worker.py";
-    Some((Options::default(), Some(command::name(process)), why))
+    Some((CommandOptions::default(), Some(command::name(process)), why))
 }
 
 /// What a child of the main process is.
-fn judge(child: &Process, master: &Process, has_beat: bool, search: &Search<'_>) -> (Role, String) {
-    match Title::of(child) {
-        Some(Title::Main { .. }) => {
+fn judge(child: &Process, master: &Process, has_beat: bool, discovery: &Discovery<'_>) -> (Role, String) {
+    match CeleryTitle::of(child) {
+        Some(CeleryTitle::Main { .. }) => {
             (Role::Worker, "it has its master's title still: it was just forked".to_owned())
         }
-        Some(Title::Other(title)) => {
+        Some(CeleryTitle::Other(title)) => {
             let role = if title.contains("Worker-") { Role::Worker } else { Role::Helper };
             (role, format!("its title says {}", bounded(title)))
         }
-        None if has_beat && search.runs(child, &["celery/beat.py"]).is_some() => {
+        None if has_beat && discovery.runs(child, &["celery/beat.py"]).is_some() => {
             (Role::Helper, "its Python stack is in celery/beat.py".to_owned())
         }
-        None => piece::part_of(child, master),
+        None => relation::part_of(child, master),
     }
 }
 
 /// What Celery writes over the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Title<'a> {
+enum CeleryTitle<'a> {
     Main {
         node: &'a str,
         arguments: &'a str,
@@ -131,7 +131,7 @@ enum Title<'a> {
     Other(&'a str),
 }
 
-impl<'a> Title<'a> {
+impl<'a> CeleryTitle<'a> {
     fn of(process: &'a Process) -> Option<Self> {
         let title = command::title(process)?.strip_prefix("[celery")?;
         let (program, info) = title.split_once(']').unwrap_or((title, ""));
@@ -145,8 +145,8 @@ impl<'a> Title<'a> {
 #[cfg(test)]
 mod tests {
     use crate::fleet::{
-        Eyes,
-        fixture::{eyes, found, host},
+        ProcessProbe,
+        fixture::{found, host, probe},
     };
 
     #[test]
@@ -164,8 +164,10 @@ mod tests {
             (10, 1, "python celery -A wiki -q worker"),
             (11, 1, "python celery -A early worker -P processes"),
         ]);
-        let beat =
-            Eyes { peek: |tgid| (tgid == 3).then(|| vec!["/lib/celery/beat.py".to_owned()]), ..eyes() };
+        let beat = ProcessProbe {
+            peek: |tgid| (tgid == 3).then(|| vec!["/lib/celery/beat.py".to_owned()]),
+            ..probe()
+        };
         let expected = [
             "celery blog: w7:solo",
             "celery early: m11",
@@ -189,13 +191,13 @@ mod tests {
         ]);
         let expected =
             ["celery b@host: w6:gevent", "celery c@host: w7", "celery shop: m2 w3:prefork w5:prefork h4"];
-        assert_eq!(found(&tree, &eyes()), expected);
+        assert_eq!(found(&tree, &probe()), expected);
     }
 
     #[test]
     fn called_by_another_program() {
         let tree = host(&[(2, 1, "python tasks.py"), (3, 2, "python tasks.py"), (4, 1, "python other.py")]);
         let peek = |tgid| (tgid < 4).then(|| vec!["/lib/celery/worker/worker.py".to_owned()]);
-        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), ["celery tasks.py: m2 w3:prefork"]);
+        assert_eq!(found(&tree, &ProcessProbe { peek, ..probe() }), ["celery tasks.py: m2 w3:prefork"]);
     }
 }

@@ -6,12 +6,12 @@
 use crate::{
     fleet::{
         Fleet, command,
+        options::CommandOptions,
         options::Grammar,
-        options::Options,
-        piece,
-        program::Found,
-        program::Program,
-        search::Search,
+        program::FoundServer,
+        program::ServerProgram,
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     model::worker::Role,
@@ -32,7 +32,7 @@ pub static SERVER: Server = Server {
     ..PLAIN
 };
 
-const GRANIAN: Program = Program {
+const GRANIAN: ServerProgram = ServerProgram {
     names: &["granian", "granian.cli"],
     grammar: Grammar {
         wanted: &["interface"],
@@ -62,15 +62,15 @@ const GRANIAN: Program = Program {
 const DEFAULT_INTERFACE: &str = "rsgi";
 
 /// A master with its workers, or a worker alone.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
     let title = command::title(process);
     let words: Vec<_> = title.unwrap_or_default().split(' ').collect();
     let (found, name, class) = if let ["granian", interface, _, application] = words[..] {
         let why = "its title says that it is Granian's master".to_owned();
         let class = Some((interface.to_owned(), "its master's title says so"));
-        (Found { options: Options::default(), caller: None, why }, application.to_owned(), class)
+        (FoundServer { options: CommandOptions::default(), caller: None, why }, application.to_owned(), class)
     } else {
-        let found = GRANIAN.find(process, search)?;
+        let found = GRANIAN.find(process, discovery)?;
         // A title of one's own takes the place of the command line: its stack told, and its title is its name.
         let name =
             title.filter(|_| found.caller.is_some()).unwrap_or_else(|| found.name(SERVER.name)).to_owned();
@@ -88,10 +88,10 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         Some(if worker.is_some_and(|worker| worker.starts_with(" worker-")) {
             (Role::Worker, "its title says that it is Granian's worker".to_owned())
         } else {
-            piece::part_of(child, process)
+            relation::part_of(child, process)
         })
     };
-    let mut fleet = search.gather(SERVER.name, &name, (process, found.why), judge)?.or_alone();
+    let mut fleet = discovery.gather(SERVER.name, &name, (process, found.why), judge)?.or_alone();
     if let Some((class, why)) = class {
         fleet.workers_mut().for_each(|worker| worker.is_of_class(&class, why));
     }
@@ -101,8 +101,8 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 #[cfg(test)]
 mod tests {
     use crate::fleet::{
-        Eyes,
-        fixture::{eyes, found, host},
+        ProcessProbe,
+        fixture::{found, host, probe},
     };
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             "granian blog:app: m5 w6:rsgi",
             "granian shop:app: m2 w3:wsgi w4:wsgi",
         ];
-        assert_eq!(found(&tree, &eyes()), expected);
+        assert_eq!(found(&tree, &probe()), expected);
     }
 
     #[test]
@@ -132,13 +132,13 @@ mod tests {
             (4, 2, "sleep"),
             (5, 1, "'granian"),
         ]);
-        assert_eq!(found(&tree, &eyes()), ["granian shop:app: m2 w3:wsgi h4"]);
+        assert_eq!(found(&tree, &probe()), ["granian shop:app: m2 w3:wsgi h4"]);
     }
 
     #[test]
     fn by_stack_under_a_title_of_its_own() {
         let tree = host(&[(2, 1, "'python shop"), (3, 2, "'python shop worker-1"), (4, 1, "'python blog")]);
         let peek = |tgid| (tgid < 4).then(|| vec!["/lib/granian/server/common.py".to_owned()]);
-        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), ["granian python shop: m2 w3"]);
+        assert_eq!(found(&tree, &ProcessProbe { peek, ..probe() }), ["granian python shop: m2 w3"]);
     }
 }

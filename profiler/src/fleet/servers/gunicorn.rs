@@ -6,10 +6,10 @@
 
 use crate::{
     fleet::{
-        Eyes, Fleet, Member, bounded,
+        Fleet, Member, ProcessProbe, bounded,
         command::{self, Command, is_same},
-        options::{self, Grammar, Options},
-        search::Search,
+        options::{self, CommandOptions, Grammar},
+        search::Discovery,
         servers::{PLAIN, Scale, Server, design},
     },
     model::worker::Role,
@@ -100,33 +100,35 @@ const CLASSES: [(&str, &str); 8] = [
 ];
 
 /// A running Gunicorn's master, and its fleet.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let eyes = search.eyes;
-    let mut options = Options::default();
-    let (name, why) = match Title::of(process) {
-        Some(Title::Master(name)) => (Some(name.to_owned()), "its title says that it is Gunicorn's master"),
-        Some(Title::Worker | Title::Other(_)) => return None,
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let probe = discovery.probe;
+    let mut options = CommandOptions::default();
+    let (name, why) = match GunicornTitle::of(process) {
+        Some(GunicornTitle::Master(name)) => {
+            (Some(name.to_owned()), "its title says that it is Gunicorn's master")
+        }
+        Some(GunicornTitle::Worker | GunicornTitle::Other(_)) => return None,
         None if is_gunicorn(process) => {
-            options = Options::parse(Command::of(process)?.args, &GRAMMAR);
+            options = CommandOptions::parse(Command::of(process)?.args, &GRAMMAR);
             (None, "its command line runs Gunicorn")
         }
         None => {
             // Embedded in another program: only the stack tells.
-            let has_twins = search.tree.children(process.tgid).any(|child| is_same(child, process));
-            if !has_twins || !is_arbiter(&(eyes.peek)(process.tgid)?) {
+            let has_twins = discovery.tree.children(process.tgid).any(|child| is_same(child, process));
+            if !has_twins || !is_arbiter(&(probe.peek)(process.tgid)?) {
                 return None;
             }
             (Some(command::name(process).to_owned()), "its Python stack is in gunicorn/arbiter.py")
         }
     };
-    let environment = (eyes.environ)(process.tgid, "GUNICORN_CMD_ARGS").unwrap_or_default();
-    options.fall_back_on(Options::parse(&options::split(&environment), &GRAMMAR));
+    let environment = (probe.environ)(process.tgid, "GUNICORN_CMD_ARGS").unwrap_or_default();
+    options.fall_back_on(CommandOptions::parse(&options::split(&environment), &GRAMMAR));
     let typed = options.get("name").or(options.words.first().map(String::as_str));
     let name = name.unwrap_or_else(|| typed.unwrap_or("gunicorn").to_owned());
 
-    let judge = |child: &Process, shares: Option<bool>| judge(child, process, shares, search);
-    let mut fleet = search.gather(SERVER.name, &name, (process, why.to_owned()), judge)?;
-    let class = class(&options, process.tgid, &fleet, eyes);
+    let judge = |child: &Process, shares: Option<bool>| judge(child, process, shares, discovery);
+    let mut fleet = discovery.gather(SERVER.name, &name, (process, why.to_owned()), judge)?;
+    let class = class(&options, process.tgid, &fleet, probe);
     for worker in fleet.workers_mut() {
         match &class {
             Some((class, why)) => worker.is_of_class(class, why),
@@ -136,7 +138,7 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         }
     }
     // A newer Gunicorn's master obeys at a socket of its own, `gunicorn.ctl`.
-    let control = search.listening(process.tgid, process.tgid).unwrap_or_default().into_values();
+    let control = discovery.listening(process.tgid, process.tgid).unwrap_or_default().into_values();
     let control = control.into_iter().find(|address| address.rsplit('.').next() == Some("ctl"));
     if let (Some(address), Some(master)) = (control, fleet.members.first_mut()) {
         master.evidence.push(bounded(&format!("it is controlled at {address}")));
@@ -149,21 +151,26 @@ fn judge(
     child: &Process,
     master: &Process,
     shares: Option<bool>,
-    search: &Search<'_>,
+    discovery: &Discovery<'_>,
 ) -> Option<(Role, String)> {
     let (worker, helper) =
         (|why: &str| Some((Role::Worker, why.to_owned())), |why: String| Some((Role::Helper, why)));
-    let mut children = search.tree.children(child.tgid);
-    match Title::of(child) {
-        Some(Title::Worker) => return worker("its title says that it is Gunicorn's worker"),
-        Some(Title::Master(_)) if children.any(|below| Title::of(below) == Some(Title::Worker)) => {
+    let mut children = discovery.tree.children(child.tgid);
+    match GunicornTitle::of(child) {
+        Some(GunicornTitle::Worker) => return worker("its title says that it is Gunicorn's worker"),
+        Some(GunicornTitle::Master(_))
+            if children.any(|below| GunicornTitle::of(below) == Some(GunicornTitle::Worker)) =>
+        {
             return None;
         }
-        Some(Title::Master(_)) => return worker("it has its master's title still: it was just forked"),
-        Some(Title::Other(title)) => return helper(format!("its title says {}", bounded(title))),
+        Some(GunicornTitle::Master(_)) => {
+            return worker("it has its master's title still: it was just forked");
+        }
+        Some(GunicornTitle::Other(title)) => return helper(format!("its title says {}", bounded(title))),
         None => {}
     }
-    let is_upgrade = || (search.eyes.environ)(child.tgid, "GUNICORN_PID") == Some(master.tgid.to_string());
+    let is_upgrade =
+        || (discovery.probe.environ)(child.tgid, "GUNICORN_PID") == Some(master.tgid.to_string());
     if !is_same(child, master) {
         return if is_gunicorn(child) {
             None
@@ -176,7 +183,7 @@ fn judge(
     // The "dirty" arbiter, and whatever else the master's hooks may fork, run the same command.
     let is_doubtful = shares == Some(false) || children.any(|below| is_same(below, child));
     if is_doubtful {
-        let stack = (search.eyes.peek)(child.tgid).unwrap_or_default();
+        let stack = (discovery.probe.peek)(child.tgid).unwrap_or_default();
         let stack_has = |part| stack.iter().any(|file| file.contains(part));
         if stack_has("gunicorn/dirty/") {
             return helper("its Python stack is in gunicorn/dirty/".to_owned());
@@ -188,7 +195,12 @@ fn judge(
 }
 
 /// The class of a master's workers, and how it is known.
-fn class(options: &Options, master: u32, fleet: &Fleet, eyes: &Eyes) -> Option<(String, String)> {
+fn class(
+    options: &CommandOptions,
+    master: u32,
+    fleet: &Fleet,
+    probe: &ProcessProbe,
+) -> Option<(String, String)> {
     let is_sync = |class: &str| class == "sync" || class.ends_with("SyncWorker");
     let threads = options.number("threads").unwrap_or(1);
     let typed = options.get("worker-class");
@@ -199,7 +211,7 @@ fn class(options: &Options, master: u32, fleet: &Fleet, eyes: &Eyes) -> Option<(
         }
         _ => {}
     }
-    let stack_of = |worker: &Member| Some((class_of_stack(&(eyes.peek)(worker.tgid)?)?, worker.tgid));
+    let stack_of = |worker: &Member| Some((class_of_stack(&(probe.peek)(worker.tgid)?)?, worker.tgid));
     if let Some(((class, file), tgid)) = fleet.with(Role::Worker).find_map(stack_of) {
         return Some((class.to_owned(), format!("the Python stack of {tgid} is in {file}")));
     }
@@ -211,7 +223,7 @@ fn class(options: &Options, master: u32, fleet: &Fleet, eyes: &Eyes) -> Option<(
     }
     // A worker may have imported gevent for its application; a master has it from the class of its workers.
     let gevent =
-        (eyes.code_files)(master).into_iter().find(|file| file.iter().any(|part| part == "gevent"))?;
+        (probe.code_files)(master).into_iter().find(|file| file.iter().any(|part| part == "gevent"))?;
     Some(("gevent".to_owned(), format!("its master has {} loaded", gevent.display())))
 }
 
@@ -243,7 +255,7 @@ fn is_arbiter(files: &[String]) -> bool {
 
 /// What Gunicorn writes over the command line where the module `setproctitle` is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Title<'a> {
+enum GunicornTitle<'a> {
     /// With the name of the application, or that of `--name`.
     Master(&'a str),
     Worker,
@@ -251,7 +263,7 @@ enum Title<'a> {
     Other(&'a str),
 }
 
-impl<'a> Title<'a> {
+impl<'a> GunicornTitle<'a> {
     fn of(process: &'a Process) -> Option<Self> {
         let title = command::title(process)?.strip_prefix("gunicorn: ")?;
         Some(match title.split_once(" [") {

@@ -7,9 +7,9 @@ use crate::{
     fleet::{
         Fleet, event_loop,
         options::Grammar,
-        piece,
-        program::Program,
-        search::Search,
+        program::ServerProgram,
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     sys::process::Process,
@@ -25,7 +25,7 @@ pub static SERVER: Server = Server {
     ..PLAIN
 };
 
-const HYPERCORN: Program = Program {
+const HYPERCORN: ServerProgram = ServerProgram {
     names: &["hypercorn"],
     grammar: Grammar {
         wanted: &["worker-class"],
@@ -38,15 +38,16 @@ const HYPERCORN: Program = Program {
 };
 
 /// A supervisor with its workers, or a worker alone.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let found = HYPERCORN.find(process, search)?;
-    let judge = |child: &Process, _| Some(piece::part_of(child, process));
-    let fleet = search.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let found = HYPERCORN.find(process, discovery)?;
+    let judge = |child: &Process, _| Some(relation::part_of(child, process));
+    let fleet =
+        discovery.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
     let mut fleet = fleet.or_alone();
     let typed = found.options.get("worker-class");
     let typed = typed.map(|class| (class, format!("its options say {class}")));
     for worker in fleet.workers_mut() {
-        if let Some((class, why)) = typed.clone().or_else(|| event_loop::of(worker.tgid, search)) {
+        if let Some((class, why)) = typed.clone().or_else(|| event_loop::of(worker.tgid, discovery)) {
             worker.is_of_class(class, &why);
         }
     }
@@ -56,8 +57,8 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 #[cfg(test)]
 mod tests {
     use crate::fleet::{
-        Eyes,
-        fixture::{eyes, found, host},
+        ProcessProbe,
+        fixture::{found, host, probe},
     };
 
     #[test]
@@ -75,6 +76,6 @@ mod tests {
         };
         let expected =
             ["hypercorn blog:app: w4:trio", "hypercorn serve.py: w5", "hypercorn shop:app: m2 w3:uvloop"];
-        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), expected);
+        assert_eq!(found(&tree, &ProcessProbe { peek, ..probe() }), expected);
     }
 }

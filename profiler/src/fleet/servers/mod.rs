@@ -14,7 +14,7 @@ mod uwsgi;
 mod waitress;
 
 use crate::{
-    fleet::{Fleet, search::Search},
+    fleet::{Fleet, search::Discovery},
     model::{
         accounting::{FleetDelta, WorkerDelta},
         design::Design,
@@ -31,7 +31,7 @@ pub struct Server {
     /// Which of its forms are recognised.
     pub what: &'static str,
     /// Tells the fleet that a process is the master of.
-    pub recognise: fn(&Process, &Search<'_>) -> Option<Fleet>,
+    pub recognise: fn(&Process, &Discovery<'_>) -> Option<Fleet>,
     /// Where its threads wait for work.
     pub waits_for_work: &'static [Functions],
     /// How often a process of its wakes while it has nothing to do, by its part, its class, and how many workers its fleet has.

@@ -8,7 +8,7 @@
 use crate::{
     fleet::{
         Fleet, Member,
-        search::Search,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     model::worker::Role,
@@ -23,14 +23,16 @@ pub static SERVER: Server =
 const NAMES: [&str; 3] = ["apache2", "httpd", "apache"];
 
 /// The group that a process is in, with the others in it.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let group = Group::of(process, search)?;
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let group = DaemonGroup::of(process, discovery)?;
     let mut fleet = Fleet::new(SERVER.name, &group.name);
-    let siblings = search.tree.children(process.ppid).filter(|sibling| !search.is_taken(sibling.tgid));
+    let siblings = discovery.tree.children(process.ppid).filter(|sibling| !discovery.is_taken(sibling.tgid));
     for sibling in siblings {
-        let Some(same) = Group::of(sibling, search).filter(|same| same.name == group.name) else { continue };
-        let mut member = Member::new(sibling, Role::Worker, same.why, search.eyes);
-        let files = (search.eyes.code_files)(sibling.tgid);
+        let Some(same) = DaemonGroup::of(sibling, discovery).filter(|same| same.name == group.name) else {
+            continue;
+        };
+        let mut member = Member::new(sibling, Role::Worker, same.why, discovery.probe);
+        let files = (discovery.probe.code_files)(sibling.tgid);
         let module = files.iter().find(|file| file.to_string_lossy().contains("mod_wsgi"));
         member.evidence.extend(module.map(|file| format!("it has {} loaded", file.display())));
         fleet.members.push(member);
@@ -40,15 +42,15 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
     Some(fleet)
 }
 
-struct Group {
+struct DaemonGroup {
     name: String,
     /// Where it listens.
     socket: Option<String>,
     why: String,
 }
 
-impl Group {
-    fn of(process: &Process, search: &Search<'_>) -> Option<Self> {
+impl DaemonGroup {
+    fn of(process: &Process, discovery: &Discovery<'_>) -> Option<Self> {
         let title = process.argv.first()?.trim_end();
         let titled = title.strip_prefix("(wsgi:").map(|title| title.trim_end_matches(')'));
         if titled.is_none() && !is_apache(process) {
@@ -61,7 +63,7 @@ impl Group {
             parts.next() == Some("sock") && parts.nth(2) == Some(&parents_pid)
         };
         let socket =
-            search.listening(process.tgid, process.ppid).unwrap_or_default().into_values().find(is_groups);
+            discovery.listening(process.tgid, process.ppid).unwrap_or_default().into_values().find(is_groups);
         if let Some(name) = titled {
             return Some(Self {
                 name: name.to_owned(),
@@ -71,7 +73,7 @@ impl Group {
         }
         let socket = socket?;
         let file = socket.rsplit('/').next().unwrap_or(&socket).to_owned();
-        let parent = search.tree.get(process.ppid).and_then(|parent| parent.argv.first());
+        let parent = discovery.tree.get(process.ppid).and_then(|parent| parent.argv.first());
         let is_named = parent.is_some_and(|parents| parents.trim_end() != title);
         let name = if is_named { title.to_owned() } else { file };
         Some(Self {
@@ -93,8 +95,8 @@ mod tests {
     use std::path::PathBuf;
 
     use crate::fleet::{
-        Eyes, discover,
-        fixture::{eyes, host, short},
+        ProcessProbe, discover,
+        fixture::{host, probe, short},
     };
 
     #[test]
@@ -109,7 +111,7 @@ mod tests {
             (7, 2, line),
             (8, 1, "/usr/sbin/apache2 -k other"),
         ]);
-        let eyes = Eyes {
+        let probe = ProcessProbe {
             version: |_| Some("3.11.2".to_owned()),
             listeners: |_| {
                 let wsgi = |group: u32| format!("unix:/run/wsgi.2.0.{group}.sock");
@@ -124,9 +126,9 @@ mod tests {
                 })
             },
             code_files: |_| vec![PathBuf::from("/usr/lib/mod_wsgi.so-3.11")],
-            ..eyes()
+            ..probe()
         };
-        let fleets = discover(&tree, &eyes);
+        let fleets = discover(&tree, &probe);
         let seen: Vec<_> = fleets.iter().map(short).collect();
         assert_eq!(seen, ["mod_wsgi shop: w3 w4", "mod_wsgi wsgi.2.0.2.sock: w5 w6"]);
         assert_eq!(fleets[0].listening, ["unix:/run/wsgi.2.0.1.sock"]);

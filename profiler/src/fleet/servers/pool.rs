@@ -5,8 +5,8 @@ use crate::{
     fleet::{
         Fleet, command,
         command::is_same,
-        piece,
-        search::Search,
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     model::worker::Role,
@@ -40,24 +40,24 @@ const CLASSES: [(&str, &str); 3] = [
 ];
 
 /// A Python parent of such processes, or a frozen application, which is called something else.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
     let is_started_by_multiprocessing = |child: &Process| {
-        piece::is_spawned_by(child, process)
-            || piece::is_of_forkserver(child)
-            || (is_same(child, process) && class(child.tgid, search).is_some())
+        relation::is_spawned_by(child, process)
+            || relation::is_of_forkserver(child)
+            || (is_same(child, process) && class(child.tgid, discovery).is_some())
     };
-    let has_spawned = |child: &Process| piece::is_spawned_by(child, process);
-    if !(command::is_python(process) || search.tree.children(process.tgid).any(has_spawned))
-        || piece::is_helper(process).is_some()
-        || !search.tree.children(process.tgid).any(is_started_by_multiprocessing)
+    let has_spawned = |child: &Process| relation::is_spawned_by(child, process);
+    if !(command::is_python(process) || discovery.tree.children(process.tgid).any(has_spawned))
+        || relation::is_helper(process).is_some()
+        || !discovery.tree.children(process.tgid).any(is_started_by_multiprocessing)
     {
         return None;
     }
     let why = "it is Python and has children that multiprocessing started".to_owned();
-    let judge = |child: &Process, _| Some(piece::part_of(child, process));
-    let mut fleet = search.gather(SERVER.name, command::name(process), (process, why), judge)?;
+    let judge = |child: &Process, _| Some(relation::part_of(child, process));
+    let mut fleet = discovery.gather(SERVER.name, command::name(process), (process, why), judge)?;
     for worker in fleet.workers_mut() {
-        if let Some((class, file)) = class(worker.tgid, search) {
+        if let Some((class, file)) = class(worker.tgid, discovery) {
             worker.is_of_class(class, &format!("its Python stack is in {file}"));
         }
     }
@@ -66,8 +66,8 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 }
 
 /// The most telling module of a process's stack.
-fn class(tgid: u32, search: &Search<'_>) -> Option<(&'static str, &'static str)> {
-    let stack = search.stack(tgid);
+fn class(tgid: u32, discovery: &Discovery<'_>) -> Option<(&'static str, &'static str)> {
+    let stack = discovery.stack(tgid);
     let is_on_stack =
         |part: &str| stack.iter().any(|file| file == part || file.ends_with(&format!("/{part}")));
     CLASSES.iter().find(|(file, _)| is_on_stack(file)).map(|(file, class)| (*class, *file))
@@ -76,8 +76,8 @@ fn class(tgid: u32, search: &Search<'_>) -> Option<(&'static str, &'static str)>
 #[cfg(test)]
 mod tests {
     use crate::fleet::{
-        Eyes, Tree, discover,
-        fixture::{self, eyes, found, host, short},
+        ProcessProbe, Tree, discover,
+        fixture::{self, found, host, probe, short},
     };
 
     fn stack(tgid: u32) -> Option<Vec<String>> {
@@ -103,10 +103,10 @@ mod tests {
             (8, 1, "python by_hand.py"),
             (9, 8, "python by_hand.py"),
         ]);
-        let eyes = Eyes { peek: stack, ..eyes() };
+        let probe = ProcessProbe { peek: stack, ..probe() };
         let expected =
             ["multiprocessing pool: m2 w3:pool w4:executor w5:process h7 h6", "python by_hand.py: m8 w9"];
-        assert_eq!(found(&tree, &eyes), expected);
+        assert_eq!(found(&tree, &probe), expected);
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             (6, 1, "python alone.py"),
             (7, 6, "python other.py"),
         ]);
-        assert_eq!(found(&tree, &eyes()), ["multiprocessing train.py: m2 w3"]);
+        assert_eq!(found(&tree, &probe()), ["multiprocessing train.py: m2 w3"]);
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
             (3, 2, "shop -c from-multiprocessing.resource_tracker"),
             (4, 2, "shop --multiprocessing-fork tracker_fd=5 pipe_handle=7"),
         ]);
-        assert_eq!(found(&tree, &eyes()), ["multiprocessing shop: m2 w4 h3"]);
+        assert_eq!(found(&tree, &probe()), ["multiprocessing shop: m2 w4 h3"]);
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
             }
             fixture::becomes(process.tgid, Some(process.clone()));
         }
-        let fleets = discover(&Tree::of(changed), &eyes());
+        let fleets = discover(&Tree::of(changed), &probe());
         let seen: Vec<_> = fleets.iter().map(short).collect();
         assert_eq!(seen, ["multiprocessing train.py: m2 w8 w9 h6 h7 h10"]);
     }

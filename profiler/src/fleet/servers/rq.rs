@@ -9,9 +9,9 @@ use crate::{
     fleet::{
         Fleet,
         command::{self, Command, is_same_executable},
-        options::{Grammar, Options},
-        piece,
-        search::Search,
+        options::{CommandOptions, Grammar},
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     model::worker::Role,
@@ -54,29 +54,29 @@ const GRAMMAR: Grammar = Grammar {
 const HORSE: &str = "horse";
 
 /// A worker or a pool of workers, with the horses that run just now.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
     let titled = |name: &str| (name.to_owned(), false, false, "its title says that it is RQ's worker");
-    let (name, is_pool, is_simple, why) = match Title::of(process) {
-        Some(Title::Listening(queues)) => titled(queues),
-        Some(Title::Other(worker)) => {
-            let horse = search.tree.children(process.tgid).find_map(|child| match Title::of(child) {
-                Some(Title::Processing(queue)) => Some(queue),
+    let (name, is_pool, is_simple, why) = match RqTitle::of(process) {
+        Some(RqTitle::Listening(queues)) => titled(queues),
+        Some(RqTitle::Other(worker)) => {
+            let horse = discovery.tree.children(process.tgid).find_map(|child| match RqTitle::of(child) {
+                Some(RqTitle::Processing(queue)) => Some(queue),
                 _ => None,
             });
             titled(horse.unwrap_or(worker))
         }
-        Some(Title::Processing(_)) => return None,
+        Some(RqTitle::Processing(_)) => return None,
         None => of_command(&Command::of(process)?)?,
     };
-    let judge = |child: &Process, _| Some(judge(child, process, is_pool, search));
-    let mut fleet = search.gather(SERVER.name, &name, (process, why.to_owned()), judge)?;
+    let judge = |child: &Process, _| Some(judge(child, process, is_pool, discovery));
+    let mut fleet = discovery.gather(SERVER.name, &name, (process, why.to_owned()), judge)?;
     if is_pool {
         // The horses are a generation below.
         let masters: Vec<u32> = fleet.with(Role::Master).map(|master| master.tgid).collect();
         for member in fleet.members.iter_mut().filter(|member| member.role == Role::Helper) {
-            let parent = search.tree.get(member.ppid).filter(|parent| masters[1..].contains(&parent.tgid));
-            if let Some((parent, child)) = parent.zip(search.tree.get(member.tgid)) {
-                let (role, why) = self::judge(child, parent, false, search);
+            let parent = discovery.tree.get(member.ppid).filter(|parent| masters[1..].contains(&parent.tgid));
+            if let Some((parent, child)) = parent.zip(discovery.tree.get(member.tgid)) {
+                let (role, why) = self::judge(child, parent, false, discovery);
                 (member.role, member.evidence) = (role, vec![why]);
             }
         }
@@ -94,7 +94,7 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 
 /// The queues, whether it is a pool, whether its workers do the work themselves, and what decided.
 fn of_command(command: &Command<'_>) -> Option<(String, bool, bool, &'static str)> {
-    let options = Options::parse(command.args, &GRAMMAR);
+    let options = CommandOptions::parse(command.args, &GRAMMAR);
     let (is_pool, queues) = match (command.name(), options.words.first().map(String::as_str)) {
         ("rq", Some("worker")) => (false, &options.words[1..]),
         ("rq", Some("worker-pool")) => (true, &options.words[1..]),
@@ -107,14 +107,14 @@ fn of_command(command: &Command<'_>) -> Option<(String, bool, bool, &'static str
 }
 
 /// What a child of a worker, or of a pool, is.
-fn judge(child: &Process, parent: &Process, of_pool: bool, search: &Search<'_>) -> (Role, String) {
-    let title = Title::of(child);
+fn judge(child: &Process, parent: &Process, of_pool: bool, discovery: &Discovery<'_>) -> (Role, String) {
+    let title = RqTitle::of(child);
     let is_spawned = command::is_python(child) && is_same_executable(child, parent);
-    let (role, why) = if let Some(Title::Processing(_)) = title {
+    let (role, why) = if let Some(RqTitle::Processing(_)) = title {
         (Role::Worker, "its title says that it processes a job")
-    } else if title.is_none() && !is_spawned && !piece::is_piece_of(child, parent) {
+    } else if title.is_none() && !is_spawned && !relation::runs_same_program(child, parent) {
         (Role::Helper, "it runs another program than its parent")
-    } else if search.runs(child, &["rq/scheduler.py"]).is_some() {
+    } else if discovery.runs(child, &["rq/scheduler.py"]).is_some() {
         (Role::Helper, "its Python stack is in rq/scheduler.py")
     } else if of_pool {
         (Role::Master, "it is a worker of the pool")
@@ -126,7 +126,7 @@ fn judge(child: &Process, parent: &Process, of_pool: bool, search: &Search<'_>) 
 
 /// What RQ writes over the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Title<'a> {
+enum RqTitle<'a> {
     /// On these queues.
     Listening(&'a str),
     /// A job from this queue.
@@ -135,7 +135,7 @@ enum Title<'a> {
     Other(&'a str),
 }
 
-impl<'a> Title<'a> {
+impl<'a> RqTitle<'a> {
     fn of(process: &'a Process) -> Option<Self> {
         let title = command::title(process)?.strip_prefix("rq:worker:")?;
         let (worker, message) = title.split_once(": ").unwrap_or((title, ""));
@@ -151,8 +151,8 @@ impl<'a> Title<'a> {
 #[cfg(test)]
 mod tests {
     use crate::fleet::{
-        Eyes,
-        fixture::{eyes, found, host},
+        ProcessProbe,
+        fixture::{found, host, probe},
     };
 
     fn scheduler(tgid: u32) -> Option<Vec<String>> {
@@ -181,7 +181,7 @@ mod tests {
             "rq mail: w8:simple h9",
             "rq mail: m11",
         ];
-        assert_eq!(found(&tree, &Eyes { peek: scheduler, ..eyes() }), expected);
+        assert_eq!(found(&tree, &ProcessProbe { peek: scheduler, ..probe() }), expected);
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
             (26, 25, "convert"),
         ]);
         let expected = ["rq mail: m20 m21 m22 w23:horse w25:horse h24 h26"];
-        assert_eq!(found(&tree, &Eyes { peek: scheduler, ..eyes() }), expected);
+        assert_eq!(found(&tree, &ProcessProbe { peek: scheduler, ..probe() }), expected);
     }
 
     #[test]
@@ -209,6 +209,6 @@ mod tests {
             (5, 1, "'rq:worker:c: Forked 6 at 1"),
         ]);
         let expected = ["rq c: m5", "rq high,low: m2", "rq y from mail: m3 w4:horse"];
-        assert_eq!(found(&tree, &eyes()), expected);
+        assert_eq!(found(&tree, &probe()), expected);
     }
 }

@@ -6,9 +6,9 @@ use crate::{
     fleet::{
         Fleet, event_loop,
         options::Grammar,
-        piece,
-        program::Program,
-        search::Search,
+        program::ServerProgram,
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server, design},
     },
     model::worker::Role,
@@ -41,7 +41,7 @@ pub static SERVER: Server = Server {
     ..PLAIN
 };
 
-const UVICORN: Program = Program {
+const UVICORN: ServerProgram = ServerProgram {
     names: &["uvicorn"],
     grammar: Grammar {
         wanted: &["loop", "workers", "reload"],
@@ -64,16 +64,17 @@ const UVICORN: Program = Program {
 };
 
 /// A supervisor with its workers, or a worker alone. Gunicorn's uvicorn workers are Gunicorn's.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let found = UVICORN.find(process, search)?;
-    let judge = |child: &Process, _| Some(piece::part_of(child, process));
-    let fleet = search.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let found = UVICORN.find(process, discovery)?;
+    let judge = |child: &Process, _| Some(relation::part_of(child, process));
+    let fleet =
+        discovery.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
     let is_supervised = found.options.has("reload") || found.options.number("workers").unwrap_or(1) > 1;
     let mut fleet = if is_supervised { fleet } else { fleet.or_alone() };
     let typed = found.options.get("loop").filter(|event_loop| *event_loop != "auto");
     let typed = typed.map(|event_loop| (event_loop, format!("its options say {event_loop}")));
     for worker in fleet.workers_mut() {
-        if let Some((event_loop, why)) = typed.clone().or_else(|| event_loop::of(worker.tgid, search)) {
+        if let Some((event_loop, why)) = typed.clone().or_else(|| event_loop::of(worker.tgid, discovery)) {
             worker.is_of_class(event_loop, &why);
         }
     }
@@ -85,8 +86,8 @@ mod tests {
     use std::path::PathBuf;
 
     use crate::fleet::{
-        Eyes,
-        fixture::{eyes, found, host},
+        ProcessProbe,
+        fixture::{found, host, probe},
     };
 
     const SPAWNED: &str = "python -c spawn_main --multiprocessing-fork";
@@ -107,17 +108,17 @@ mod tests {
             "uvicorn early:app: m8",
             "uvicorn shop:app: m2 w3:uvloop w4:uvloop h5",
         ];
-        assert_eq!(found(&tree, &eyes()), expected);
+        assert_eq!(found(&tree, &probe()), expected);
     }
 
     #[test]
     fn one_process() {
         let tree = host(&[(2, 1, "python uvicorn shop:app"), (3, 2, "ffmpeg"), (4, 1, "vi uvicorn")]);
-        assert_eq!(found(&tree, &eyes()), ["uvicorn shop:app: w2 h3"]);
-        let uvloop = Eyes { code_files: |_| vec![PathBuf::from("/lib/uvloop/loop.so")], ..eyes() };
+        assert_eq!(found(&tree, &probe()), ["uvicorn shop:app: w2 h3"]);
+        let uvloop = ProcessProbe { code_files: |_| vec![PathBuf::from("/lib/uvloop/loop.so")], ..probe() };
         assert_eq!(found(&tree, &uvloop), ["uvicorn shop:app: w2:uvloop h3"]);
         let peek = |_| Some(vec!["/lib/python3.11/asyncio/base_events.py".to_owned()]);
-        assert_eq!(found(&tree, &Eyes { peek, ..uvloop }), ["uvicorn shop:app: w2:asyncio h3"]);
+        assert_eq!(found(&tree, &ProcessProbe { peek, ..uvloop }), ["uvicorn shop:app: w2:asyncio h3"]);
     }
 
     #[test]
@@ -137,6 +138,6 @@ mod tests {
             Some(vec![file.to_owned()])
         };
         let expected = ["uvicorn many.py: m4 w5", "uvicorn serve.py: w2"];
-        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), expected);
+        assert_eq!(found(&tree, &ProcessProbe { peek, ..probe() }), expected);
     }
 }

@@ -11,8 +11,8 @@ use crate::{
     fleet::{
         Fleet, bounded,
         command::{Command, is_same},
-        options::{Grammar, Options},
-        search::Search,
+        options::{CommandOptions, Grammar},
+        search::Discovery,
         servers::{PLAIN, Server, design},
     },
     model::worker::Role,
@@ -71,15 +71,15 @@ const NAMING: [&str; 9] = ["module", "wsgi", "wsgi-file", "file", "ini", "yaml",
 const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 
 /// A master with its workers, or a worker alone.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let title = Title::of(process);
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let title = UwsgiTitle::of(process);
     if title.is_some_and(|title| title.kind != "master") || (title.is_none() && !is_uwsgi(process)) {
         return None;
     }
-    let options = Options::parse(arguments(process), &GRAMMAR);
+    let options = CommandOptions::parse(arguments(process), &GRAMMAR);
     let is_vassal =
-        |child: &Process| is_uwsgi(child) && !is_same(child, process) && Title::of(child).is_none();
-    if options.has("emperor") || search.tree.children(process.tgid).any(is_vassal) {
+        |child: &Process| is_uwsgi(child) && !is_same(child, process) && UwsgiTitle::of(child).is_none();
+    if options.has("emperor") || discovery.tree.children(process.tgid).any(is_vassal) {
         return None;
     }
     let name = match title {
@@ -87,16 +87,16 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
         _ => name(&options).unwrap_or("uwsgi"),
     };
     let why = if title.is_some() { "its title says that it is uWSGI's master" } else { "it runs uWSGI" };
-    let routers = routers(process, &options, search);
+    let routers = routers(process, &options, discovery);
     let judge = |child: &Process, shares: Option<bool>| Some(judge(child, process, shares, &routers));
-    let fleet = search.gather(SERVER.name, name, (process, why.to_owned()), judge)?;
+    let fleet = discovery.gather(SERVER.name, name, (process, why.to_owned()), judge)?;
     // It may serve other languages.
     if !fleet.members.iter().any(|member| member.python.is_some() || member.hidden) {
         return None;
     }
     let has_master = title.is_some() || options.has("master");
     let mut fleet = if has_master { fleet } else { fleet.or_alone() };
-    let parent = search.tree.get(process.ppid);
+    let parent = discovery.tree.get(process.ppid);
     if let (Some(emperor), Some(master)) =
         (parent.filter(|parent| is_uwsgi(parent)), fleet.members.first_mut())
     {
@@ -112,7 +112,7 @@ fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
 /// What a child of the master is.
 fn judge(child: &Process, master: &Process, shares: Option<bool>, routers: &BTreeSet<u32>) -> (Role, String) {
     let helper = |why: &str| (Role::Helper, why.to_owned());
-    match Title::of(child) {
+    match UwsgiTitle::of(child) {
         Some(title) if title.kind == "worker" => {
             (Role::Worker, "its title says that it is uWSGI's worker".to_owned())
         }
@@ -130,11 +130,11 @@ fn judge(child: &Process, master: &Process, shares: Option<bool>, routers: &BTre
 
 /// Children that listen for the workers: `--http` and the like. They hold other sockets than the workers do: those that
 /// were named, or that fewer hold, or, of one each, that have the port that was chosen by a person.
-fn routers(master: &Process, options: &Options, search: &Search<'_>) -> BTreeSet<u32> {
+fn routers(master: &Process, options: &CommandOptions, discovery: &Discovery<'_>) -> BTreeSet<u32> {
     let mut holders: BTreeMap<Vec<String>, BTreeSet<u32>> = BTreeMap::new();
-    for child in search.tree.children(master.tgid).filter(|child| is_same(child, master)) {
+    for child in discovery.tree.children(master.tgid).filter(|child| is_same(child, master)) {
         let addresses: Vec<_> =
-            search.listening(child.tgid, master.tgid).unwrap_or_default().into_values().collect();
+            discovery.listening(child.tgid, master.tgid).unwrap_or_default().into_values().collect();
         if !addresses.is_empty() {
             holders.entry(addresses).or_default().insert(child.tgid);
         }
@@ -156,7 +156,7 @@ fn routers(master: &Process, options: &Options, search: &Search<'_>) -> BTreeSet
 }
 
 /// The application, or the file of options without its folder and its kind.
-fn name(options: &Options) -> Option<&str> {
+fn name(options: &CommandOptions) -> Option<&str> {
     let typed = NAMING.iter().find_map(|option| options.get(option));
     let name = typed.or(options.words.first().map(String::as_str))?;
     let file = name.rsplit('/').next().unwrap_or(name);
@@ -179,14 +179,14 @@ fn arguments(process: &Process) -> &[String] {
 
 /// `shop uWSGI worker 1`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Title<'a> {
+struct UwsgiTitle<'a> {
     /// What `--procname-prefix` put before it.
     prefix: &'a str,
     /// `master`, `worker`, `mule`, `http` …
     kind: &'a str,
 }
 
-impl<'a> Title<'a> {
+impl<'a> UwsgiTitle<'a> {
     fn of(process: &'a Process) -> Option<Self> {
         // The rest of the command line is overwritten with blanks.
         let (prefix, title) = process.argv.first()?.split_once("uWSGI ")?;
@@ -199,8 +199,8 @@ mod tests {
     use std::collections::HashMap;
 
     use crate::fleet::{
-        Eyes, discover,
-        fixture::{eyes, found, host},
+        ProcessProbe, discover,
+        fixture::{found, host, probe},
     };
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
             (7, 6, "'shop uWSGI worker 1"),
             (8, 7, "convert"),
         ]);
-        assert_eq!(found(&tree, &eyes()), ["uwsgi shop: m6 w7 h8", "uwsgi uwsgi: m2 w3 h4 h5"]);
+        assert_eq!(found(&tree, &probe()), ["uwsgi shop: m6 w7 h8", "uwsgi uwsgi: m2 w3 h4 h5"]);
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
             (9, 1, "python /bin/pyuwsgi -M /etc/uwsgi/wiki.ini"),
             (10, 1, "vi uwsgi.ini"),
         ]);
-        let sockets = Eyes {
+        let sockets = ProcessProbe {
             listeners: |_| {
                 HashMap::from([(70, "127.0.0.1:80".to_owned()), (71, "127.0.0.1:40000".to_owned())])
             },
@@ -243,7 +243,7 @@ mod tests {
                     _ => vec![],
                 })
             },
-            ..eyes()
+            ..probe()
         };
         let expected =
             ["uwsgi blog: w8", "uwsgi shop:app: m2 w3:gevent w4:gevent h5 h6 h7", "uwsgi wiki: m9"];
@@ -257,7 +257,7 @@ mod tests {
         let held = |sockets: fn(u32) -> Option<Vec<u64>>| {
             let listeners =
                 |_| HashMap::from([(70, "127.0.0.1:80".to_owned()), (71, "127.0.0.1:40000".to_owned())]);
-            found(&tree, &Eyes { sockets, listeners, ..eyes() })
+            found(&tree, &ProcessProbe { sockets, listeners, ..probe() })
         };
         let fewer = held(|tgid| {
             Some(match tgid {
@@ -288,8 +288,8 @@ mod tests {
             (5, 1, "uwsgi --ini emperor.ini"),
             (6, 5, "uwsgi --ini blog.ini"),
         ]);
-        assert_eq!(found(&tree, &eyes()), ["uwsgi blog: w6", "uwsgi shop: m3 w4"]);
-        let fleets = discover(&tree, &eyes());
+        assert_eq!(found(&tree, &probe()), ["uwsgi blog: w6", "uwsgi shop: m3 w4"]);
+        let fleets = discover(&tree, &probe());
         let evidence = &fleets[1].members[0].evidence;
         assert!(evidence.contains(&"it is a vassal of the Emperor 2".to_owned()), "{evidence:?}");
     }
@@ -297,15 +297,15 @@ mod tests {
     #[test]
     fn without_python_it_is_no_fleet() {
         let tree = host(&[(2, 1, "uwsgi --php-app shop.php")]);
-        let known = Eyes {
+        let known = ProcessProbe {
             process: |_| {
                 let process = crate::fleet::fixture::process(2, 1, "uwsgi --php-app shop.php");
                 Some(crate::sys::process::Process { exe: Some("/usr/bin/uwsgi".into()), ..process })
             },
-            ..eyes()
+            ..probe()
         };
         assert!(found(&tree, &known).is_empty());
-        let python = Eyes { version: |_| Some("3.11.2".to_owned()), ..known };
+        let python = ProcessProbe { version: |_| Some("3.11.2".to_owned()), ..known };
         assert_eq!(found(&tree, &python), ["uwsgi uwsgi: w2"]);
     }
 }

@@ -6,9 +6,9 @@ use crate::{
     fleet::{
         Fleet,
         options::Grammar,
-        piece,
-        program::Program,
-        search::Search,
+        program::ServerProgram,
+        relation,
+        search::Discovery,
         servers::{PLAIN, Server},
     },
     model::worker::Role,
@@ -24,7 +24,7 @@ pub static SERVER: Server = Server {
     ..PLAIN
 };
 
-const WAITRESS: Program = Program {
+const WAITRESS: ServerProgram = ServerProgram {
     names: &["waitress-serve", "waitress"],
     grammar: Grammar {
         wanted: &[],
@@ -46,19 +46,20 @@ const WAITRESS: Program = Program {
 };
 
 /// A worker alone.
-fn recognise(process: &Process, search: &Search<'_>) -> Option<Fleet> {
-    let found = WAITRESS.find(process, search)?;
+fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
+    let found = WAITRESS.find(process, discovery)?;
     // It forks nobody: what is below it, its application has started.
-    let judge = |child: &Process, _| Some((Role::Helper, piece::part_of(child, process).1));
-    let fleet = search.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
+    let judge = |child: &Process, _| Some((Role::Helper, relation::part_of(child, process).1));
+    let fleet =
+        discovery.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
     Some(fleet.or_alone())
 }
 
 #[cfg(test)]
 mod tests {
     use crate::fleet::{
-        Eyes,
-        fixture::{eyes, found, host},
+        ProcessProbe,
+        fixture::{found, host, probe},
     };
 
     #[test]
@@ -72,6 +73,6 @@ mod tests {
         ]);
         let peek = |tgid| (tgid == 5).then(|| vec!["/lib/waitress/server.py".to_owned()]);
         let expected = ["waitress blog:app: w4", "waitress serve.py: w5", "waitress shop:make: w2 h3"];
-        assert_eq!(found(&tree, &Eyes { peek, ..eyes() }), expected);
+        assert_eq!(found(&tree, &ProcessProbe { peek, ..probe() }), expected);
     }
 }

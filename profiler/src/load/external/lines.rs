@@ -8,7 +8,7 @@ use crate::{load::external::Printed, model::load::Latency};
 pub const EXPECTED: &str = r#"a line like {"requests": 1000, "errors": 0, "duration_s": 5.0, "p50_ms": 1.2, "p99_ms": 9.1, "mean_ms": 1.5, "max_ms": 20}, of which the latencies may be left out"#;
 
 #[derive(Deserialize)]
-struct Line {
+struct PrintedLine {
     requests: u64,
     errors: u64,
     duration_s: f64,
@@ -22,7 +22,7 @@ struct Line {
 
 /// Reads the line.
 pub fn read(text: &str) -> Option<Printed> {
-    let line: Line = text.lines().rev().find_map(|line| serde_json::from_str(line.trim()).ok())?;
+    let line: PrintedLine = text.lines().rev().find_map(|line| serde_json::from_str(line.trim()).ok())?;
     let ns = |ms: Option<f64>| ms.map(|ms| (ms * 1e6).round() as u64);
     let latency = || {
         Some(Latency {

@@ -15,7 +15,7 @@ const CUT_OFF: &str = "aborted due to deadline";
 /// Seconds everywhere.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+struct OhaOutput {
     summary: Summary,
     #[serde(default)]
     latency_percentiles: BTreeMap<String, Option<f64>>,
@@ -34,7 +34,7 @@ struct Summary {
 
 /// Reads its document.
 pub fn read(text: &str) -> Option<Printed> {
-    let document: Document = serde_json::from_str(text.get(text.find('{')?..)?).ok()?;
+    let document: OhaOutput = serde_json::from_str(text.get(text.find('{')?..)?).ok()?;
     let is_answer = |status: &str| status.parse::<u16>().is_ok_and(|status| status < 400);
     let (mut requests, mut errors) = (0, BTreeMap::new());
     for (said, count) in document.error_distribution.into_iter().filter(|(said, _)| said != CUT_OFF) {

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    diff::{Function, Per},
+    diff::{FunctionDiff, Per},
     profile::Profile,
     recording::Recording,
     sample::Weights,
@@ -18,7 +18,7 @@ use crate::model::{
 const NORMAL_95: f64 = 1.96;
 
 #[derive(Clone, Debug, Default)]
-struct Time {
+struct FunctionTime {
     file: String,
     own: [f64; 2],
     total: [f64; 2],
@@ -26,20 +26,20 @@ struct Time {
     variance: f64,
 }
 
-type Key = (String, String);
+type FunctionKey = (String, String);
 
 /// All functions, those first whose own time changed most; none if there is nothing to count them by.
-pub fn changed(both: [&Recording; 2], per: Per) -> Vec<Function> {
-    let mut times: HashMap<Key, Time> = HashMap::new();
+pub fn changed(both: [&Recording; 2], per: Per) -> Vec<FunctionDiff> {
+    let mut times: HashMap<FunctionKey, FunctionTime> = HashMap::new();
     for (side, recording) in both.into_iter().enumerate() {
         if let Some(units) = per.units_of(recording) {
             add(&mut times, side, recording, 1e-6 / units);
         }
     }
-    let function = |((name, _), time): (Key, Time)| {
+    let function = |((name, _), time): (FunctionKey, FunctionTime)| {
         let change = time.own[1] - time.own[0];
         let reach = NORMAL_95 * time.variance.sqrt();
-        Function {
+        FunctionDiff {
             name,
             file: time.file,
             self_before_ms: time.own[0],
@@ -49,8 +49,8 @@ pub fn changed(both: [&Recording; 2], per: Per) -> Vec<Function> {
             total_after_ms: time.total[1],
         }
     };
-    let mut functions: Vec<Function> = times.into_iter().map(function).collect();
-    let change = |function: &Function| {
+    let mut functions: Vec<FunctionDiff> = times.into_iter().map(function).collect();
+    let change = |function: &FunctionDiff| {
         let own = (function.self_after_ms - function.self_before_ms).abs();
         (own, (function.total_after_ms - function.total_before_ms).abs())
     };
@@ -63,7 +63,7 @@ pub fn changed(both: [&Recording; 2], per: Per) -> Vec<Function> {
 }
 
 /// Adds a recording's time, `scale` being what one of its nanoseconds counts.
-fn add(times: &mut HashMap<Key, Time>, side: usize, recording: &Recording, scale: f64) {
+fn add(times: &mut HashMap<FunctionKey, FunctionTime>, side: usize, recording: &Recording, scale: f64) {
     let profile = &recording.profile;
     let weights = Weights::new(profile, &recording.stat);
     for (sample, ns) in profile.samples.iter().zip(weights.on_cpu_ns) {
@@ -98,7 +98,7 @@ fn shown(frames: Vec<&Frame>) -> Vec<&Frame> {
     frames.into_iter().filter(is_shown).collect()
 }
 
-fn named(profile: &Profile, frame: &Frame) -> (Key, String) {
+fn named(profile: &Profile, frame: &Frame) -> (FunctionKey, String) {
     let file = frame.file.map_or("", |file| profile.string(file));
     let end = file.rmatch_indices('/').nth(1).map_or(file, |(slash, _)| &file[slash + 1..]);
     ((profile.string(frame.name).to_owned(), end.to_owned()), file.to_owned())

@@ -65,11 +65,11 @@ pub struct Diff {
     /// What is compared.
     pub after: Side,
     /// By fleet, class and role.
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupDiff>,
     /// What functions are counted by.
     pub per: Per,
     /// Functions whose own time changed most come first.
-    pub functions: Vec<Function>,
+    pub functions: Vec<FunctionDiff>,
     /// What could not be told, and why, in sentences.
     pub notes: Vec<String>,
 }
@@ -89,7 +89,7 @@ pub struct Side {
 
 /// The processes of a fleet of one class and role.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Group {
+pub struct GroupDiff {
     /// The fleet's server and name.
     pub fleet: String,
     /// The part of these processes.
@@ -99,12 +99,12 @@ pub struct Group {
     /// How many they were, before and after.
     pub processes: [usize; 2],
     /// Their numbers, in the order of [`quantity::Quantity::all`], first all per request, then all per second.
-    pub numbers: Vec<Number>,
+    pub numbers: Vec<NumberDiff>,
 }
 
 /// A number of a group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Number {
+pub struct NumberDiff {
     /// Its name: see [`quantity::names`].
     pub name: String,
     /// In the first recording.
@@ -130,7 +130,7 @@ pub struct Number {
 
 /// A function, by name and file. Times are ms of on-CPU time by [`Diff::per`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Function {
+pub struct FunctionDiff {
     /// Its name.
     pub name: String,
     /// Its file; empty if not known.

@@ -5,16 +5,16 @@ use profiler_common::wait::Reason;
 use crate::{
     model::{
         diff::{
-            FEWEST_WINDOWS, Group, Number,
+            FEWEST_WINDOWS, GroupDiff, NumberDiff,
             groups::{Matched, Members},
-            quantity::{By, Quantity},
+            quantity::{Basis, Quantity},
         },
         recording::Recording,
         worker::Role,
     },
     stats::{
         contrast::{Contrast, Pair, contrasts},
-        windows::Windows,
+        windows::WindowSeries,
     },
     units,
 };
@@ -23,26 +23,31 @@ use crate::{
 /// caches and the clock that neighbours leave them. Seen on a shared host within minutes: 2 to 5 %.
 const ALIKE: f64 = 0.05;
 /// Fewer switches by request, or by second, are no difference.
-const SWITCHES: [(By, f64); 2] = [(By::Request, 0.05), (By::Second, 1.0)];
+const SWITCHES: [(Basis, f64); 2] = [(Basis::Request, 0.05), (Basis::Second, 1.0)];
 
 /// All numbers. They are judged together: see [`crate::stats::contrast`].
-pub fn of_groups(matched: &[Matched], both: [&Recording; 2], notes: &mut Vec<String>) -> Vec<Group> {
-    let mut told: Vec<Vec<Told>> = matched.iter().map(|matched| told(matched, both)).collect();
-    let all = || told.iter().flatten();
+pub fn of_groups(matched: &[Matched], both: [&Recording; 2], notes: &mut Vec<String>) -> Vec<GroupDiff> {
+    let mut pairs_of_groups: Vec<Vec<NumberPair>> =
+        matched.iter().map(|matched| number_pairs(matched, both)).collect();
+    let all = || pairs_of_groups.iter().flatten();
     notes.extend(ambiguity(both));
     notes.extend(silence(both));
-    let pairs: Vec<_> = all().filter_map(Told::pair).collect();
+    let pairs: Vec<_> = all().filter_map(NumberPair::pair).collect();
     let mut judged = contrasts(&pairs).into_iter();
-    let judged: Vec<_> = all().map(|told| told.pair().and_then(|_| judged.next().flatten())).collect();
+    let judged: Vec<_> =
+        all().map(|pairs_of_groups| pairs_of_groups.pair().and_then(|_| judged.next().flatten())).collect();
     let mut judged = judged.into_iter();
-    let group = |(matched, told): (&Matched, Vec<Told>)| Group {
+    let group = |(matched, pairs_of_groups): (&Matched, Vec<NumberPair>)| GroupDiff {
         fleet: matched.fleet.clone(),
         role: matched.sides[0].role,
         worker_class: matched.sides.each_ref().map(|side| side.worker_class.clone()),
         processes: matched.sides.each_ref().map(|side| side.tgids.len()),
-        numbers: told.into_iter().map(|told| told.number(judged.next().flatten())).collect(),
+        numbers: pairs_of_groups
+            .into_iter()
+            .map(|pairs_of_groups| pairs_of_groups.number(judged.next().flatten()))
+            .collect(),
     };
-    matched.iter().zip(told.drain(..)).map(group).collect()
+    matched.iter().zip(pairs_of_groups.drain(..)).map(group).collect()
 }
 
 /// Why there are no numbers per request, though requests were counted.
@@ -79,67 +84,69 @@ fn counts_requests(recording: &Recording) -> bool {
 }
 
 /// A number, as both recordings tell it.
-struct Told {
+struct NumberPair {
     name: String,
     quantity: Quantity,
-    by: By,
+    by: Basis,
     /// On-CPU time by the same, ms: what other times are measured by.
     cpu_ms: f64,
-    sides: [Series; 2],
+    sides: [RecordedNumber; 2],
 }
 
 /// A number, as a recording tells it.
-struct Series {
+struct RecordedNumber {
     value: f64,
     amounts: Vec<f64>,
     per: Vec<f64>,
 }
 
-fn told(matched: &Matched, both: [&Recording; 2]) -> Vec<Told> {
-    let numbers = By::ALL.into_iter().flat_map(|by| Quantity::all().map(move |quantity| (quantity, by)));
-    let told = |(quantity, by): (Quantity, By)| {
+fn number_pairs(matched: &Matched, both: [&Recording; 2]) -> Vec<NumberPair> {
+    let numbers = Basis::ALL.into_iter().flat_map(|by| Quantity::all().map(move |quantity| (quantity, by)));
+    let pairs_of_groups = |(quantity, by): (Quantity, Basis)| {
         let side = |quantity, side: usize| series(&matched.sides[side], both[side], quantity, by);
         let [before, after] = [0, 1].map(|place| side(quantity, place));
         let cpu_ms = side(Quantity::Cpu, 0)?.value;
-        Some(Told { name: quantity.name(by), quantity, by, cpu_ms, sides: [before?, after?] })
+        Some(NumberPair { name: quantity.name(by), quantity, by, cpu_ms, sides: [before?, after?] })
     };
-    numbers.filter_map(told).collect()
+    numbers.filter_map(pairs_of_groups).collect()
 }
 
-fn series(members: &Members, recording: &Recording, quantity: Quantity, by: By) -> Option<Series> {
+fn series(members: &Members, recording: &Recording, quantity: Quantity, by: Basis) -> Option<RecordedNumber> {
     let all = match by {
-        By::Request => recording.requests? as f64,
-        By::Second => recording.stat.duration_ns as f64 / 1e9,
+        Basis::Request => recording.requests? as f64,
+        Basis::Second => recording.stat.duration_ns as f64 / 1e9,
     };
     if all <= 0.0 || !quantity.is_measured(&members.waits) {
         return None;
     }
     // Requests are counted for one fleet; what waits for them, and a master, do as much without any.
     let is_for_requests = members.role == Role::Worker && quantity != Quantity::Blocked(Reason::Idle);
-    if by == By::Request && (!is_for_requests || !has_one_fleet(recording)) {
+    if by == Basis::Request && (!is_for_requests || !has_one_fleet(recording)) {
         return None;
     }
     let value = quantity.amount(&members.counters, &members.waits) / all;
     let per: Option<Vec<f64>> = match by {
-        By::Request => {
+        Basis::Request => {
             recording.windows.iter().map(|window| window.requests.map(|count| count as f64)).collect()
         }
-        By::Second => recording.windows.iter().map(|window| Some(window.duration_ns as f64 / 1e9)).collect(),
+        Basis::Second => {
+            recording.windows.iter().map(|window| Some(window.duration_ns as f64 / 1e9)).collect()
+        }
     };
     let amounts = recording.windows.iter().map(|window| {
         let mine = window.workers.iter().filter(|worker| members.tgids.contains(&worker.tgid));
         mine.map(|worker| quantity.amount(&worker.counters, &worker.waits)).sum()
     });
-    Some(Series { value, amounts: amounts.collect(), per: per.unwrap_or_default() })
+    Some(RecordedNumber { value, amounts: amounts.collect(), per: per.unwrap_or_default() })
 }
 
-impl Series {
-    fn windows(&self) -> Windows<'_> {
-        Windows { amounts: &self.amounts, per: &self.per }
+impl RecordedNumber {
+    fn windows(&self) -> WindowSeries<'_> {
+        WindowSeries { amounts: &self.amounts, per: &self.per }
     }
 }
 
-impl Told {
+impl NumberPair {
     /// What can be judged: there are windows enough, and it is not always nothing.
     fn pair(&self) -> Option<Pair<'_>> {
         let [before, after] = &self.sides;
@@ -162,11 +169,11 @@ impl Told {
         difference > least && is_apart
     }
 
-    fn number(self, judged: Option<Contrast>) -> Number {
+    fn number(self, judged: Option<Contrast>) -> NumberDiff {
         let is_judged = !self.quantity.is_of_the_host();
         let is_real = judged.filter(|_| is_judged).map(|judged| judged.is_real() && self.matters(&judged));
         let [before, after] = self.sides.map(|series| series.value);
-        Number {
+        NumberDiff {
             name: self.name,
             before,
             after,
@@ -194,7 +201,7 @@ mod tests {
     use crate::model::{diff::diff, fixture};
 
     /// The names of a group's numbers per request.
-    fn per_request(groups: &[Group], role: Role) -> Vec<&str> {
+    fn per_request(groups: &[GroupDiff], role: Role) -> Vec<&str> {
         let group = groups.iter().find(|group| group.role == role).unwrap();
         let names = group.numbers.iter().map(|number| number.name.as_str());
         names.filter(|name| name.ends_with("_per_request")).collect()
@@ -203,9 +210,9 @@ mod tests {
     #[test]
     fn a_request_is_what_workers_do_and_one_fleets() {
         let recording = Recording { requests: Some(100), ..fixture::recording() };
-        let told = diff(("a", &recording), ("b", &recording), None);
-        assert!(per_request(&told.groups, Role::Master).is_empty());
-        let workers = per_request(&told.groups, Role::Worker);
+        let pairs_of_groups = diff(("a", &recording), ("b", &recording), None);
+        assert!(per_request(&pairs_of_groups.groups, Role::Master).is_empty());
+        let workers = per_request(&pairs_of_groups.groups, Role::Worker);
         assert!(
             workers.contains(&"cpu_ms_per_request") && !workers.contains(&"idle_ms_per_request"),
             "{workers:?}"
@@ -215,12 +222,12 @@ mod tests {
         let mut other = two.stat.fleets[0].clone();
         "blog:app".clone_into(&mut other.name);
         two.stat.fleets.push(other);
-        let told = diff(("a", &two), ("b", &two), None);
-        assert!(per_request(&told.groups, Role::Worker).is_empty());
+        let pairs_of_groups = diff(("a", &two), ("b", &two), None);
+        assert!(per_request(&pairs_of_groups.groups, Role::Worker).is_empty());
         assert!(
-            told.notes.iter().any(|note| note.starts_with("no numbers per request: ")),
+            pairs_of_groups.notes.iter().any(|note| note.starts_with("no numbers per request: ")),
             "{:?}",
-            told.notes
+            pairs_of_groups.notes
         );
     }
 }

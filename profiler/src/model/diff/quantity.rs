@@ -21,14 +21,14 @@ pub enum Quantity {
 
 /// What a number is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum Basis {
     /// A request.
     Request,
     /// A second of the recording.
     Second,
 }
 
-impl By {
+impl Basis {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Request, Self::Second];
 }
@@ -43,10 +43,10 @@ impl Quantity {
 
     /// The name of its number: `cpu_ms_per_request`.
     #[must_use]
-    pub fn name(self, by: By) -> String {
+    pub fn name(self, by: Basis) -> String {
         let by = match by {
-            By::Request => "per_request",
-            By::Second => "per_second",
+            Basis::Request => "per_request",
+            Basis::Second => "per_second",
         };
         match self {
             Self::Cpu => format!("cpu_ms_{by}"),
@@ -89,5 +89,5 @@ impl Quantity {
 /// The names of all numbers.
 #[must_use]
 pub fn names() -> Vec<String> {
-    By::ALL.into_iter().flat_map(|by| Quantity::all().map(move |quantity| quantity.name(by))).collect()
+    Basis::ALL.into_iter().flat_map(|by| Quantity::all().map(move |quantity| quantity.name(by))).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::model::diff::{Diff, Group, Number, quantity::names};
+use crate::model::diff::{Diff, GroupDiff, NumberDiff, quantity::names};
 use crate::model::worker::Role;
 
 /// `cpu_ms_per_request>+5%`: a number, a direction, and how far it may go.
@@ -58,11 +58,12 @@ impl Threshold {
     /// The groups in which it is crossed, each with the number: of the workers, or where there are none of all. `None`
     /// if no group has the number.
     #[must_use]
-    pub fn crossed<'a>(&self, diff: &'a Diff) -> Option<Vec<(&'a Group, &'a Number)>> {
+    pub fn crossed<'a>(&self, diff: &'a Diff) -> Option<Vec<(&'a GroupDiff, &'a NumberDiff)>> {
         let has_workers = diff.groups.iter().any(|group| group.role == Role::Worker);
         let groups = diff.groups.iter().filter(|group| !has_workers || group.role == Role::Worker);
-        let find =
-            |group: &'a Group| Some((group, group.numbers.iter().find(|number| number.name == self.name)?));
+        let find = |group: &'a GroupDiff| {
+            Some((group, group.numbers.iter().find(|number| number.name == self.name)?))
+        };
         let told: Vec<_> = groups.filter_map(find).collect();
         if told.is_empty() {
             return None;
@@ -70,7 +71,7 @@ impl Threshold {
         Some(told.into_iter().filter(|(_, number)| self.is_crossed(number)).collect())
     }
 
-    fn is_crossed(&self, number: &Number) -> bool {
+    fn is_crossed(&self, number: &NumberDiff) -> bool {
         let is_beyond = |value: f64, bound: f64| if self.is_above { value > bound } else { value < bound };
         match self.bound {
             Bound::Value(bound) => is_beyond(number.after, bound),
@@ -90,8 +91,8 @@ impl Threshold {
 mod tests {
     use super::*;
 
-    fn number(before: f64, after: f64, ratio_interval: Option<[f64; 2]>) -> Number {
-        Number {
+    fn number(before: f64, after: f64, ratio_interval: Option<[f64; 2]>) -> NumberDiff {
+        NumberDiff {
             name: "cpu_ms_per_request".to_owned(),
             before,
             after,
@@ -103,7 +104,7 @@ mod tests {
         }
     }
 
-    fn crosses(bound: &str, number: &Number) -> bool {
+    fn crosses(bound: &str, number: &NumberDiff) -> bool {
         format!("cpu_ms_per_request{bound}").parse::<Threshold>().unwrap().is_crossed(number)
     }
 

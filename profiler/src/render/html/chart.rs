@@ -19,11 +19,11 @@ use plotters::{
 use crate::{model::estimate::Estimate, render::html::axis::Axis};
 
 /// A plot's width and height: four times what is shown on a wide screen, for plotters rounds to whole units.
-pub type Size = (u32, u32);
+pub type PlotSize = (u32, u32);
 /// Of a plot beside two others.
-pub const SMALL: Size = (1440, 920);
+pub const SMALL: PlotSize = (1440, 920);
 /// Of one beside the answer.
-pub const LARGE: Size = (1920, 1160);
+pub const LARGE: PlotSize = (1920, 1160);
 
 /// Set-ups and states of which the style sheet has colours of their own; more share them.
 const SERIES_COLOURS: usize = 8;
@@ -40,7 +40,7 @@ const MARKER: f64 = 18.0;
 
 /// What is drawn of one set-up.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
+pub struct PlotLine {
     /// The set-up's place in the report.
     pub series: usize,
     /// What was measured: level and number.
@@ -59,9 +59,9 @@ pub struct Line {
 
 /// Lines over levels.
 #[derive(Clone, Debug)]
-pub struct Lines {
+pub struct LineChart {
     /// How large it is.
-    pub size: Size,
+    pub size: PlotSize,
     /// Below the horizontal axis.
     pub level_name: &'static str,
     /// The levels.
@@ -69,7 +69,7 @@ pub struct Lines {
     /// The numbers.
     pub numbers: Axis,
     /// What is drawn.
-    pub drawn: Vec<Line>,
+    pub drawn: Vec<PlotLine>,
     /// A level line of its own, and what is written at it.
     pub limit: Option<(f64, String)>,
 }
@@ -81,7 +81,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 
 /// The elements of the SVG, without the `svg` around them.
-pub fn lines(chart: &Lines) -> Result<String> {
+pub fn lines(chart: &LineChart) -> Result<String> {
     draw(chart.size, |area| {
         let mut context = mesh(area, &chart.levels, &chart.numbers, chart.level_name)?;
         if let Some((number, name)) = &chart.limit {
@@ -113,7 +113,7 @@ pub fn bars(level_name: &'static str, bars: &[Bar]) -> Result<String> {
     })
 }
 
-fn draw(size: Size, paint: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
+fn draw(size: PlotSize, paint: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
     paint(&area)?;
@@ -149,7 +149,7 @@ fn text(colour: RGBColor) -> TextStyle<'static> {
     ("sans-serif", 58).with_color(colour).into_text_style(&SMALL)
 }
 
-fn draw_line(context: &mut Context, line: &Line) -> Result<()> {
+fn draw_line(context: &mut Context, line: &PlotLine) -> Result<()> {
     let colour = RGBColor(1, 0, (line.series % SERIES_COLOURS) as u8);
     let middles: Vec<_> = line.dots.iter().map(|(level, number)| (*level, number.value)).collect();
     let path = if line.curve.is_empty() { &middles } else { &line.curve };

@@ -12,8 +12,8 @@ use crate::{
     model::{recording::Recording, report::Report},
     render::{
         escape,
+        fold::{By, Folded, GraphOptions, TimeKind, fold},
         label::{Label, Tint},
-        shape::{By, Folded, Shape, Time, fold},
     },
 };
 
@@ -38,7 +38,7 @@ pub struct Flames {
 #[derive(Debug, Default, Serialize)]
 struct Graph {
     setup: String,
-    kind: Kind,
+    kind: FlameKind,
     /// What a box's number is of: `µs`, `ns per request` …
     unit: &'static str,
     /// Of the differential ones: who is compared with whom.
@@ -59,7 +59,7 @@ struct Graph {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum FlameKind {
     #[default]
     On,
     Off,
@@ -77,15 +77,15 @@ impl Flames {
         let recorded: Vec<_> =
             recorded.filter_map(|series| Some((&series.setup, series.recording.as_ref()?))).collect();
         // The recommended one, or that which did best.
-        let told = report.recommendation.as_ref().map(|told| &told.best);
-        let best_at = recorded.iter().position(|(setup, _)| Some(*setup) == told).unwrap_or(0);
+        let recommendation = report.recommendation.as_ref().map(|recommendation| &recommendation.best);
+        let best_at = recorded.iter().position(|(setup, _)| Some(*setup) == recommendation).unwrap_or(0);
         let best = *recorded.get(best_at)?;
         let per_request =
             recorded.iter().all(|(_, recording)| recording.requests.is_some_and(|requests| requests != 0));
         let mut flames = Self::default();
         let budget = MAX_BOXES / (recorded.len() * 3);
         let on_cpu: Vec<_> =
-            recorded.iter().map(|(_, recording)| fold(recording, shape(Time::OnCpu))).collect();
+            recorded.iter().map(|(_, recording)| fold(recording, options(TimeKind::OnCpu))).collect();
         for ((setup, recording), folded) in recorded.iter().zip(&on_cpu) {
             let graph = |kind, unit, against| Graph {
                 setup: escape::visible(&setup.name()).into_owned(),
@@ -95,13 +95,17 @@ impl Flames {
                 requests: recording.requests,
                 ..Graph::default()
             };
-            flames.add(graph(Kind::On, "µs", None), alone(folded), budget);
-            flames.add(graph(Kind::Off, "µs", None), alone(&fold(recording, shape(Time::OffCpu))), budget);
+            flames.add(graph(FlameKind::On, "µs", None), alone(folded), budget);
+            flames.add(
+                graph(FlameKind::Off, "µs", None),
+                alone(&fold(recording, options(TimeKind::OffCpu))),
+                budget,
+            );
             if *setup != best.0 {
                 let sides = [(folded, *recording), (&on_cpu[best_at], best.1)];
                 let unit = if per_request { "ns per request" } else { "ns per second" };
                 let against = Some(escape::visible(&best.0.name()).into_owned());
-                flames.add(graph(Kind::Diff, unit, against), paired(sides, per_request), budget);
+                flames.add(graph(FlameKind::Diff, unit, against), paired(sides, per_request), budget);
             }
         }
         Some(flames)
@@ -131,7 +135,7 @@ impl Flames {
             graph.depths.push(of.depth);
             graph.labels.push(label);
             graph.values.push(of.values[0]);
-            if graph.kind == Kind::Diff {
+            if graph.kind == FlameKind::Diff {
                 graph.others.push(of.values[1]);
             }
         }
@@ -139,8 +143,8 @@ impl Flames {
     }
 }
 
-fn shape(time: Time) -> Shape {
-    Shape { by: By::Class, time, ..Shape::default() }
+fn options(time: TimeKind) -> GraphOptions {
+    GraphOptions { by: By::Class, time, ..GraphOptions::default() }
 }
 
 /// Nanoseconds as microseconds, which are fine enough for a picture.
@@ -232,7 +236,7 @@ mod tests {
         boxes.map(|((depth, label), value)| (*depth, name(label), *value)).collect()
     }
 
-    fn graph<'a>(flames: &'a Flames, setup: &str, kind: Kind) -> &'a Graph {
+    fn graph<'a>(flames: &'a Flames, setup: &str, kind: FlameKind) -> &'a Graph {
         flames.graphs.iter().find(|graph| graph.setup == setup && graph.kind == kind).unwrap()
     }
 
@@ -264,12 +268,18 @@ mod tests {
         let (best, other) = ("sync × 2", "gthread × 2");
         assert_eq!(
             kinds,
-            [(best, Kind::On), (best, Kind::Off), (other, Kind::On), (other, Kind::Off), (other, Kind::Diff)]
+            [
+                (best, FlameKind::On),
+                (best, FlameKind::Off),
+                (other, FlameKind::On),
+                (other, FlameKind::Off),
+                (other, FlameKind::Diff)
+            ]
         );
         // 612 ms, see the fixture; a box's part of a microsecond counts as one.
-        let total = graph(&flames, best, Kind::On).values[0];
+        let total = graph(&flames, best, FlameKind::On).values[0];
         assert!((612_000..612_010).contains(&total), "{total}");
-        assert_eq!(graph(&flames, other, Kind::Diff).against.as_deref(), Some(best));
+        assert_eq!(graph(&flames, other, FlameKind::Diff).against.as_deref(), Some(best));
         let mut none = report;
         none.series.iter_mut().for_each(|series| series.recording = None);
         assert!(Flames::new(&none).is_none());
@@ -281,14 +291,14 @@ mod tests {
         // The same stacks and times, of half as many requests: each takes twice as long.
         report.series[1].recording.as_mut().unwrap().requests = Some(500);
         let flames = Flames::new(&report).unwrap();
-        let diff = graph(&flames, "gthread × 2", Kind::Diff);
+        let diff = graph(&flames, "gthread × 2", FlameKind::Diff);
         assert_eq!(diff.unit, "ns per request");
         assert_eq!((diff.values[0], diff.others[0]), (1_224_000, 612_000));
         assert!(diff.values.iter().zip(&diff.others).all(|(mine, other)| mine.abs_diff(other * 2) <= 1));
         // Where they are not known, of a second.
         report.series[0].recording.as_mut().unwrap().requests = None;
         let flames = Flames::new(&report).unwrap();
-        let diff = graph(&flames, "gthread × 2", Kind::Diff);
+        let diff = graph(&flames, "gthread × 2", FlameKind::Diff);
         assert_eq!((diff.unit, diff.values[0], diff.others[0]), ("ns per second", 612_000_003, 612_000_003));
     }
 

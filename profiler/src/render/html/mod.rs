@@ -16,7 +16,7 @@ pub use routes::pages;
 use crate::{
     model::report::{Finding, Report},
     render::{
-        audit_tables::{self, Table},
+        audit_tables::{self, ReportTable},
         audit_words, escape,
         html::{flames::Flames, plots::Plot},
     },
@@ -37,19 +37,19 @@ struct Page<'a> {
     findings: Vec<Claim>,
     /// Names of the set-ups, in the order of their colours.
     setups: Vec<String>,
-    best: Option<Table>,
-    levels: Option<Table>,
-    idle: Option<Table>,
-    curves: Option<Table>,
-    budget: Option<Table>,
-    windows: Option<Table>,
+    best: Option<ReportTable>,
+    levels: Option<ReportTable>,
+    idle: Option<ReportTable>,
+    curves: Option<ReportTable>,
+    budget: Option<ReportTable>,
+    windows: Option<ReportTable>,
     throughput: Option<Plot>,
     plots: Vec<Plot>,
     budgets: Vec<Plot>,
     states: Vec<(usize, String)>,
     /// JSON without a `<`; empty if there is no flame graph.
     flames: String,
-    problems: Vec<Failure>,
+    problems: Vec<ProblemView>,
     environment: Vec<(&'static str, String)>,
     commands: Vec<String>,
     quality: Vec<String>,
@@ -64,7 +64,7 @@ struct Claim {
 }
 
 /// A problem, safe to be shown.
-struct Failure {
+struct ProblemView {
     setup: String,
     what: String,
     last_words: Vec<String>,
@@ -73,7 +73,7 @@ struct Failure {
 /// Draws a report.
 pub fn html(report: &Report) -> Result<String> {
     let shown = |text: &String| escape::visible(text).into_owned();
-    let told = report.recommendation.as_ref();
+    let recommendation = report.recommendation.as_ref();
     let claim = |finding: &Finding| Claim {
         severity: audit_words::severity(finding.severity),
         what: shown(&finding.claim),
@@ -86,8 +86,8 @@ pub fn html(report: &Report) -> Result<String> {
         report,
         title: shown(&report.subject),
         headline: audit_words::headline(report),
-        margin: told.and_then(audit_words::margin),
-        reason: told.map(|told| shown(&told.reason)).unwrap_or_default(),
+        margin: recommendation.and_then(audit_words::margin),
+        reason: recommendation.map(|recommendation| shown(&recommendation.reason)).unwrap_or_default(),
         summary: report.summary.iter().map(shown).collect(),
         findings: report.findings.iter().map(claim).collect(),
         setups: report.series.iter().map(|series| shown(&series.setup.name())).collect(),
@@ -105,7 +105,7 @@ pub fn html(report: &Report) -> Result<String> {
         problems: report
             .problems
             .iter()
-            .map(|problem| Failure {
+            .map(|problem| ProblemView {
                 setup: shown(&problem.setup.name()),
                 what: shown(&problem.what),
                 last_words: problem.last_words.iter().map(shown).collect(),

@@ -11,7 +11,7 @@ use crate::{
         audit_tables, audit_words, escape,
         html::{
             axis::Axis,
-            chart::{self, LARGE, Line, Lines, SMALL, Size},
+            chart::{self, LARGE, LineChart, PlotLine, PlotSize, SMALL},
         },
     },
     units,
@@ -29,7 +29,7 @@ pub struct Plot {
     /// The elements inside of its `svg`, of its size.
     pub elements: String,
     /// Its width and height.
-    pub size: Size,
+    pub size: PlotSize,
 }
 
 /// The points of a fitted curve that are drawn.
@@ -47,7 +47,7 @@ pub fn throughput(report: &Report) -> Result<Option<Plot>> {
             let levels = axis.between(from, last, CURVE_POINTS);
             levels.map(|level| (level, usl.throughput(level).max(0.0))).collect()
         };
-        Line {
+        PlotLine {
             curve: series.usl.as_ref().map(fitted).unwrap_or_default(),
             ring: series.knee.as_ref().map(|knee| (knee.level, knee.throughput)),
             ..measured(at, series, |point| Some(point.throughput))
@@ -73,7 +73,7 @@ pub fn throughput(report: &Report) -> Result<Option<Plot>> {
 /// All other lines over load: those of which there are numbers.
 pub fn others(report: &Report) -> Result<Vec<Plot>> {
     let by = |is_dashed: bool, number: fn(&Point) -> Option<Estimate>| {
-        let line = move |(at, series)| Line { is_dashed, ..measured(at, series, number) };
+        let line = move |(at, series)| PlotLine { is_dashed, ..measured(at, series, number) };
         report.series.iter().enumerate().map(line).collect::<Vec<_>>()
     };
     let cpus = report.about.cpus;
@@ -175,13 +175,13 @@ fn levels(report: &Report) -> Axis {
     Axis::levels(&points.map(|point| point.level).collect::<Vec<_>>())
 }
 
-fn measured(at: usize, series: &Series, number: impl Fn(&Point) -> Option<Estimate>) -> Line {
+fn measured(at: usize, series: &Series, number: impl Fn(&Point) -> Option<Estimate>) -> PlotLine {
     let dots = series.points.iter().filter_map(|point| Some((point.level, number(point)?)));
     let dots = dots.filter(|(_, number)| number.value.is_finite());
-    Line { series: at, dots: dots.collect(), ..Line::default() }
+    PlotLine { series: at, dots: dots.collect(), ..PlotLine::default() }
 }
 
-fn of_workers(report: &Report, at: usize, series: &Series) -> Line {
+fn of_workers(report: &Report, at: usize, series: &Series) -> PlotLine {
     let each =
         |point: &Point| point.cpus_busy_by_worker.iter().map(|busy| (point.level, *busy)).collect::<Vec<_>>();
     let specks: Vec<_> = series.points.iter().flat_map(each).collect();
@@ -193,7 +193,7 @@ fn of_workers(report: &Report, at: usize, series: &Series) -> Line {
     // Side by side, the middle one where its level is.
     let [at_place, places] = [at, report.series.len()].map(|number| i32::try_from(number).unwrap_or(0));
     let aside = (at_place * 2 - (places - 1)) * 12;
-    Line { series: at, curve, specks, aside, ..Line::default() }
+    PlotLine { series: at, curve, specks, aside, ..PlotLine::default() }
 }
 
 /// Lines over load, before they are drawn.
@@ -201,7 +201,7 @@ fn of_workers(report: &Report, at: usize, series: &Series) -> Line {
 struct Sketch {
     title: &'static str,
     caption: &'static str,
-    lines: Vec<Line>,
+    lines: Vec<PlotLine>,
     /// A level line of its own, and what is written at it.
     limit: Option<(f64, String)>,
     /// True if numbers that lie far apart may stand by their logarithm.
@@ -210,7 +210,7 @@ struct Sketch {
 
 impl Sketch {
     /// The plot; none if there is nothing in it.
-    fn draw(self, report: &Report, size: Size) -> Result<Option<Plot>> {
+    fn draw(self, report: &Report, size: PlotSize) -> Result<Option<Plot>> {
         let Self { title, caption, lines, limit, may_be_log } = self;
         if lines.iter().all(|line| line.dots.is_empty() && line.specks.is_empty()) {
             return Ok(None);
@@ -223,19 +223,20 @@ impl Sketch {
         let title = if axis.is_log() { format!("{title} (logarithmic)") } else { title.to_owned() };
         let description = lines.iter().map(|line| in_words(report, line)).collect::<Vec<_>>().join("; ");
         let level_name = audit_words::level(report);
-        let chart = Lines { size, level_name, levels: levels(report), numbers: axis, drawn: lines, limit };
+        let chart =
+            LineChart { size, level_name, levels: levels(report), numbers: axis, drawn: lines, limit };
         Ok(Some(Plot { title, caption, description, elements: chart::lines(&chart)?, size }))
     }
 }
 
 /// All numbers of a line.
-fn numbers(line: &Line) -> Vec<f64> {
+fn numbers(line: &PlotLine) -> Vec<f64> {
     let ends = line.dots.iter().flat_map(|(_, number)| [number.value, number.low, number.high]);
     let others = line.curve.iter().chain(&line.ring).chain(&line.specks).map(|(_, number)| *number);
     ends.chain(others).collect()
 }
 
-fn in_words(report: &Report, line: &Line) -> String {
+fn in_words(report: &Report, line: &PlotLine) -> String {
     let dots =
         line.dots.iter().map(|(level, number)| (*level, number.value)).chain(line.specks.iter().copied());
     let dots =

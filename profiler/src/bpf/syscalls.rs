@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use profiler_common::call::{CALLS, Call};
+use profiler_common::syscall::{SYSCALLS, SyscallKind};
 
 /// The kinds, by number.
 #[must_use]
-pub fn table() -> [u8; CALLS] {
-    let mut table = [Call::Other as u8; CALLS];
+pub fn table() -> [u8; SYSCALLS] {
+    let mut table = [SyscallKind::Other as u8; SYSCALLS];
     for (kind, numbers) in kinds() {
         for number in numbers {
             if let Some(entry) = usize::try_from(*number).ok().and_then(|number| table.get_mut(number)) {
@@ -20,31 +20,34 @@ pub fn table() -> [u8; CALLS] {
 
 /// True of calls that wait for one of several things, for a lock or for a time: where threads without work wait.
 #[must_use]
-pub fn parks(call: u32) -> bool {
-    is_of(call, &[Call::Futex, Call::Poll, Call::Select, Call::Epoll, Call::Sleep])
+pub fn parks(syscall: u32) -> bool {
+    is_of(
+        syscall,
+        &[SyscallKind::Futex, SyscallKind::Poll, SyscallKind::Select, SyscallKind::Epoll, SyscallKind::Sleep],
+    )
 }
 
 /// True of `poll` and its like, whose descriptors are listed in memory.
 #[must_use]
-pub fn polls(call: u32) -> bool {
-    is_of(call, &[Call::Poll])
+pub fn polls(syscall: u32) -> bool {
+    is_of(syscall, &[SyscallKind::Poll])
 }
 
-fn is_of(call: u32, kinds: &[Call]) -> bool {
-    static KINDS: LazyLock<[u8; CALLS]> = LazyLock::new(table);
-    let kind = KINDS.get(call as usize);
+fn is_of(syscall: u32, kinds: &[SyscallKind]) -> bool {
+    static KINDS: LazyLock<[u8; SYSCALLS]> = LazyLock::new(table);
+    let kind = KINDS.get(syscall as usize);
     kind.is_some_and(|kind| kinds.iter().any(|of| *kind == *of as u8))
 }
 
 /// The calls that both architectures have, and those that only the older one has.
-fn kinds() -> Vec<(Call, &'static [libc::c_long])> {
+fn kinds() -> Vec<(SyscallKind, &'static [libc::c_long])> {
     #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "the older architecture has more"))]
-    let mut kinds: Vec<(Call, &'static [libc::c_long])> = vec![
-        (Call::Accept, &[libc::SYS_accept, libc::SYS_accept4]),
-        (Call::Futex, &[libc::SYS_futex, libc::SYS_futex_waitv]),
-        (Call::Lock, &[libc::SYS_flock, libc::SYS_fcntl, libc::SYS_semop, libc::SYS_semtimedop]),
+    let mut kinds: Vec<(SyscallKind, &'static [libc::c_long])> = vec![
+        (SyscallKind::Accept, &[libc::SYS_accept, libc::SYS_accept4]),
+        (SyscallKind::Futex, &[libc::SYS_futex, libc::SYS_futex_waitv]),
+        (SyscallKind::Lock, &[libc::SYS_flock, libc::SYS_fcntl, libc::SYS_semop, libc::SYS_semtimedop]),
         (
-            Call::Socket,
+            SyscallKind::Socket,
             &[
                 libc::SYS_connect,
                 libc::SYS_recvfrom,
@@ -57,7 +60,7 @@ fn kinds() -> Vec<(Call, &'static [libc::c_long])> {
             ],
         ),
         (
-            Call::Descriptor,
+            SyscallKind::Descriptor,
             &[
                 libc::SYS_read,
                 libc::SYS_readv,
@@ -76,14 +79,14 @@ fn kinds() -> Vec<(Call, &'static [libc::c_long])> {
                 libc::SYS_close,
             ],
         ),
-        (Call::Poll, &[libc::SYS_ppoll]),
-        (Call::Select, &[libc::SYS_pselect6]),
-        (Call::Epoll, &[libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2]),
-        (Call::Sleep, &[libc::SYS_nanosleep, libc::SYS_clock_nanosleep]),
-        (Call::Child, &[libc::SYS_wait4, libc::SYS_waitid, libc::SYS_clone, libc::SYS_clone3]),
-        (Call::Signal, &[libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigsuspend]),
+        (SyscallKind::Poll, &[libc::SYS_ppoll]),
+        (SyscallKind::Select, &[libc::SYS_pselect6]),
+        (SyscallKind::Epoll, &[libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2]),
+        (SyscallKind::Sleep, &[libc::SYS_nanosleep, libc::SYS_clock_nanosleep]),
+        (SyscallKind::Child, &[libc::SYS_wait4, libc::SYS_waitid, libc::SYS_clone, libc::SYS_clone3]),
+        (SyscallKind::Signal, &[libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigsuspend]),
         (
-            Call::Disk,
+            SyscallKind::Disk,
             &[
                 libc::SYS_openat,
                 libc::SYS_openat2,
@@ -111,13 +114,13 @@ fn kinds() -> Vec<(Call, &'static [libc::c_long])> {
     ];
     #[cfg(target_arch = "x86_64")]
     kinds.extend([
-        (Call::Poll, [libc::SYS_poll].as_slice()),
-        (Call::Select, &[libc::SYS_select]),
-        (Call::Epoll, &[libc::SYS_epoll_wait]),
-        (Call::Child, &[libc::SYS_vfork]),
-        (Call::Signal, &[libc::SYS_pause]),
+        (SyscallKind::Poll, [libc::SYS_poll].as_slice()),
+        (SyscallKind::Select, &[libc::SYS_select]),
+        (SyscallKind::Epoll, &[libc::SYS_epoll_wait]),
+        (SyscallKind::Child, &[libc::SYS_vfork]),
+        (SyscallKind::Signal, &[libc::SYS_pause]),
         (
-            Call::Disk,
+            SyscallKind::Disk,
             &[
                 libc::SYS_open,
                 libc::SYS_creat,
@@ -144,10 +147,11 @@ mod tests {
     #[test]
     fn every_call_has_one_kind_and_a_place() {
         let listed: Vec<_> = kinds().into_iter().flat_map(|(_, numbers)| numbers).collect();
-        let has_place = |number: &&libc::c_long| usize::try_from(**number).is_ok_and(|number| number < CALLS);
+        let has_place =
+            |number: &&libc::c_long| usize::try_from(**number).is_ok_and(|number| number < SYSCALLS);
         assert!(listed.iter().all(has_place));
         let table = table();
-        assert_eq!(table.iter().filter(|kind| **kind != Call::Other as u8).count(), listed.len());
-        assert_eq!(table[libc::SYS_futex as usize], Call::Futex as u8);
+        assert_eq!(table.iter().filter(|kind| **kind != SyscallKind::Other as u8).count(), listed.len());
+        assert_eq!(table[libc::SYS_futex as usize], SyscallKind::Futex as u8);
     }
 }

@@ -9,7 +9,7 @@ use profiler_common::{
 
 use crate::{
     bpf::Counts,
-    collect::stacks::{Raw, Stacks},
+    collect::stacks::{Stacks, UnresolvedFrame},
     model::{
         profile::{BlockedSample, Profile, Sample},
         tables::{Frame, FrameKind, Stack},
@@ -24,7 +24,7 @@ const SWITCH: &str = "__schedule";
 /// The profile of a window, and why names are missing that should be there.
 #[must_use]
 pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<String>) {
-    let named = name(stacks, rate_hz);
+    let named = resolve_names(stacks, rate_hz);
     let mut samples: HashMap<Sample, u64> = HashMap::new();
     let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
     for (key, count) in window {
@@ -52,7 +52,7 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<
 }
 
 /// A profile without samples, and the indexes in it of the chains that it was made of.
-pub struct Named {
+pub struct BuiltProfile {
     /// The profile.
     pub profile: Profile,
     /// Why names are missing, in sentences.
@@ -60,7 +60,7 @@ pub struct Named {
     chains: Vec<u32>,
 }
 
-impl Named {
+impl BuiltProfile {
     /// The index of a stack in the profile; `None` if it was never described.
     #[must_use]
     pub fn stack_of(&self, stacks: &Stacks, key: &StackKey) -> Option<u32> {
@@ -70,14 +70,17 @@ impl Named {
 
 /// Names what has no name yet. Frames that get the same name become one, and so do their stacks.
 #[must_use]
-pub fn name(stacks: &Stacks, rate_hz: u64) -> Named {
+pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
     let mut places = Vec::new();
     let mut addresses = Vec::new();
     for frame in stacks.frames.rows() {
         match frame {
-            Raw::Native(place) => places.push(*place),
-            Raw::Kernel(address) => addresses.push(*address),
-            Raw::Python { .. } | Raw::Made(_) | Raw::KernelNamed(_) | Raw::Mark(_) => {}
+            UnresolvedFrame::Native(place) => places.push(*place),
+            UnresolvedFrame::Kernel(address) => addresses.push(*address),
+            UnresolvedFrame::Python { .. }
+            | UnresolvedFrame::Jit(_)
+            | UnresolvedFrame::KernelNamed(_)
+            | UnresolvedFrame::Mark(_) => {}
         }
     }
     let names = native::names(&stacks.modules, &places);
@@ -97,21 +100,21 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Named {
         let no_symbol = || "[no symbol]".to_owned();
         let kernel = |name| Frame { kind: FrameKind::Kernel, name, file: None, line: 0 };
         let frame = match raw {
-            Raw::Python { name, file, line } => {
+            UnresolvedFrame::Python { name, file, line } => {
                 Frame { kind: FrameKind::Python, name: *name, file: Some(*file), line: *line }
             }
-            Raw::Native(place) => {
+            UnresolvedFrame::Native(place) => {
                 let module = stacks.modules.path(place.module);
                 let file = module.map(|module| strings.intern(module.to_string_lossy().into_owned()));
                 let name = strings.intern(names.get(place).cloned().unwrap_or_else(no_symbol));
                 Frame { kind: FrameKind::Native, name, file, line: 0 }
             }
-            Raw::Made(name) => Frame { kind: FrameKind::Native, name: *name, file: None, line: 0 },
-            Raw::Kernel(address) => {
+            UnresolvedFrame::Jit(name) => Frame { kind: FrameKind::Native, name: *name, file: None, line: 0 },
+            UnresolvedFrame::Kernel(address) => {
                 kernel(strings.intern(kernel_names.get(address).cloned().unwrap_or_else(no_symbol)))
             }
-            Raw::KernelNamed(name) => kernel(*name),
-            Raw::Mark(text) => {
+            UnresolvedFrame::KernelNamed(name) => kernel(*name),
+            UnresolvedFrame::Mark(text) => {
                 let name = strings.intern((*text).to_owned());
                 Frame { kind: FrameKind::Mark, name, file: None, line: 0 }
             }
@@ -144,5 +147,5 @@ pub fn name(stacks: &Stacks, rate_hz: u64) -> Named {
             }
         }
     }
-    Named { profile, unnamed, chains }
+    BuiltProfile { profile, unnamed, chains }
 }

@@ -20,12 +20,12 @@ pub struct Imbalance {
     /// The same of their wake-ups.
     pub wakeups_cv: Option<f64>,
     /// Each one's part of the fleet's.
-    pub shares: Vec<Share>,
+    pub shares: Vec<WorkerShare>,
 }
 
 /// One worker's part of its fleet's, or that of all who had its slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Share {
+pub struct WorkerShare {
     /// Its slot; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<u32>,
@@ -39,7 +39,7 @@ pub struct Share {
 
 /// What one place did.
 #[derive(Clone, Debug, Default)]
-struct Place {
+struct SlotTotals {
     tgids: Vec<u32>,
     on_cpu_ns: u64,
     wakeups: u64,
@@ -48,7 +48,7 @@ struct Place {
 /// The imbalance of a fleet; `None` with fewer than two workers.
 #[must_use]
 pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
-    let mut places: BTreeMap<(Option<u32>, u32), Place> = BTreeMap::new();
+    let mut places: BTreeMap<(Option<u32>, u32), SlotTotals> = BTreeMap::new();
     for worker in fleet.with(Role::Worker) {
         let slot = worker.slot.map(|slot| slot.number);
         let key = (slot, if slot.is_some() { 0 } else { worker.tgid });
@@ -65,7 +65,7 @@ pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
     };
     let of_cpu: Vec<u64> = places.values().map(|place| place.on_cpu_ns).collect();
     let of_wakeups: Vec<u64> = places.values().map(|place| place.wakeups).collect();
-    let shares = places.into_iter().map(|((slot, _), place)| Share {
+    let shares = places.into_iter().map(|((slot, _), place)| WorkerShare {
         slot,
         cpu: share(place.on_cpu_ns, &of_cpu),
         wakeups: share(place.wakeups, &of_wakeups),
@@ -93,7 +93,7 @@ pub fn empty_wakeups(fleet: &FleetDelta) -> String {
 #[must_use]
 pub fn text(fleet: &FleetDelta) -> String {
     let Some(imbalance) = of(fleet) else { return String::new() };
-    let part = |what: &str, cv: Option<f64>, share: fn(&Share) -> Option<f64>| {
+    let part = |what: &str, cv: Option<f64>, share: fn(&WorkerShare) -> Option<f64>| {
         let shares = || imbalance.shares.iter().filter_map(share);
         let (low, high) = (shares().fold(f64::INFINITY, f64::min), shares().fold(0.0, f64::max));
         let percent = |share: f64| units::decimal(share * 100.0, 1);

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io};
 
 /// Why a request was not answered as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum RequestError {
     /// The answer has a status of 400 or more, or switches protocols, which it was not asked to.
     Status(u16),
     /// Nobody listens there.
@@ -25,7 +25,7 @@ pub enum Fault {
     Other(io::ErrorKind),
 }
 
-impl Fault {
+impl RequestError {
     /// True if it is the generator, or its host, that could not do more.
     #[must_use]
     pub fn is_own(self) -> bool {
@@ -62,7 +62,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::Status(status) => return write!(f, "status {status}"),
@@ -79,4 +79,4 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Error for Fault {}
+impl Error for RequestError {}

@@ -14,7 +14,7 @@ const HELPERS: [(&str, &str); 2] = [
 
 /// True if `child` runs a piece of its parent's program: it was forked, or started by multiprocessing's `spawn`.
 #[must_use]
-pub fn is_piece_of(child: &Process, parent: &Process) -> bool {
+pub fn runs_same_program(child: &Process, parent: &Process) -> bool {
     is_same(child, parent) || is_spawned_by(child, parent)
 }
 
@@ -58,16 +58,16 @@ mod tests {
     #[test]
     fn pieces_of_a_program() {
         let parent = process(1, 0, "python serve.py");
-        assert!(is_piece_of(&process(2, 1, "python serve.py"), &parent));
-        assert!(is_piece_of(&process(2, 1, "python -c from-spawn --multiprocessing-fork"), &parent));
-        assert!(!is_piece_of(&process(2, 1, "python other.py"), &parent));
+        assert!(runs_same_program(&process(2, 1, "python serve.py"), &parent));
+        assert!(runs_same_program(&process(2, 1, "python -c from-spawn --multiprocessing-fork"), &parent));
+        assert!(!runs_same_program(&process(2, 1, "python other.py"), &parent));
         let frozen = process(2, 1, "shop --multiprocessing-fork tracker_fd=5 pipe_handle=7");
-        assert!(is_piece_of(&frozen, &process(1, 0, "shop serve")));
+        assert!(runs_same_program(&frozen, &process(1, 0, "shop serve")));
         let mut other = process(2, 1, "python -c from-spawn --multiprocessing-fork");
         other.exe = Some("/opt/python".into());
-        assert!(is_piece_of(&other, &parent), "an unknown executable does not tell");
+        assert!(runs_same_program(&other, &parent), "an unknown executable does not tell");
         let parent = Process { exe: Some("/usr/bin/python3".into()), ..parent };
-        assert!(!is_piece_of(&other, &parent));
+        assert!(!runs_same_program(&other, &parent));
     }
 
     #[test]

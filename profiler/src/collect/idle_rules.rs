@@ -52,7 +52,7 @@ pub enum Runs {
 /// What a thread waits for, by what the kernel says and the Python stack on which it waits, root first, as names and
 /// files.
 #[must_use]
-pub fn settle<'a>(
+pub fn reclassify<'a>(
     reason: Reason,
     runs: Runs,
     stack: impl DoubleEndedIterator<Item = (&'a str, &'a str)>,
@@ -103,7 +103,7 @@ mod tests {
     const LIBRARY: &str = "/usr/lib/python3.11";
 
     /// Settles a stack, root first, of names and files below the packages (`!`) or the library (`-`).
-    fn settled(reason: Reason, stack: &[(&str, &str)]) -> Reason {
+    fn reclassified(reason: Reason, stack: &[(&str, &str)]) -> Reason {
         let path = |file: &str| match file.split_at(1) {
             ("!", file) => format!("{PACKAGES}/{file}"),
             ("-", file) => format!("{LIBRARY}/{file}"),
@@ -111,28 +111,28 @@ mod tests {
         };
         let stack: Vec<_> = stack.iter().map(|(name, file)| (*name, path(file))).collect();
         let runs = if stack.is_empty() { Runs::Nothing } else { Runs::Python };
-        settle(reason, runs, stack.iter().map(|(name, file)| (*name, file.as_str())))
+        reclassify(reason, runs, stack.iter().map(|(name, file)| (*name, file.as_str())))
     }
 
     #[test]
     fn gunicorn() {
-        let sync = |name| settled(Socket, &[(name, "!gunicorn/workers/sync.py")]);
+        let sync = |name| reclassified(Socket, &[(name, "!gunicorn/workers/sync.py")]);
         assert_eq!(sync("SyncWorker.wait"), Idle);
         assert_eq!(sync("wait"), Idle, "before 3.11");
         assert_eq!(sync("SyncWorker.handle"), Socket, "it reads a request");
         let gthread =
             [("ThreadWorker.run", "!gunicorn/workers/gthread.py"), ("EpollSelector.select", "-selectors.py")];
-        assert_eq!(settled(Socket, &gthread), Idle);
-        assert_eq!(settled(Socket, &[("Hub.run", "!gevent/hub.py")]), Idle);
+        assert_eq!(reclassified(Socket, &gthread), Idle);
+        assert_eq!(reclassified(Socket, &[("Hub.run", "!gevent/hub.py")]), Idle);
         let thread =
             [("_WorkerGreenlet.run", "!gevent/threadpool.py"), ("Queue.get", "!gevent/_threading.py")];
-        assert_eq!(settled(Lock, &thread), Idle);
+        assert_eq!(reclassified(Lock, &thread), Idle);
         let task = [thread[0], ("_WorkerGreenlet.__run_task", "!gevent/threadpool.py")];
-        assert_eq!(settled(Lock, &task), Lock);
+        assert_eq!(reclassified(Lock, &task), Lock);
         let master = [("Arbiter.wait_for_signals", "!gunicorn/arbiter.py"), ("Queue.get", "-queue.py")];
-        assert_eq!(settled(Lock, &master), Idle);
+        assert_eq!(reclassified(Lock, &master), Idle);
         let asgi_on_uvloop = [master[0], ("ASGIWorker.run", "!gunicorn/workers/gasgi.py")];
-        assert_eq!(settled(Socket, &asgi_on_uvloop), Idle);
+        assert_eq!(reclassified(Socket, &asgi_on_uvloop), Idle);
     }
 
     #[test]
@@ -142,38 +142,38 @@ mod tests {
             ("BaseEventLoop._run_once", "-asyncio/base_events.py"),
             ("EpollSelector.select", "-selectors.py"),
         ];
-        assert_eq!(settled(Socket, &asyncio), Idle);
+        assert_eq!(reclassified(Socket, &asyncio), Idle);
         let blocking =
             [asyncio[0], asyncio[1], ("Handle._run", "-asyncio/events.py"), ("view", "/srv/app.py")];
-        assert_eq!(settled(Sleep, &blocking), Sleep, "it blocks the loop");
-        assert_eq!(settled(Socket, &[("Server.run", "!uvicorn/server.py")]), Idle, "uvloop");
-        assert_eq!(settled(Socket, &[("asyncio_run", "!uvicorn/_compat.py")]), Idle, "the same");
+        assert_eq!(reclassified(Sleep, &blocking), Sleep, "it blocks the loop");
+        assert_eq!(reclassified(Socket, &[("Server.run", "!uvicorn/server.py")]), Idle, "uvloop");
+        assert_eq!(reclassified(Socket, &[("asyncio_run", "!uvicorn/_compat.py")]), Idle, "the same");
     }
 
     #[test]
     fn pools() {
         let thread = [("Thread.run", "-threading.py"), ("_worker", "-concurrent/futures/thread.py")];
-        assert_eq!(settled(Lock, &thread), Idle);
+        assert_eq!(reclassified(Lock, &thread), Idle);
         let task = [thread[0], thread[1], ("view", "/srv/app.py")];
-        assert_eq!(settled(Sleep, &task), Sleep, "a view that sleeps");
+        assert_eq!(reclassified(Sleep, &task), Sleep, "a view that sleeps");
         let multiprocessing =
             [("worker", "-multiprocessing/pool.py"), ("Connection._recv", "-multiprocessing/connection.py")];
-        assert_eq!(settled(Pipe, &multiprocessing), Idle);
+        assert_eq!(reclassified(Pipe, &multiprocessing), Idle);
         let feeder =
             [thread[0], ("Queue._feed", "-multiprocessing/queues.py"), ("Condition.wait", "-threading.py")];
-        assert_eq!(settled(Lock, &feeder), Idle);
-        assert_eq!(settled(Lock, &[thread[0], feeder[2]]), Idle, "a timer");
-        assert_eq!(settled(Sleep, &[thread[0], feeder[2]]), Sleep);
+        assert_eq!(reclassified(Lock, &feeder), Idle);
+        assert_eq!(reclassified(Lock, &[thread[0], feeder[2]]), Idle, "a timer");
+        assert_eq!(reclassified(Sleep, &[thread[0], feeder[2]]), Sleep);
         let own = ("poll_flags", "/srv/app.py");
-        assert_eq!(settled(Lock, &[thread[0], own, feeder[2]]), Idle, "a thread that waits to be told");
-        assert_eq!(settled(Lock, &[thread[0], own]), Lock, "it takes a lock itself");
+        assert_eq!(reclassified(Lock, &[thread[0], own, feeder[2]]), Idle, "a thread that waits to be told");
+        assert_eq!(reclassified(Lock, &[thread[0], own]), Lock, "it takes a lock itself");
         assert_eq!(
-            settled(Lock, &[thread[0], own, ("load", "/srv/app.py"), feeder[2]]),
+            reclassified(Lock, &[thread[0], own, ("load", "/srv/app.py"), feeder[2]]),
             Lock,
             "it asked for something"
         );
         assert_eq!(
-            settled(Lock, &[("<module>", "/srv/app.py"), own, feeder[2]]),
+            reclassified(Lock, &[("<module>", "/srv/app.py"), own, feeder[2]]),
             Lock,
             "not the thread's own function"
         );
@@ -182,34 +182,34 @@ mod tests {
     #[test]
     fn masters_and_loops_of_other_servers() {
         let hypercorn = [("run", "!hypercorn/run.py"), ("wait", "-multiprocessing/connection.py")];
-        assert_eq!(settled(Socket, &hypercorn), Idle);
+        assert_eq!(reclassified(Socket, &hypercorn), Idle);
         let trio =
             [("run", "!trio/_core/_run.py"), ("EpollIOManager.get_events", "!trio/_core/_io_epoll.py")];
-        assert_eq!(settled(Socket, &trio), Idle);
-        assert_eq!(settled(Socket, &[trio[0], ("view", "/srv/app.py")]), Socket, "it blocks the loop");
+        assert_eq!(reclassified(Socket, &trio), Idle);
+        assert_eq!(reclassified(Socket, &[trio[0], ("view", "/srv/app.py")]), Socket, "it blocks the loop");
         let eventlet = [("Hub.run", "!eventlet/hubs/hub.py"), ("Hub.wait", "!eventlet/hubs/poll.py")];
-        assert_eq!(settled(Socket, &eventlet), Idle);
+        assert_eq!(reclassified(Socket, &eventlet), Idle);
         let watcher = [
             ("Thread.run", "-threading.py"),
             ("AbstractWorker._watcher", "!granian/server/common.py"),
             ("BaseProcess.join", "-multiprocessing/process.py"),
             ("Popen.poll", "-multiprocessing/popen_fork.py"),
         ];
-        assert_eq!(settled(Reason::Child, &watcher), Idle);
+        assert_eq!(reclassified(Reason::Child, &watcher), Idle);
         let own = [watcher[0], ("view", "/srv/app.py"), watcher[2], watcher[3]];
-        assert_eq!(settled(Reason::Child, &own), Reason::Child, "a view that waits for its own process");
-        assert_eq!(settled(Socket, &[("poll", "!waitress/wasyncore.py")]), Idle);
+        assert_eq!(reclassified(Reason::Child, &own), Reason::Child, "a view that waits for its own process");
+        assert_eq!(reclassified(Socket, &[("poll", "!waitress/wasyncore.py")]), Idle);
     }
 
     #[test]
     fn frozen_applications_whose_files_have_no_folders() {
         let pool = [("_worker", "concurrent/futures/thread.py")];
-        assert_eq!(settled(Lock, &pool), Idle);
+        assert_eq!(reclassified(Lock, &pool), Idle);
         let timer = [("Thread.run", "threading.py"), ("Condition.wait", "threading.py")];
-        assert_eq!(settled(Lock, &timer), Idle);
+        assert_eq!(reclassified(Lock, &timer), Idle);
         let queue = [pool[0], ("view", "app.py"), ("Queue.get", "queue.py"), timer[1]];
-        assert_eq!(settled(Lock, &queue), Lock);
-        assert_eq!(settled(Socket, &[("SyncWorker.wait", "gunicorn/workers/sync.py")]), Idle);
+        assert_eq!(reclassified(Lock, &queue), Lock);
+        assert_eq!(reclassified(Socket, &[("SyncWorker.wait", "gunicorn/workers/sync.py")]), Idle);
     }
 
     #[test]
@@ -219,14 +219,14 @@ mod tests {
             ("Worker._make_recv_method.<locals>._recv", "!billiard/pool.py"),
             ("Connection._recv", "!billiard/connection.py"),
         ];
-        assert_eq!(settled(Pipe, &job), Idle);
+        assert_eq!(reclassified(Pipe, &job), Idle);
         let task = [job[0], ("trace_task", "!celery/app/trace.py"), ("add", "/srv/tasks.py")];
-        assert_eq!(settled(Sleep, &task), Sleep, "a task that sleeps");
+        assert_eq!(reclassified(Sleep, &task), Sleep, "a task that sleeps");
         let transport = ("Transport.drain_events", "!kombu/transport/virtual/base.py");
         let polling = [("synloop.<locals>._loop_cycle", "!celery/worker/loops.py"), transport];
-        assert_eq!(settled(Sleep, &polling), Idle, "it polls its broker");
+        assert_eq!(reclassified(Sleep, &polling), Idle, "it polls its broker");
         let result = [task[2], ("BaseResultConsumer.drain_events", "!celery/backends/rpc.py"), transport];
-        assert_eq!(settled(Socket, &result), Socket, "it waits for a task's result");
+        assert_eq!(reclassified(Socket, &result), Socket, "it waits for a task's result");
     }
 
     #[test]
@@ -237,15 +237,15 @@ mod tests {
             ("Redis.execute_command", "!redis/client.py"),
             ("SocketBuffer._read_from_socket", "!redis/_parsers/socket.py"),
         ];
-        assert_eq!(settled(Socket, &rq), Idle);
+        assert_eq!(reclassified(Socket, &rq), Idle);
         let cache = [("view", "/srv/app.py"), rq[2], rq[3]];
-        assert_eq!(settled(Socket, &cache), Socket, "a view that asks redis");
+        assert_eq!(reclassified(Socket, &cache), Socket, "a view that asks redis");
     }
 
     #[test]
     fn waits_inside_of_a_request_stay_what_they_are() {
         let view = [("_worker", "-concurrent/futures/thread.py"), ("view", "/srv/app.py")];
-        assert_eq!(settled(Socket, &view), Socket, "psycopg2 and libpq are C");
+        assert_eq!(reclassified(Socket, &view), Socket, "psycopg2 and libpq are C");
         let requests = [
             view[0],
             view[1],
@@ -253,37 +253,37 @@ mod tests {
             ("HTTPResponse._read_status", "-http/client.py"),
             ("SocketIO.readinto", "-socket.py"),
         ];
-        assert_eq!(settled(Socket, &requests), Socket);
+        assert_eq!(reclassified(Socket, &requests), Socket);
         let queue = [view[0], view[1], ("Queue.get", "-queue.py"), ("Condition.wait", "-threading.py")];
-        assert_eq!(settled(Lock, &queue), Lock);
-        assert_eq!(settled(Lock, &[view[1]]), Lock, "threading.Lock is C");
-        assert_eq!(settled(Sleep, &[view[1]]), Sleep, "time.sleep is C");
+        assert_eq!(reclassified(Lock, &queue), Lock);
+        assert_eq!(reclassified(Lock, &[view[1]]), Lock, "threading.Lock is C");
+        assert_eq!(reclassified(Sleep, &[view[1]]), Sleep, "time.sleep is C");
     }
 
     #[test]
     fn servers_in_c() {
-        assert_eq!(settled(Socket, &[]), Idle, "uWSGI's epoll");
+        assert_eq!(reclassified(Socket, &[]), Idle, "uWSGI's epoll");
         let module = [("<module>", "/srv/venv/bin/pyuwsgi"), ("application", "/srv/app.py")];
-        assert_eq!(settled(Socket, &module[..1]), Idle, "in uWSGI as a module");
-        assert_eq!(settled(Socket, &module), Socket, "in its application");
-        assert_eq!(settled(Lock, &[]), Idle, "uWSGI's lock around accept");
-        let native = |reason, is_first| settle(reason, Runs::Native { is_first }, [].into_iter());
+        assert_eq!(reclassified(Socket, &module[..1]), Idle, "in uWSGI as a module");
+        assert_eq!(reclassified(Socket, &module), Socket, "in its application");
+        assert_eq!(reclassified(Lock, &[]), Idle, "uWSGI's lock around accept");
+        let native = |reason, is_first| reclassify(reason, Runs::Native { is_first }, [].into_iter());
         assert_eq!(
             (native(Lock, false), native(Socket, true)),
             (Reason::Parked, Idle),
             "a pool's; uWSGI's master"
         );
-        assert_eq!(settle(Socket, Runs::Python, [].into_iter()), Socket, "it receives");
+        assert_eq!(reclassify(Socket, Runs::Python, [].into_iter()), Socket, "it receives");
     }
 
     #[test]
     fn what_is_certain_stays() {
         let idle = [("SyncWorker.wait", "!gunicorn/workers/sync.py")];
         for reason in [Reason::Gil, Reason::Disk, Reason::PageFault, Reason::Signal] {
-            assert_eq!(settled(reason, &idle), reason);
+            assert_eq!(reclassified(reason, &idle), reason);
         }
-        assert_eq!(settled(Reason::Child, &[("view", "/srv/app.py")]), Reason::Child);
-        assert_eq!(settled(Reason::Child, &[]), Reason::Child);
-        assert_eq!(settled(Socket, &[("wait", "/srv/mygunicorn/workers/sync.py")]), Socket);
+        assert_eq!(reclassified(Reason::Child, &[("view", "/srv/app.py")]), Reason::Child);
+        assert_eq!(reclassified(Reason::Child, &[]), Reason::Child);
+        assert_eq!(reclassified(Socket, &[("wait", "/srv/mygunicorn/workers/sync.py")]), Socket);
     }
 }

@@ -21,11 +21,11 @@ use crate::{
 /// How stacks become pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
-pub struct Shape {
+pub struct GraphOptions {
     /// What stands at the root of each stack.
     pub by: By,
     /// Which time is shown.
-    pub time: Time,
+    pub time: TimeKind,
     /// What is counted.
     pub weight: Weight,
     /// True if time spent waiting for work is shown too.
@@ -56,7 +56,7 @@ pub enum By {
 
 /// Which time is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Time {
+pub enum TimeKind {
     /// On a CPU.
     #[default]
     OnCpu,
@@ -81,15 +81,15 @@ pub type Folded = BTreeMap<Vec<Label>, u64>;
 
 /// Merges a recording's stacks.
 #[must_use]
-pub fn fold(recording: &Recording, shape: Shape) -> Folded {
-    let mut folding = Folding::new(recording, shape);
-    if shape.time != Time::OffCpu {
+pub fn fold(recording: &Recording, graph: GraphOptions) -> Folded {
+    let mut folding = Folding::new(recording, graph);
+    if graph.time != TimeKind::OffCpu {
         folding.on_cpu();
     }
-    if shape.time != Time::OnCpu {
+    if graph.time != TimeKind::OnCpu {
         folding.blocked();
     }
-    if shape.time == Time::Wall && shape.weight == Weight::Time {
+    if graph.time == TimeKind::Wall && graph.weight == Weight::Time {
         folding.run_queue();
     }
     folding.folded.retain(|_, value| *value != 0);
@@ -99,41 +99,41 @@ pub fn fold(recording: &Recording, shape: Shape) -> Folded {
 /// Merging under way.
 pub(super) struct Folding<'a> {
     pub(super) recording: &'a Recording,
-    pub(super) shape: Shape,
-    pub(super) processes: BTreeMap<u32, Process<'a>>,
+    pub(super) graph: GraphOptions,
+    pub(super) processes: BTreeMap<u32, FoldedProcess<'a>>,
     labels: Labels<'a>,
     folded: Folded,
 }
 
 impl<'a> Folding<'a> {
-    fn new(recording: &'a Recording, shape: Shape) -> Self {
+    fn new(recording: &'a Recording, graph: GraphOptions) -> Self {
         let walked = walked(&recording.profile);
         let mut processes = BTreeMap::new();
         for fleet in &recording.stat.fleets {
             for worker in &fleet.workers {
                 let walked = walked.contains(&worker.tgid);
-                processes.insert(worker.tgid, Process { fleet, worker, walked });
+                processes.insert(worker.tgid, FoldedProcess { fleet, worker, walked });
             }
         }
         let labels = Labels::new(&recording.profile);
-        Self { recording, shape, processes, labels, folded: Folded::new() }
+        Self { recording, graph, processes, labels, folded: Folded::new() }
     }
 
     fn on_cpu(&mut self) {
         let Recording { profile, stat, .. } = self.recording;
         let weights = Weights::new(profile, stat);
-        let leaf = (self.shape.time == Time::Wall).then_some("[on CPU]");
-        let held_only = self.shape.gil;
+        let leaf = (self.graph.time == TimeKind::Wall).then_some("[on CPU]");
+        let held_only = self.graph.gil;
         let weighted = profile.samples.iter().zip(&weights.on_cpu_ns);
         for (sample, on_cpu_ns) in weighted.filter(|(sample, _)| !held_only || sample.gil == Some(true)) {
-            let value = match self.shape.weight {
+            let value = match self.graph.weight {
                 Weight::Time => *on_cpu_ns,
                 Weight::Samples => sample.count,
             };
             let who = Who { thread: Some(sample.tid), task: sample.task };
             self.add_stack(sample.tgid, who, sample.stack, leaf, value);
         }
-        if self.shape.weight == Weight::Time && !held_only {
+        if self.graph.weight == Weight::Time && !held_only {
             for (tgid, ns) in weights.unsampled_ns {
                 self.add_mark(tgid, &["[ran, not sampled]"], ns);
             }
@@ -151,9 +151,9 @@ impl<'a> Folding<'a> {
     ) {
         let process = self.processes.get(&tgid);
         let frames = self.recording.profile.frames_of(stack);
-        let shape = self.shape;
-        let shown = frames.into_iter().filter(|frame| shape.shows(frame.kind, process));
-        let mut labels = vec![shape.root(&self.recording.profile, process, tgid, who)];
+        let graph = self.graph;
+        let shown = frames.into_iter().filter(|frame| graph.shows(frame.kind, process));
+        let mut labels = vec![graph.root(&self.recording.profile, process, tgid, who)];
         labels.extend(shown.map(|frame| self.labels.of(frame)));
         if labels.len() == 1 {
             labels.push(Label::new(absence(stack, process), Tint::Mark));
@@ -165,14 +165,14 @@ impl<'a> Folding<'a> {
     /// Adds to what a process has no stack for.
     pub(super) fn add_mark(&mut self, tgid: u32, marks: &[&str], value: u64) {
         let mut labels =
-            vec![self.shape.root(&self.recording.profile, self.processes.get(&tgid), tgid, Who::default())];
+            vec![self.graph.root(&self.recording.profile, self.processes.get(&tgid), tgid, Who::default())];
         labels.extend(marks.iter().map(|mark| Label::new(mark, Tint::Mark)));
         *self.folded.entry(labels).or_default() += value;
     }
 }
 
 /// A process and the fleet it belongs to.
-pub(super) struct Process<'a> {
+pub(super) struct FoldedProcess<'a> {
     fleet: &'a FleetDelta,
     pub(super) worker: &'a WorkerDelta,
     /// True if any of its samples has Python frames.
@@ -196,9 +196,9 @@ fn walked(profile: &Profile) -> HashSet<u32> {
     sampled.chain(blocked).filter(|(_, stack)| is_python(*stack)).map(|(tgid, _)| tgid).collect()
 }
 
-impl Shape {
+impl GraphOptions {
     /// Whether frames of a kind are shown. What has no Python frames would be empty without its native ones.
-    fn shows(self, kind: FrameKind, process: Option<&Process>) -> bool {
+    fn shows(self, kind: FrameKind, process: Option<&FoldedProcess>) -> bool {
         let walked = process.is_some_and(|process| process.walked);
         match kind {
             FrameKind::Python | FrameKind::Mark => true,
@@ -208,8 +208,8 @@ impl Shape {
     }
 
     /// The root of a process's stacks, or of those of one of its threads.
-    fn root(self, profile: &Profile, process: Option<&Process>, tgid: u32, who: Who) -> Label {
-        let Some(Process { fleet, worker, .. }) = process else {
+    fn root(self, profile: &Profile, process: Option<&FoldedProcess>, tgid: u32, who: Who) -> Label {
+        let Some(FoldedProcess { fleet, worker, .. }) = process else {
             return Label::new(&format!("process {tgid}"), Tint::Root);
         };
         let role = worker.role.name();
@@ -234,7 +234,7 @@ impl Shape {
 }
 
 /// Why a stack shows no frame.
-fn absence(stack: Option<u32>, process: Option<&Process>) -> &'static str {
+fn absence(stack: Option<u32>, process: Option<&FoldedProcess>) -> &'static str {
     match process {
         _ if stack.is_none() => "[stack lost]",
         Some(process) if process.walked => "[no Python frames]",
@@ -250,8 +250,8 @@ mod tests {
         render::folded,
     };
 
-    fn lines(recording: &Recording, shape: Shape) -> Vec<String> {
-        folded::text(&fold(recording, shape)).lines().map(str::to_owned).collect()
+    fn lines(recording: &Recording, graph: GraphOptions) -> Vec<String> {
+        folded::text(&fold(recording, graph)).lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
             format!("worker 1235;{run};{handle};{application} 100000000"),
             format!("worker 1235;[stack cut short];{application} 100000000"),
         ];
-        assert_eq!(lines(&fixture::recording(), Shape::default()), expected);
+        assert_eq!(lines(&fixture::recording(), GraphOptions::default()), expected);
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         for by in [By::Fleet, By::Worker, By::Thread, By::Task, By::Class] {
             for (native, kernel) in [(false, false), (true, false), (false, true), (true, true)] {
                 let sum = |weight| {
-                    fold(&recording, Shape { by, weight, native, kernel, ..Shape::default() })
+                    fold(&recording, GraphOptions { by, weight, native, kernel, ..GraphOptions::default() })
                         .values()
                         .sum::<u64>()
                 };
@@ -293,7 +293,7 @@ mod tests {
     fn roots_follow_what_was_asked_for() {
         let recording = fixture::recording();
         let roots = |by| {
-            let folded = fold(&recording, Shape { by, ..Shape::default() });
+            let folded = fold(&recording, GraphOptions { by, ..GraphOptions::default() });
             let mut roots: Vec<String> = folded.keys().map(|stack| stack[0].text.to_string()).collect();
             roots.dedup();
             roots
@@ -313,10 +313,10 @@ mod tests {
     #[test]
     fn native_and_kernel_frames_come_when_asked_for() {
         let recording = fixture::recording();
-        let native = lines(&recording, Shape { native: true, ..Shape::default() });
+        let native = lines(&recording, GraphOptions { native: true, ..GraphOptions::default() });
         assert!(native.iter().any(|line| line.contains("main (python3.11);SyncWorker.run")), "{native:#?}");
         assert!(native.iter().any(|line| line.ends_with("accept4 (libc.so.6) 100000001")), "{native:#?}");
-        let both = lines(&recording, Shape { native: true, kernel: true, ..Shape::default() });
+        let both = lines(&recording, GraphOptions { native: true, kernel: true, ..GraphOptions::default() });
         assert!(both.iter().any(|line| line.ends_with("do_syscall_64_[k] 100000001")), "{both:#?}");
     }
 
@@ -333,7 +333,7 @@ mod tests {
             Sample { tgid: 99, tid: 99, stack: native, count: 1, ..Sample::default() },
         ];
         recording.profile.blocked.clear();
-        let samples = Shape { weight: Weight::Samples, ..Shape::default() };
+        let samples = GraphOptions { weight: Weight::Samples, ..GraphOptions::default() };
         let expected = [
             "process 99;main 1",
             "worker 1234;[no Python frames] 1",

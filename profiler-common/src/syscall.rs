@@ -1,12 +1,12 @@
 //! System calls by what a thread waits for that blocks in them.
 
 /// How many system calls are told apart: both architectures number theirs below.
-pub const CALLS: usize = 512;
+pub const SYSCALLS: usize = 512;
 
 /// A kind of system call. The loader fills a table of these by number; the programs look there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Call {
+pub enum SyscallKind {
     /// Nothing that is told apart.
     Other = 0,
     /// `accept`: work.

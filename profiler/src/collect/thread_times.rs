@@ -1,37 +1,37 @@
 //! From the scheduler's raw words to books: closes the slices that are open at the instant of reading.
 
 use profiler_common::{
-    event::Living,
-    sched::TaskWords,
+    event::ThreadRecord,
+    sched::TaskCounters,
     wait::{KERNEL_REASONS, UNQUEUED, Waits},
 };
 
-use crate::model::accounting::Books;
+use crate::model::accounting::CumulativeTimes;
 
 /// The books of a thread that lives, up to the instant at which its words were read.
 ///
 /// `clock_offset_ns` is `CLOCK_MONOTONIC` less the scheduler's clock.
 #[must_use]
-pub fn of_living(Living { words, waits }: &Living, clock_offset_ns: u64) -> Books {
-    let now = words.read_ns.wrapping_sub(clock_offset_ns);
-    let running = words.on_cpu != 0;
+pub fn of_living(ThreadRecord { task, waits }: &ThreadRecord, clock_offset_ns: u64) -> CumulativeTimes {
+    let now = task.read_ns.wrapping_sub(clock_offset_ns);
+    let running = task.on_cpu != 0;
     // The run queue's clocks were last read at a tick or a switch; up to there the task clock (which leaves out
     // interrupts and stolen time) is known, from there to now it runs like the queue's clock.
     let open = if running {
-        words.rq_clock_task.saturating_sub(words.exec_start) + now.saturating_sub(words.rq_clock)
+        task.rq_clock_task.saturating_sub(task.exec_start) + now.saturating_sub(task.rq_clock)
     } else {
         0
     };
-    let waiting = if words.last_queued != 0 && !running { now.saturating_sub(words.last_queued) } else { 0 };
+    let waiting = if task.last_queued != 0 && !running { now.saturating_sub(task.last_queued) } else { 0 };
     // One that was preempted on its way to sleep is in the run queue.
     let is_unqueued = waits.open.since != 0 && waits.open.reason == UNQUEUED;
-    let blocked = words.state != 0 && !running && !is_unqueued;
-    build(words, words.sum_exec_runtime + open, words.run_delay + waiting, blocked)
+    let blocked = task.state != 0 && !running && !is_unqueued;
+    build(task, task.sum_exec_runtime + open, task.run_delay + waiting, blocked)
 }
 
 /// The wait that is under way when a thread that lives is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenWait {
+pub struct WaitSoFar {
     /// Its [`profiler_common::wait::Reason`].
     pub reason: usize,
     /// How long it has lasted, ns.
@@ -42,29 +42,29 @@ pub struct OpenWait {
 
 /// The wait under way, if it is one for something other than a CPU.
 #[must_use]
-pub fn open_wait(living: &Living, clock_offset_ns: u64) -> Option<OpenWait> {
+pub fn open_wait(living: &ThreadRecord, clock_offset_ns: u64) -> Option<WaitSoFar> {
     let open = living.waits.open;
     let reason = open.reason as usize;
     if open.since == 0 || reason >= KERNEL_REASONS {
         return None;
     }
     let is_over = !of_living(living, clock_offset_ns).blocked;
-    Some(OpenWait { reason, ns: unclaimed_ns(living, clock_offset_ns), is_over })
+    Some(WaitSoFar { reason, ns: unclaimed_ns(living, clock_offset_ns), is_over })
 }
 
 /// As the kernel side closes a wait: the time since it began that the kernel's own books do not claim.
-fn unclaimed_ns(living: &Living, clock_offset_ns: u64) -> u64 {
+fn unclaimed_ns(living: &ThreadRecord, clock_offset_ns: u64) -> u64 {
     let open = living.waits.open;
-    let books = of_living(living, clock_offset_ns);
-    let now = living.words.read_ns.wrapping_sub(clock_offset_ns);
-    let waited = books.run_queue_ns.saturating_sub(open.run_delay);
-    let ran = books.on_cpu_ns.saturating_sub(open.on_cpu);
+    let times = of_living(living, clock_offset_ns);
+    let now = living.task.read_ns.wrapping_sub(clock_offset_ns);
+    let waited = times.run_queue_ns.saturating_sub(open.run_delay);
+    let ran = times.on_cpu_ns.saturating_sub(open.on_cpu);
     now.saturating_sub(open.since + waited + ran)
 }
 
 /// The waits of a thread that lives, the one under way counted up to the instant of reading.
 #[must_use]
-pub fn waits_of_living(living: &Living, clock_offset_ns: u64) -> Waits {
+pub fn waits_of_living(living: &ThreadRecord, clock_offset_ns: u64) -> Waits {
     let mut waits = living.waits;
     if let Some(open) = open_wait(living, clock_offset_ns) {
         waits.blocked[open.reason].ns += open.ns;
@@ -82,21 +82,21 @@ pub fn waits_of_living(living: &Living, clock_offset_ns: u64) -> Waits {
 
 /// The books of a thread at its last switch-out, where the kernel has just closed its slice.
 #[must_use]
-pub fn of_gone(words: &TaskWords) -> Books {
-    build(words, words.sum_exec_runtime, words.run_delay, true)
+pub fn of_gone(task: &TaskCounters) -> CumulativeTimes {
+    build(task, task.sum_exec_runtime, task.run_delay, true)
 }
 
-fn build(words: &TaskWords, on_cpu_ns: u64, run_queue_ns: u64, blocked: bool) -> Books {
-    let system_ns = system_part(on_cpu_ns, words.utime, words.stime);
-    Books {
-        at_ns: words.read_ns,
+fn build(task: &TaskCounters, on_cpu_ns: u64, run_queue_ns: u64, blocked: bool) -> CumulativeTimes {
+    let system_ns = system_part(on_cpu_ns, task.utime, task.stime);
+    CumulativeTimes {
+        at_ns: task.read_ns,
         on_cpu_ns,
         user_ns: on_cpu_ns - system_ns,
         system_ns,
         run_queue_ns,
-        voluntary_switches: words.voluntary,
-        preempted_switches: words.preempted,
-        migrations: words.migrations,
+        voluntary_switches: task.voluntary,
+        preempted_switches: task.preempted,
+        migrations: task.migrations,
         blocked,
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     /// Last brought up to date at 900 on the scheduler's clock, which is 100 behind `CLOCK_MONOTONIC`; read at 1050.
-    const WORDS: TaskWords = TaskWords {
+    const WORDS: TaskCounters = TaskCounters {
         read_ns: 1050,
         sum_exec_runtime: 400,
         exec_start: 880,
@@ -141,28 +141,28 @@ mod tests {
         comm: [0; 16],
     };
 
-    fn living(words: TaskWords) -> Living {
-        Living { words, waits: Waits::default() }
+    fn living(task: TaskCounters) -> ThreadRecord {
+        ThreadRecord { task, waits: Waits::default() }
     }
 
     #[test]
     fn a_running_thread_counts_up_to_now() {
         // 890 - 880 since the last update, then 950 - 900 since the queue's clock was read.
-        let books = of_living(&living(WORDS), 100);
-        assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (460, 70, false));
-        assert_eq!((books.user_ns, books.system_ns), (345, 115));
+        let times = of_living(&living(WORDS), 100);
+        assert_eq!((times.on_cpu_ns, times.run_queue_ns, times.blocked), (460, 70, false));
+        assert_eq!((times.user_ns, times.system_ns), (345, 115));
     }
 
     #[test]
     fn a_waiting_thread_waits_up_to_now() {
-        let books = of_living(&living(TaskWords { on_cpu: 0, last_queued: 910, ..WORDS }), 100);
-        assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (400, 110, false));
+        let times = of_living(&living(TaskCounters { on_cpu: 0, last_queued: 910, ..WORDS }), 100);
+        assert_eq!((times.on_cpu_ns, times.run_queue_ns, times.blocked), (400, 110, false));
     }
 
     #[test]
     fn a_sleeping_thread_stands_still() {
-        let books = of_living(&living(TaskWords { on_cpu: 0, state: 1, ..WORDS }), 100);
-        assert_eq!((books.on_cpu_ns, books.run_queue_ns, books.blocked), (400, 70, true));
+        let times = of_living(&living(TaskCounters { on_cpu: 0, state: 1, ..WORDS }), 100);
+        assert_eq!((times.on_cpu_ns, times.run_queue_ns, times.blocked), (400, 70, true));
     }
 
     #[test]
@@ -171,24 +171,24 @@ mod tests {
         (waits.open.since, waits.open.run_delay, waits.open.reason, waits.waker) = (600, 50, 3, 2);
         waits.open.on_cpu = 400;
         // Read at 950 on the scheduler's clock; 20 of its waits for a CPU came after it had gone to sleep.
-        let asleep = Living { words: TaskWords { on_cpu: 0, state: 1, ..WORDS }, waits };
-        assert_eq!(open_wait(&asleep, 100), Some(OpenWait { reason: 3, ns: 330, is_over: false }));
+        let asleep = ThreadRecord { task: TaskCounters { on_cpu: 0, state: 1, ..WORDS }, waits };
+        assert_eq!(open_wait(&asleep, 100), Some(WaitSoFar { reason: 3, ns: 330, is_over: false }));
         assert_eq!(waits_of_living(&asleep, 100).blocked[3].count, 0);
         // Woken at 910.
-        let queued = Living { words: TaskWords { on_cpu: 0, last_queued: 910, ..WORDS }, waits };
-        assert_eq!(open_wait(&queued, 100), Some(OpenWait { reason: 3, ns: 290, is_over: true }));
+        let queued = ThreadRecord { task: TaskCounters { on_cpu: 0, last_queued: 910, ..WORDS }, waits };
+        assert_eq!(open_wait(&queued, 100), Some(WaitSoFar { reason: 3, ns: 290, is_over: true }));
         let over = waits_of_living(&queued, 100);
         assert_eq!((over.blocked[3].count, over.wakers[2]), (1, 1));
         // It runs again, which no program saw: 60 of it so far.
-        let running = Living { words: WORDS, waits };
-        assert_eq!(open_wait(&running, 100), Some(OpenWait { reason: 3, ns: 270, is_over: true }));
+        let running = ThreadRecord { task: WORDS, waits };
+        assert_eq!(open_wait(&running, 100), Some(WaitSoFar { reason: 3, ns: 270, is_over: true }));
         waits.open.since = 0;
-        assert_eq!(open_wait(&Living { words: WORDS, waits }, 100), None, "it runs");
+        assert_eq!(open_wait(&ThreadRecord { task: WORDS, waits }, 100), None, "it runs");
     }
 
     #[test]
     fn one_preempted_on_its_way_to_sleep_waits_for_a_cpu() {
-        let mut preempted = living(TaskWords { on_cpu: 0, state: 1, ..WORDS });
+        let mut preempted = living(TaskCounters { on_cpu: 0, state: 1, ..WORDS });
         let open = &mut preempted.waits.open;
         (open.since, open.run_delay, open.on_cpu, open.reason) = (600, 70, 400, UNQUEUED);
         assert!(!of_living(&preempted, 100).blocked);

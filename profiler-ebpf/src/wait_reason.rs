@@ -2,9 +2,9 @@
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs};
 use profiler_common::{
-    call::{CALLS, Call},
     python::{GIL_BYTES, PyTarget},
-    wait::{NO_CALL, Reason},
+    syscall::{SYSCALLS, SyscallKind},
+    wait::{NO_SYSCALL, Reason},
 };
 
 use crate::{
@@ -25,37 +25,37 @@ const PIPE: u16 = 0o010_000;
 const REGULAR: u16 = 0o100_000;
 const SOCKET: u16 = 0o140_000;
 
-/// [`Call`] by number. Filled in by the loader, frozen after.
+/// [`SyscallKind`] by number. Filled in by the loader, frozen after.
 #[unsafe(no_mangle)]
-static SYSTEM_CALLS: [u8; CALLS] = [0; CALLS];
+static SYSTEM_CALLS: [u8; SYSCALLS] = [0; SYSCALLS];
 
 /// Why a thread leaves the CPU.
 #[derive(Clone, Copy)]
-pub struct Why {
+pub struct WaitCause {
     pub reason: Reason,
-    /// The system call, or [`NO_CALL`].
-    pub call: u32,
+    /// The system call, or [`NO_SYSCALL`].
+    pub syscall: u32,
     /// The user's instruction.
     pub address: u64,
 }
 
 /// The reason of a thread that is about to sleep, or sleeps.
 #[inline(always)]
-pub fn why(task: Task, python: Option<&PyTarget>) -> Why {
+pub fn wait_reason(task: Task, python: Option<&PyTarget>) -> WaitCause {
     // SAFETY: the verifier knows the task.
     let registers = Task(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const _);
-    let call: u32 = registers.read(offset!(regs_call));
+    let syscall: u32 = registers.read(offset!(regs_syscall));
     let address = registers.read(offset!(regs_ip));
     let first: u64 = registers.read(offset!(regs_first));
     let second: u64 = registers.read(offset!(regs_second));
     let reason = if is_stopped(task) {
         Reason::Signal
-    } else if call == NO_CALL {
+    } else if syscall == NO_SYSCALL {
         Reason::PageFault
     } else {
-        in_call(task, call, first, second, python)
+        in_syscall(task, syscall, first, second, python)
     };
-    Why { reason, call, address }
+    WaitCause { reason, syscall, address }
 }
 
 /// True of a thread that a signal, a debugger or its control group's freezer holds, wherever it was.
@@ -67,35 +67,35 @@ fn is_stopped(task: Task) -> bool {
 }
 
 #[inline(always)]
-fn in_call(task: Task, call: u32, first: u64, second: u64, python: Option<&PyTarget>) -> Reason {
-    let kind = table::entry(&raw const SYSTEM_CALLS, call).unwrap_or(Call::Other as u8);
-    let is = |call: Call| kind == call as u8;
-    if is(Call::Futex) {
+fn in_syscall(task: Task, syscall: u32, first: u64, second: u64, python: Option<&PyTarget>) -> Reason {
+    let kind = table::entry(&raw const SYSTEM_CALLS, syscall).unwrap_or(SyscallKind::Other as u8);
+    let is = |syscall: SyscallKind| kind == syscall as u8;
+    if is(SyscallKind::Futex) {
         let is_gil = python.is_some_and(|python| {
             first.wrapping_sub(python.gil) < GIL_BYTES
                 || first.wrapping_sub(python.unwalked.gil) < GIL_BYTES
                 || is_own_gil(first, task.thread_pointer(), python) != 0
         });
         if is_gil { Reason::Gil } else { Reason::Lock }
-    } else if is(Call::Descriptor) {
-        behind(task, first as u32)
-    } else if is(Call::Poll) {
+    } else if is(SyscallKind::Descriptor) {
+        reason_by_file_type(task, first as u32)
+    } else if is(SyscallKind::Poll) {
         polled(task, first, second as u32)
-    } else if is(Call::Select) {
+    } else if is(SyscallKind::Select) {
         if first == 0 { Reason::Sleep } else { Reason::Socket }
-    } else if is(Call::Socket) || is(Call::Epoll) {
+    } else if is(SyscallKind::Socket) || is(SyscallKind::Epoll) {
         Reason::Socket
-    } else if is(Call::Sleep) {
+    } else if is(SyscallKind::Sleep) {
         Reason::Sleep
-    } else if is(Call::Accept) {
+    } else if is(SyscallKind::Accept) {
         Reason::Idle
-    } else if is(Call::Disk) {
+    } else if is(SyscallKind::Disk) {
         Reason::Disk
-    } else if is(Call::Child) {
+    } else if is(SyscallKind::Child) {
         Reason::Child
-    } else if is(Call::Lock) {
+    } else if is(SyscallKind::Lock) {
         Reason::Lock
-    } else if is(Call::Signal) {
+    } else if is(SyscallKind::Signal) {
         Reason::Signal
     } else {
         Reason::Other
@@ -124,7 +124,7 @@ fn polled(task: Task, array: u64, len: u32) -> Reason {
     if read != 0 {
         return Reason::Socket;
     }
-    match behind(task, descriptor) {
+    match reason_by_file_type(task, descriptor) {
         // An event or a timer has no type of its own: something that somebody else makes ready.
         Reason::Other | Reason::Disk => Reason::Socket,
         reason => reason,
@@ -133,7 +133,7 @@ fn polled(task: Task, array: u64, len: u32) -> Reason {
 
 /// What a descriptor is of.
 #[inline(always)]
-fn behind(task: Task, descriptor: u32) -> Reason {
+fn reason_by_file_type(task: Task, descriptor: u32) -> Reason {
     let files = Task(task.read(offset!(task_files)));
     let table = Task(files.read(offset!(files_fdt)));
     let len: u32 = table.read(offset!(fdt_max_fds));

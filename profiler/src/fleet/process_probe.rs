@@ -10,7 +10,7 @@ use crate::{
 /// What a scan of the host does not tell and is looked up for some processes only, by tgid. A seam: tests have
 /// eyes of their own.
 #[derive(Clone, Copy, Debug)]
-pub struct Eyes {
+pub struct ProcessProbe {
     /// The process as it is now, if it still is.
     pub process: fn(u32) -> Option<Process>,
     /// Its Python's version.
@@ -27,7 +27,7 @@ pub struct Eyes {
     pub code_files: fn(u32) -> Vec<PathBuf>,
 }
 
-impl Eyes {
+impl ProcessProbe {
     /// Those that see this host.
     #[must_use]
     pub const fn real() -> Self {

@@ -3,7 +3,7 @@
 /// One cause. The kernel side counts the first ones in the per-CPU array `COUNTERS`; user space adds its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
-pub enum Counter {
+pub enum LossCause {
     /// A sample was dropped: its stack was new and the ring buffer had no room for the description.
     RingFull = 0,
     /// A sample was dropped: the table of stacks was full.
@@ -57,7 +57,7 @@ pub enum Counter {
     ExitNotKept = 24,
 }
 
-impl Counter {
+impl LossCause {
     /// Counters that the kernel side keeps: the size of its array.
     pub const KERNEL: u32 = 17;
 

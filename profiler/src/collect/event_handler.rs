@@ -8,8 +8,8 @@ use std::{
 use anyhow::Result;
 use profiler_common::{
     config::StackKey,
-    event::{self, Event, Living},
-    python::{End, PyTarget, ToldFrame},
+    event::{self, Event, ThreadRecord},
+    python::{End, FrameRef, PyTarget},
     wait::{BEFORE_US, Reason},
 };
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::{
     collect::{
         allowance::Allowance,
         session::Session,
-        stacks::{GEVENT_HUB, KernelFrames, Seen, Stacks},
+        stacks::{GEVENT_HUB, KernelFrames, RawStack, Stacks},
         starting::Starting,
         stat::ThreadKey,
         unwalked,
@@ -40,7 +40,7 @@ const HUBS: [&str; 2] = [GEVENT_HUB, "eventlet/hubs/hub.py"];
 
 /// What is known of the followed processes and their stacks.
 #[derive(Debug, Default)]
-pub struct Intake {
+pub struct EventHandler {
     /// All stacks.
     pub stacks: Stacks,
     /// Stacks described since the kernel's table was last emptied.
@@ -63,30 +63,30 @@ pub struct Intake {
     boots: HashMap<u32, Option<u64>>,
 }
 
-impl Intake {
+impl EventHandler {
     /// Looks at the processes that run already, and tells the kernel side how to walk them.
     pub fn of_running(session: &mut Session) -> Result<Self> {
-        let mut intake = Self::default();
+        let mut handler = Self::default();
         let answers: Vec<_> =
             session.members().into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
-        session.drain(|event| intake.take(event));
-        for (tgid, answer) in intake.believed(answers) {
+        session.drain(|event| handler.handle(event));
+        for (tgid, answer) in handler.believed(answers) {
             match answer {
                 Ok(interpreter) => {
                     session.follow(tgid, interpreter.target)?;
-                    intake.interpreters.insert(tgid, interpreter);
-                    intake.starting.found(tgid);
+                    handler.interpreters.insert(tgid, interpreter);
+                    handler.starting.found(tgid);
                 }
                 Err(unwalkable) => {
                     session.follow(tgid, PyTarget::default())?;
-                    intake.notes.insert(note(tgid, &unwalkable.reason));
+                    handler.notes.insert(note(tgid, &unwalkable.reason));
                     if unwalkable.transient {
-                        intake.starting.expect(tgid, Instant::now());
+                        handler.starting.expect(tgid, Instant::now());
                     }
                 }
             }
         }
-        Ok(intake)
+        Ok(handler)
     }
 
     /// Asks these, which have just been started, whether they have become Python, until they have.
@@ -95,14 +95,14 @@ impl Intake {
     }
 
     /// Takes an event in. They come in the kernel's order: a child's stacks after its fork.
-    pub fn take(&mut self, event: &Event<'_>) {
+    pub fn handle(&mut self, event: &Event<'_>) {
         match event {
             Event::Stack(head, frames) => {
                 self.in_table += 1;
                 // One that is not described counts as such.
                 if self.describing.has_any(Instant::now()) {
                     let began_ns = clock::thread_cpu_ns();
-                    self.take_stack(head, frames);
+                    self.handle_stack(head, frames);
                     self.describing.spend(Duration::from_nanos(clock::thread_cpu_ns() - began_ns));
                 }
             }
@@ -129,14 +129,14 @@ impl Intake {
             }
             // Its stacks came before.
             Event::Exit(exit) if exit.is_last == 1 && exit.ends_process == 1 => {
-                let tgid = exit.words.tgid;
+                let tgid = exit.task.tgid;
                 self.stacks.forget(tgid);
                 self.starting.forget(tgid);
                 heap::forget(tgid);
                 let missing = budget::forget(tgid);
                 self.notes.extend(missing.and_then(|missing| self.incomplete(tgid, missing)));
             }
-            Event::Exit(_) | Event::Kept(_) => {}
+            Event::Exit(_) | Event::ThreadAtEdge(_) => {}
             Event::Code(code, lines) => {
                 if let Some(interpreter) = self.interpreters.get(&code.tgid) {
                     self.stacks.define(code, *lines, interpreter);
@@ -145,9 +145,9 @@ impl Intake {
         }
     }
 
-    fn take_stack(&mut self, head: &event::Stack, frames: &[ToldFrame]) {
+    fn handle_stack(&mut self, head: &event::StackRecord, frames: &[FrameRef]) {
         let interpreter = self.interpreters.get(&head.key.tgid);
-        self.stacks.take_in(head, frames, interpreter);
+        self.stacks.add_record(head, frames, interpreter);
         // What came after we looked at the process: it is looked at again.
         let (stacks, key) = (&self.stacks, &head.key);
         if interpreter.is_some_and(|interpreter| has_more(interpreter, stacks, key))
@@ -170,33 +170,33 @@ impl Intake {
     }
 
     /// Describes, from outside, the stacks of threads that were asleep before anything was attached.
-    pub fn take_sleeping(&mut self, threads: &[Living]) {
-        for Living { words, waits } in threads {
+    pub fn describe_sleeping(&mut self, threads: &[ThreadRecord]) {
+        for ThreadRecord { task, waits } in threads {
             let open = waits.open;
             if open.hash != BEFORE_US {
                 continue;
             }
-            let key = StackKey::of_wait(words.tgid, words.tid, &open);
-            let interpreter = self.interpreters.get(&words.tgid);
+            let key = StackKey::of_wait(task.tgid, task.tid, &open);
+            let interpreter = self.interpreters.get(&task.tgid);
             let frames = interpreter.and_then(|interpreter| {
-                let stack = thread::stack_pointer(words.tgid, words.tid);
-                python::frames_of_thread(Memory::of(words.tgid), interpreter, words.thread_pointer, stack)
+                let stack = thread::stack_pointer(task.tgid, task.tid);
+                python::frames_of_thread(Memory::of(task.tgid), interpreter, task.thread_pointer, stack)
             });
-            let kernel = thread::kernel_stack(words.tgid, words.tid);
-            let reason = reason_from_outside(&key, words.thread_pointer, interpreter);
+            let kernel = thread::kernel_stack(task.tgid, task.tid);
+            let reason = reason_from_outside(&key, task.thread_pointer, interpreter);
             // It may have run meanwhile, and then what was read is another stack, or none at all.
-            if !thread::has_slept_since(words.tgid, words.tid, words.voluntary) {
+            if !thread::has_slept_since(task.tgid, task.tid, task.voluntary) {
                 continue;
             }
             let offsets = interpreter.map(|interpreter| interpreter.target.offsets).unwrap_or_default();
-            let told =
-                |frames: Vec<_>| frames.iter().map(|frame| ToldFrame::by_address(frame, &offsets)).collect();
-            let (frames, end) = frames.map_or((Vec::new(), End::None), |(frames, end)| (told(frames), end));
+            let refs =
+                |frames: Vec<_>| frames.iter().map(|frame| FrameRef::by_address(frame, &offsets)).collect();
+            let (frames, end) = frames.map_or((Vec::new(), End::None), |(frames, end)| (refs(frames), end));
             let is_elsewhere = interpreter.is_some_and(|interpreter| {
-                interpreter.runs_elsewhere(Memory::of(words.tgid), words.thread_pointer)
+                interpreter.runs_elsewhere(Memory::of(task.tgid), task.thread_pointer)
             });
             let end = if is_elsewhere { End::OtherInterpreter } else { end };
-            let seen = Seen {
+            let raw_stack = RawStack {
                 key,
                 end: end as u32,
                 python: &frames,
@@ -204,23 +204,23 @@ impl Intake {
                 kernel: KernelFrames::Names(&kernel),
                 holds_gil: None,
                 in_greenlet: interpreter.is_some_and(|interpreter| {
-                    interpreter.is_in_greenlet(Memory::of(words.tgid), words.thread_pointer)
+                    interpreter.is_in_greenlet(Memory::of(task.tgid), task.thread_pointer)
                 }),
                 task: None,
                 reason,
             };
-            self.stacks.describe(seen, interpreter);
+            self.stacks.describe(raw_stack, interpreter);
         }
     }
 
     /// Asks threads, those that are not known yet, what Python calls them. A process's first one goes by the process's name.
-    pub fn learn_names(&mut self, threads: &[Living]) {
-        for thread in threads.iter().filter(|thread| thread.words.tid != thread.words.tgid) {
-            let (key, words) = (ThreadKey::of(thread), &thread.words);
-            let Some(interpreter) = self.interpreters.get(&words.tgid) else { continue };
+    pub fn learn_names(&mut self, threads: &[ThreadRecord]) {
+        for thread in threads.iter().filter(|thread| thread.task.tid != thread.task.tgid) {
+            let (key, task) = (ThreadKey::of(thread), &thread.task);
+            let Some(interpreter) = self.interpreters.get(&task.tgid) else { continue };
             if !self.names.contains_key(&key)
-                && let Some(name) = thread_name::of(Memory::of(words.tgid), interpreter, words.thread_pointer)
-                && heap::keep(words.tgid, name.len())
+                && let Some(name) = thread_name::of(Memory::of(task.tgid), interpreter, task.thread_pointer)
+                && heap::keep(task.tgid, name.len())
             {
                 self.names.insert(key, name);
             }
@@ -246,7 +246,7 @@ impl Intake {
 
     /// Tells the kernel side how to walk those that are Python. Comes after all was taken in that was sent before they
     /// answered.
-    pub fn hear_starting(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
+    pub fn follow_started(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
         let now = Instant::now();
         for (tgid, answer) in self.believed(answers) {
             match answer {
@@ -284,7 +284,7 @@ impl Intake {
 
     /// Tells the fleets the versions that showed only after a while, as before 3.11; and learns which processes have got
     /// another interpreter by now.
-    pub fn tell_versions(&mut self, session: &mut Session) {
+    pub fn update_versions(&mut self, session: &mut Session) {
         for (tgid, interpreter) in &mut self.interpreters {
             if let Ok(now) = Interpreter::again(*tgid, interpreter) {
                 fleet::learn_python(&mut session.fleets, *tgid, &now.version);
@@ -348,8 +348,8 @@ fn reason_from_outside(
     thread_pointer: u64,
     interpreter: Option<&Interpreter>,
 ) -> Option<Reason> {
-    let StackKey { tgid, tid, reason, call, .. } = *key;
-    if reason == Reason::Socket as u32 && bpf::polls(call) {
+    let StackKey { tgid, tid, reason, syscall, .. } = *key;
+    if reason == Reason::Socket as u32 && bpf::polls(syscall) {
         return thread::polls_pipe(tgid, tid).then_some(Reason::Pipe);
     }
     if reason == Reason::Lock as u32 {

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, fs};
 
-use profiler_common::event::Living;
+use profiler_common::event::ThreadRecord;
 
-use crate::{model::quality::Quality, sys::status::Status};
+use crate::{model::quality::Quality, sys::status::ProcStatus};
 
 /// What `/proc` says of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcBooks {
+pub struct ProcCounters {
     /// `schedstat`, first word.
     pub on_cpu_ns: u64,
     /// `status`, `voluntary_ctxt_switches`.
@@ -18,7 +18,7 @@ pub struct ProcBooks {
 }
 
 /// What `/proc` says of threads, by tid.
-pub type ProcThreads = HashMap<u32, ProcBooks>;
+pub type ProcThreads = HashMap<u32, ProcCounters>;
 
 /// Reads `/proc` for all threads of these processes; those that vanish meanwhile are left out.
 #[must_use]
@@ -29,28 +29,28 @@ pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
         .flat_map(threads)
         .filter_map(|entry| {
             let schedstat = fs::read_to_string(entry.path().join("schedstat")).ok()?;
-            let status = Status::read(entry.path())?;
-            let books = ProcBooks {
+            let status = ProcStatus::read(entry.path())?;
+            let times = ProcCounters {
                 on_cpu_ns: schedstat.split(' ').next()?.parse().ok()?,
                 voluntary: status.number("voluntary_ctxt_switches", 0)?,
                 preempted: status.number("nonvoluntary_ctxt_switches", 0)?,
             };
-            Some((entry.file_name().to_str()?.parse().ok()?, books))
+            Some((entry.file_name().to_str()?.parse().ok()?, times))
         })
         .collect()
 }
 
 /// Every word that was read between two readings of `/proc` must lie between what these say: the largest amounts
 /// by which one does not.
-pub fn compare(quality: &mut Quality, before: &ProcThreads, threads: &[Living], after: &ProcThreads) {
-    for Living { words, .. } in threads {
-        let (Some(before), Some(after)) = (before.get(&words.tid), after.get(&words.tid)) else { continue };
+pub fn compare(quality: &mut Quality, before: &ProcThreads, threads: &[ThreadRecord], after: &ProcThreads) {
+    for ThreadRecord { task, .. } in threads {
+        let (Some(before), Some(after)) = (before.get(&task.tid), after.get(&task.tid)) else { continue };
         let outside =
             |low: u64, value: u64, high: u64| low.saturating_sub(value).max(value.saturating_sub(high));
-        let on_cpu = outside(before.on_cpu_ns, words.sum_exec_runtime, after.on_cpu_ns);
-        let switches = outside(before.voluntary, words.voluntary, after.voluntary).max(outside(
+        let on_cpu = outside(before.on_cpu_ns, task.sum_exec_runtime, after.on_cpu_ns);
+        let switches = outside(before.voluntary, task.voluntary, after.voluntary).max(outside(
             before.preempted,
-            words.preempted,
+            task.preempted,
             after.preempted,
         ));
         quality.largest_on_cpu_difference_ns = quality.largest_on_cpu_difference_ns.max(on_cpu);
