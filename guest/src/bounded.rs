@@ -34,7 +34,7 @@ pub struct Punchclock {
 }
 
 impl Punchclock {
-    /// Of this path.
+    /// The command at this path.
     pub fn new(program: PathBuf) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("punchclock-guest.{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;

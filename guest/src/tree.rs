@@ -15,8 +15,8 @@ use crate::{
     sys,
 };
 
-/// Of `work tree` or of `chain.py`: a master, four busy processes, one that reads from an empty pipe, and one of two threads
-/// that waits for a lock. All of it is gone when dropped.
+/// The processes of `work tree` or of `chain.py`: a master, four busy processes, one that reads from an empty pipe, and one of
+/// two threads that waits for a lock. Dropping it ends all of them.
 pub struct Tree {
     master: Child,
     children: Vec<u32>,

@@ -1,4 +1,5 @@
-//! What the loader tells the programs: kernel offsets in rodata, one [`FollowedProcess`] per followed process.
+//! Settings that the loader hands to the programs: kernel offsets in rodata, and one [`FollowedProcess`] per followed
+//! process.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -84,7 +85,7 @@ pub struct KernelOffsets {
     pub regs_syscall: u32,
     /// The system call's first argument in `pt_regs`.
     pub regs_first: u32,
-    /// Its second.
+    /// The system call's second argument in `pt_regs`.
     pub regs_second: u32,
     /// The instruction pointer in `pt_regs`.
     pub regs_ip: u32,
@@ -109,18 +110,19 @@ impl Default for StackCount {
 pub struct FollowedProcess {
     /// How to walk its Python stacks; [`PyTarget::is_none`] for what is not (yet) a known Python.
     pub python: PyTarget,
-    /// Its fleet, by a number of the loader's.
+    /// Number of the process's fleet, chosen by the loader.
     pub fleet: u32,
     /// 1 for a master.
     pub is_master: u32,
-    /// 1 once a code object was seen to take another's place: from then on each stack's are looked at each time. Set by
-    /// the kernel side.
+    /// 1 once another code object was seen at the address of a known one: from then on the code objects of each stack are
+    /// looked at each time. Set by the kernel side.
     pub code_changes: u32,
-    /// Zero.
+    /// Padding; zero.
     pub reserved: u32,
 }
 
-/// What is interned at a switch: which program is on it, and the value of the rodata global `BLOCKED_STACKS`.
+/// What is interned when a thread leaves the CPU: it decides which program is on `sched_switch`, and the value of the rodata
+/// global `BLOCKED_STACKS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum BlockedStacks {
@@ -150,7 +152,7 @@ pub struct StackKey {
 }
 
 impl StackKey {
-    /// Of a thread's wait that is under way.
+    /// The key of a thread's unfinished wait.
     #[must_use]
     pub const fn of_wait(tgid: u32, tid: u32, open: &OpenWait) -> Self {
         Self { hash: open.hash, tgid, tid, reason: open.reason, syscall: open.syscall }
@@ -160,10 +162,10 @@ impl StackKey {
 /// In place of a reason: sampled on a CPU.
 pub const ON_CPU: u32 = u32::MAX;
 
-/// In the value of the map `EDGE`: the books are being read. A thread that changes its waits tells first how they and its
-/// words stand ([`crate::event::ThreadAtEdge`]), once for each value. What is above these two bits numbers the readings.
+/// Bit in the value of the map `EDGE`: threads are being read. A thread whose waits change then first sends how it stood before
+/// ([`crate::event::ThreadAtEdge`]), once for each value of `EDGE`. The bits above the lowest two number the readings.
 pub const READS_THREADS: u32 = 1;
-/// In the value of the map `EDGE`: the map `STACKS` is being read. What is counted meanwhile is counted in `LATE`.
+/// Bit in the value of the map `EDGE`: the map `STACKS` is being read. What is counted meanwhile is counted in `LATE`.
 pub const READS_STACKS: u32 = 2;
 
 /// Value of the `STACKS` map.
@@ -176,20 +178,20 @@ pub struct StackCount {
     pub ns: u64,
     /// [`crate::wait::Waits::received`] when the last of those waits began.
     pub received: u32,
-    /// Zero.
+    /// Padding; zero.
     pub reserved: u32,
     /// How many of them began without anything received since the one before.
     pub empty: u64,
-    /// Their lengths.
+    /// Lengths of these waits.
     pub lengths: Histogram,
     /// [`crate::python::identity`] folded over the code objects of the stack that was described; 0 if not known.
     pub identity: u64,
     /// One more than how many code objects had died when they were last looked at (3.14+).
     pub generation: u64,
-    /// `count` and `ns` when they were last found to be the same …
+    /// `count` when the code objects of the stack were last found unchanged.
     pub sure_count: u64,
-    /// … (`ns`).
+    /// `ns` when the code objects of the stack were last found unchanged.
     pub sure_ns: u64,
-    /// Times that a thread was met on it.
+    /// How often the stack was looked up.
     pub lookups: u64,
 }

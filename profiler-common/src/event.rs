@@ -12,7 +12,7 @@ use crate::{
 /// Most addresses kept of a kernel or a native user stack; the leaf part is kept.
 pub const MAX_NATIVE_FRAMES: usize = 127;
 
-/// What a record is.
+/// Kind of a ring-buffer record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum RecordKind {
@@ -26,7 +26,7 @@ pub enum RecordKind {
     Exec = 4,
     /// [`CodeRecord`]: a code object that no stack had so far.
     Code = 5,
-    /// [`ThreadAtEdge`]: a followed thread was about to change while the books were being read.
+    /// [`ThreadAtEdge`]: a followed thread was about to change while threads were being read.
     ThreadAtEdge = 6,
 }
 
@@ -37,8 +37,8 @@ pub const MAX_FILE_BYTES: usize = 384;
 /// Bytes kept of its line table.
 pub const MAX_LINES_BYTES: usize = 1024;
 
-/// A code object at first sight, taken while it runs: this head, then [`CodeRecord::lines_bytes`] bytes of its line table. It is
-/// told before the first stack that has it.
+/// A code object at first sight, read while it runs: this head, then [`CodeRecord::lines_bytes`] bytes of its line table. It is
+/// sent before the first stack that has it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct CodeRecord {
@@ -46,7 +46,7 @@ pub struct CodeRecord {
     pub kind: u32,
     /// The process it was seen in.
     pub tgid: u32,
-    /// The number of this definition: a hash of all of it, so that what is the same in many processes is told once.
+    /// Number of this definition: a hash of all of it, so that one definition is sent once for many processes.
     pub id: u64,
     /// Address of the code object there.
     pub address: u64,
@@ -54,19 +54,19 @@ pub struct CodeRecord {
     pub identity: u64,
     /// `co_firstlineno`.
     pub first_line: u32,
-    /// Bytes of the line table behind this head; `u32::MAX` if it has more than [`MAX_LINES_BYTES`], and none are told.
+    /// Bytes of the line table behind this head; `u32::MAX` if it has more than [`MAX_LINES_BYTES`], and none are sent.
     pub lines_bytes: u32,
-    /// Of `name`, as a str's `kind`: bytes a character, 1, 2 or 4.
+    /// Bytes per character of `name`, as a str's `kind`: 1, 2 or 4.
     pub name_width: u32,
-    /// Of `name`, bytes.
+    /// Length of `name`, bytes.
     pub name_bytes: u32,
-    /// Of `file`, as a str's `kind`.
+    /// Bytes per character of `file`, as a str's `kind`: 1, 2 or 4.
     pub file_width: u32,
-    /// Of `file`, bytes.
+    /// Length of `file`, bytes.
     pub file_bytes: u32,
-    /// Its name.
+    /// Name of the code object.
     pub name: [u64; MAX_NAME_BYTES / 8],
-    /// Its file's path.
+    /// Path of the code object's file.
     pub file: [u64; MAX_FILE_BYTES / 8],
 }
 
@@ -94,7 +94,7 @@ pub struct StackRecord {
     pub kind: u32,
     /// How the Python walk ended: [`crate::python::End`].
     pub end: u32,
-    /// Of the `STACKS` map.
+    /// Key of the stack in the map `STACKS`.
     pub key: StackKey,
     /// Addresses in `kernel`.
     pub kernel_len: u32,
@@ -106,11 +106,11 @@ pub struct StackRecord {
     pub in_greenlet: u32,
     /// [`crate::python::GilState`].
     pub gil: u32,
-    /// Zero.
+    /// Padding; zero.
     pub reserved: u32,
     /// The address of the asyncio task that ran, or 0.
     pub task: u64,
-    /// Of a wait: `se.sum_exec_runtime` when it began.
+    /// On-CPU time of the thread when the wait began (`se.sum_exec_runtime`), ns; only of a wait.
     pub on_cpu: u64,
     /// The thread's `comm`, NUL padded.
     pub comm: [u8; 16],
@@ -130,7 +130,7 @@ pub struct ForkRecord {
     pub tgid: u32,
     /// The process that forked it.
     pub parent_tgid: u32,
-    /// Zero.
+    /// Padding; zero.
     pub reserved: u32,
 }
 
@@ -147,33 +147,33 @@ pub struct ExitRecord {
     pub is_last: u32,
     /// 1 if no thread of its process lives on.
     pub ends_process: u32,
-    /// What `wait` tells of the process then.
+    /// Wait status of the process, if it ends.
     pub code: u32,
-    /// Its words then; the last are final.
+    /// Counters of the thread at that moment; in the last record they are final.
     pub task: TaskCounters,
-    /// Its waits then.
+    /// Waits of the thread at that moment.
     pub waits: Waits,
 }
 
-/// What a snapshot tells of one thread.
+/// One thread in a snapshot.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct ThreadRecord {
-    /// Its words.
+    /// Counters of the thread.
     pub task: TaskCounters,
-    /// Its waits.
+    /// Waits of the thread.
     pub waits: Waits,
 }
 
-/// A followed thread as it was before its waits changed for the first time since the books are being read.
+/// A followed thread as it was before its waits changed for the first time since an edge began.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct ThreadAtEdge {
     /// [`RecordKind::ThreadAtEdge`].
     pub kind: u32,
-    /// Zero.
+    /// Padding; zero.
     pub reserved: u32,
-    /// What a snapshot of that instant tells of it, but that `waits.edge` has this reading's number.
+    /// The thread as a snapshot of that instant has it, but `waits.edge` is this reading's number.
     pub living: ThreadRecord,
 }
 
@@ -200,7 +200,7 @@ pub enum Event<'a> {
     Exit(&'a ExitRecord),
     /// See [`ExecRecord`].
     Exec(ExecRecord),
-    /// See [`CodeRecord`]; the line table, if it is told.
+    /// See [`CodeRecord`]; the line table, if it is sent.
     Code(&'a CodeRecord, Option<&'a [u8]>),
     /// See [`ThreadAtEdge`].
     ThreadAtEdge(&'a ThreadRecord),

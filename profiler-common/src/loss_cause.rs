@@ -1,6 +1,7 @@
 //! Every way to lose or degrade data, by cause. A counter that is not zero ends up in `Quality`.
 
-/// One cause. The kernel side counts the first ones in the per-CPU array `COUNTERS`; user space adds its own.
+/// One way to lose or degrade data. The kernel side counts the first ones in the per-CPU array `COUNTERS`; user space adds its
+/// own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum LossCause {
@@ -10,7 +11,7 @@ pub enum LossCause {
     StacksFull = 1,
     /// A process was not followed: the table of processes was full, or there was no memory to keep it.
     ProcessesFull = 2,
-    /// The last books of a thread that exited were lost: the ring buffer was full.
+    /// The final counters of a thread that exited were lost: the ring buffer was full.
     ExitLost = 3,
     /// A sample has no Python frames: the thread's slot could not be read.
     ThreadSlotRead = 4,
@@ -32,8 +33,7 @@ pub enum LossCause {
     WaitsTorn = 12,
     /// Samples or waits were dropped: meanwhile a code object of their stack gave its place to another.
     CodeReplaced = 13,
-    /// A thread's waits changed while the books were being read, and how they stood before was lost: the ring buffer was
-    /// full.
+    /// A thread's waits changed while threads were being read, and how they stood before was lost: the ring buffer was full.
     KeptLost = 14,
     /// A sample lacks the Python frames of another interpreter of its process, which is not walked.
     OtherInterpreter = 15,
@@ -53,7 +53,7 @@ pub enum LossCause {
     RunSkipped = 22,
     /// A stack was not described: there was no memory to keep it.
     StackNotKept = 23,
-    /// The last books of a thread that exited were lost: there was no memory to keep them.
+    /// The final counters of a thread that exited were lost: there was no memory to keep them.
     ExitNotKept = 24,
 }
 

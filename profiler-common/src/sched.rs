@@ -1,4 +1,4 @@
-//! The scheduler's own books of one thread, as raw words.
+//! The scheduler's counters of one thread, as the kernel keeps them.
 //!
 //! The kernel already counts what `stat` shows; the programs copy the words and user space does the sums.
 
@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 /// `__state` bit of a task at its last switch-out (`TASK_DEAD`, include/linux/sched.h).
 pub const TASK_DEAD: u32 = 0x80;
 
-/// One thread's words at one instant. Clocks are named in each field.
+/// One thread's counters in the kernel at one instant. Each field names its clock.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct TaskCounters {

@@ -16,7 +16,7 @@ pub struct SipHash {
 }
 
 impl SipHash {
-    /// Of no words yet.
+    /// Starts a hash, with no words in it.
     #[inline(always)]
     #[must_use]
     pub const fn new(key: HashKey) -> Self {

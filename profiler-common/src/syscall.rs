@@ -1,13 +1,13 @@
-//! System calls by what a thread waits for that blocks in them.
+//! Kinds of system calls, by what a thread that blocks in them waits for.
 
-/// How many system calls are told apart: both architectures number theirs below.
+/// How many system calls the table has; both architectures number theirs below.
 pub const SYSCALLS: usize = 512;
 
-/// A kind of system call. The loader fills a table of these by number; the programs look there.
+/// Kind of a system call. The loader fills a table of these by number; the programs look there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SyscallKind {
-    /// Nothing that is told apart.
+    /// Any system call that is not told apart.
     Other = 0,
     /// `accept`: work.
     Accept = 1,

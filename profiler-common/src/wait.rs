@@ -1,11 +1,11 @@
-//! Where a thread's time goes while it is off the CPU: what it waits for, how long, and who ends it.
+//! Off-CPU time of a thread: what it waits for, for how long, and who wakes it.
 //!
 //! The programs add this up per thread; user space reads it at the window's edges. Time is of the scheduler's clock
-//! (`rq.clock`, ns), in which the kernel keeps its own books, so that on-CPU, run-queue and blocked time meet.
+//! (`rq.clock`, ns), in which the kernel counts, so that on-CPU, run-queue and blocked time meet.
 
 use bytemuck::{Pod, Zeroable};
 
-/// What a blocked thread waits for. The kernel side tells all but the last by its state, its system call, and the latter's
+/// What a blocked thread waits for. The kernel side finds all but the last by its state, its system call, and the latter's
 /// arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
@@ -38,11 +38,11 @@ pub enum Reason {
 
 /// How many reasons there are.
 pub const REASONS: usize = 12;
-/// How many of them the kernel side tells, which come first.
+/// How many of the reasons the kernel side can tell; they come first.
 pub const KERNEL_REASONS: usize = 11;
 
 impl Reason {
-    /// All of them, in the order of their numbers.
+    /// All reasons, in the order of their numbers.
     pub const ALL: [Self; REASONS] = [
         Self::Idle,
         Self::Gil,
@@ -86,9 +86,9 @@ pub enum Waker {
     Interrupt = 0,
     /// Another thread of the same process.
     Itself = 1,
-    /// Another worker of its fleet.
+    /// Another worker of the thread's fleet.
     Worker = 2,
-    /// Its fleet's master.
+    /// The master of the thread's fleet.
     Master = 3,
     /// Any other process.
     Process = 4,
@@ -100,7 +100,7 @@ pub enum Waker {
 pub const WAKERS: usize = 6;
 
 impl Waker {
-    /// All of them, in the order of their numbers.
+    /// All kinds of wakers, in the order of their numbers.
     pub const ALL: [Self; WAKERS] =
         [Self::Interrupt, Self::Itself, Self::Worker, Self::Master, Self::Process, Self::Timer];
 
@@ -145,23 +145,23 @@ pub const fn bucket(ns: u64) -> usize {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct WaitSum {
-    /// How long they took together.
+    /// How long these waits took together, ns.
     pub ns: u64,
-    /// How many there were.
+    /// How many these waits were.
     pub count: u64,
 }
 
-/// What a thread is off the CPU for, since when.
+/// A wait that is not over: why the thread is off the CPU, and since when.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct OpenWait {
-    /// Since when; 0 while it runs.
+    /// Start of the wait, ns of the run queue's clock; 0 while the thread runs.
     pub since: u64,
-    /// `se.sum_exec_runtime` then.
+    /// `se.sum_exec_runtime` at the start of the wait, ns.
     pub on_cpu: u64,
-    /// `sched_info.run_delay` then.
+    /// `sched_info.run_delay` at the start of the wait, ns.
     pub run_delay: u64,
-    /// The hash of its stack; 0 without.
+    /// Hash of the stack that waits; 0 if there is none.
     pub hash: u64,
     /// [`Reason`], [`PREEMPTED`] or [`UNQUEUED`].
     pub reason: u32,
@@ -169,17 +169,17 @@ pub struct OpenWait {
     pub syscall: u32,
 }
 
-/// In place of a [`Reason`]: it did not want to leave the CPU.
+/// Takes the place of a [`Reason`] when the thread did not want to leave the CPU.
 pub const PREEMPTED: u32 = u32::MAX;
-/// In place of a [`Reason`]: it was preempted on its way to sleep. It waits for a CPU, but the kernel counts as run-queue
-/// wait only that of a thread whose state says that it runs (`sched_info_depart`, `kernel/sched/stats.h`).
+/// Takes the place of a [`Reason`] when the thread was preempted on its way to sleep. It waits for a CPU, but the kernel counts
+/// as run-queue wait only that of a thread whose state says that it runs (`sched_info_depart`, `kernel/sched/stats.h`).
 pub const UNQUEUED: u32 = u32::MAX - 1;
-/// In place of a system call: it is in none.
+/// Takes the place of a system call when the thread is in none.
 pub const NO_SYSCALL: u32 = u32::MAX;
-/// In place of a stack's hash: the wait began before we came, so no program saw its stack.
+/// Takes the place of a stack's hash when the wait began before the programs were attached, so that none saw its stack.
 pub const BEFORE_US: u64 = 1;
 
-/// The waits of one thread, added up since it is followed: the value of the task storage `THREADS`.
+/// Waits of one thread, added up since it is followed: the value of the task storage `THREADS`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Waits {
@@ -191,18 +191,18 @@ pub struct Waits {
     pub fleet: u32,
     /// 1 in a master.
     pub is_master: u32,
-    /// 1 once `voluntary` holds.
+    /// 1 once `voluntary` has been read, so that the next switch can be compared with it.
     pub has_baseline: u32,
     /// How often it received something from a socket; wraps.
     pub received: u32,
     /// The value of the map `EDGE` when it last changed.
     pub edge: u32,
-    /// The thread's TID when it was met first: `exec` gives any thread that of the process's first one.
+    /// TID of the thread when it was enlisted: `exec` gives any thread the TID of the process's first one.
     pub tid: u32,
-    /// `start_time` then, which goes the same way; 0 of a thread that has no storage.
+    /// `start_time` of the thread when it was enlisted, which `exec` changes too; 0 of a thread that has no storage.
     pub birth: u64,
-    /// When it was made, `CLOCK_MONOTONIC` ns: its birth is dated when the kernel begins to make it, which takes a while, and
-    /// longer if the maker is preempted. 0 if that was not seen.
+    /// When the thread was ready to run, `CLOCK_MONOTONIC` ns; 0 if that was not seen. The kernel dates its birth when it
+    /// begins to make it, which is earlier, and much so if the maker is preempted.
     pub made_ns: u64,
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,

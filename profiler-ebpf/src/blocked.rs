@@ -1,7 +1,8 @@
-//! A followed thread off the CPU: since when, why, on which stack; and when it is back, for how long.
+//! Off-CPU accounting: opens a wait when a followed thread leaves the CPU, with its reason and stack, and closes it when the
+//! thread is back.
 //!
-//! No clock is read. The kernel dates what it does to a thread in its run queue's clock, and so its own books and
-//! ours meet: a wait begins where the thread's on-CPU time ends (`se.exec_start`), and ends where its run-queue wait
+//! No clock is read: waits are dated in the run queue's clock, as the kernel's own counters are, so that the two
+//! meet: a wait begins where the thread's on-CPU time ends (`se.exec_start`), and ends where its run-queue wait
 //! begins (`sched_info.last_queued`).
 
 use core::ptr::read_volatile;
@@ -37,7 +38,7 @@ static BLOCKED_STACKS: u32 = 0;
 #[unsafe(no_mangle)]
 static MIN_BLOCK_NS: u64 = 0;
 
-/// A thread leaves the CPU: opens what follows, with its stack if `STACKS`.
+/// Opens a wait for a thread that leaves the CPU, with its stack if `STACKS`.
 #[inline(always)]
 pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Result<(), LossCause> {
     let Some(waits) = thread::waits(task) else { return Ok(()) };
@@ -73,7 +74,7 @@ pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task)
     result
 }
 
-/// A thread is back on the CPU: closes what is open.
+/// Closes the open wait of a thread that is back on the CPU.
 #[inline(always)]
 pub fn on_switch_in(task: Task) -> Result<(), LossCause> {
     let Some(waits) = thread::waits(task) else { return Ok(()) };
@@ -91,7 +92,7 @@ fn open_at(task: Task, since: u64) -> OpenWait {
     OpenWait { since, on_cpu, run_delay, hash: 0, reason: PREEMPTED, syscall: NO_SYSCALL }
 }
 
-/// Adds up what is over: blocked it was for all that the kernel's own books do not claim.
+/// Closes a wait: blocked time is the time that the kernel counted neither as on-CPU nor as run-queue time.
 #[inline(always)]
 fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), LossCause> {
     let open = waits.open;
@@ -121,8 +122,8 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), L
     stack::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), blocked, edge)
 }
 
-/// Reads a thread for a snapshot: its words, and its waits as they were meanwhile. One that is met for the first time is
-/// enlisted before; if it sleeps, what it waits for is seen from outside, all but its stack.
+/// Reads a thread's counters and waits for a snapshot. A thread that is new is enlisted first; if it sleeps, its reason is
+/// found from outside, but not its stack.
 #[inline(always)]
 pub fn read(task: Task, process: &FollowedProcess, living: &mut ThreadRecord) {
     let kept = match thread::waits(task) {
@@ -173,8 +174,8 @@ fn init_wait_state(task: Task, process: &FollowedProcess, kept: &mut Waits) {
     }
 }
 
-/// Changes a thread's waits so that a snapshot can tell whether it read them meanwhile; to which side of an edge the change
-/// belongs, as the value of `EDGE`.
+/// Changes a thread's waits so that a snapshot can tell whether it read them meanwhile; returns the value of `EDGE`, which says
+/// to which side of an edge the change belongs.
 #[inline(always)]
 fn change(task: Task, waits: &mut Waits, change: impl FnOnce(&mut Waits)) -> u32 {
     let sequence = waits.sequence.wrapping_add(1);
@@ -192,7 +193,7 @@ fn change(task: Task, waits: &mut Waits, change: impl FnOnce(&mut Waits)) -> u32
     edge
 }
 
-/// Tells how a thread stands.
+/// Sends a thread's counters and waits as they are before the first change since an edge.
 #[inline(never)]
 fn send_before_change(task: Task, waits: &Waits) {
     let Some(mut record) = RING.reserve::<ThreadAtEdge>(0) else { return count(LossCause::KeptLost) };

@@ -1,4 +1,4 @@
-//! The thread state that a thread runs besides the one that it keeps: [`Borrowed`], for the thread that runs.
+//! Finds the thread state that the current thread runs instead of the one that is stored for it ([`Borrowed`]).
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_task_pt_regs};
 use profiler_common::{
@@ -17,8 +17,8 @@ const REGISTERS: usize = if cfg!(bpf_target_arch = "aarch64") { 31 } else { 15 }
 /// Thread states that one function looks at.
 const BATCH: u32 = 32;
 
-/// Looks for it, into the scratch. A function that the programs call before the walk: within that there is no room on their
-/// stack.
+/// Looks for the borrowed thread state, into the scratch. A function of its own, called before the walk, because inside of the
+/// walk there is no room on the programs' stack.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn find_borrowed(

@@ -1,4 +1,4 @@
-//! Code objects: what a stack's are, told to user space while they run.
+//! Sends the code objects of a stack to user space while the stack runs.
 //!
 //! They come and go, and their memory is used again. So their names are taken where they are sure to be right: under the
 //! thread that runs them. A definition's number is a hash of what it says, and stacks name code objects by it. All processes
@@ -35,15 +35,15 @@ use crate::{maps::RING, pystack::read_word, stack::Scratch};
 #[unsafe(no_mangle)]
 static DEFINITION_KEY: HashKey = [0; 2];
 
-/// A code object of a process → what it was when it was defined, and the definition's number. This file's alone.
+/// Code object of a process → what it was when it was defined, and the definition's number. Used in this file alone.
 #[map]
 static SEEN: LruHashMap<CodeAddress, SeenCode> = LruHashMap::with_max_entries(32768, 0);
 
-/// Numbers of the definitions that user space has. This file's alone.
+/// Number of a definition → present if user space has it. Used in this file alone.
 #[map]
 static TOLD: LruHashMap<u64, u32> = LruHashMap::with_max_entries(32768, 0);
 
-/// Where a code object is.
+/// Address of a code object in a process.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct CodeAddress {
@@ -58,15 +58,15 @@ struct SeenCode {
     id: u64,
 }
 
-/// Where a definition is made. `code` and `lines` are one ring record.
+/// Scratch room in which a definition is made. `code` and `lines` are one ring record.
 #[repr(C)]
 pub struct Definition {
     words: CodeWords,
-    /// Of the code objects that were defined so far, folded.
+    /// Hash over the identities of the code objects defined so far.
     identities: u64,
-    /// Of the last object that was read, from its third word on: there is little room on the programs' own stack.
+    /// Words of the last object that was read, from its third on; here because a program's own stack is small.
     header: [u64; 3],
-    /// Of what the definition says.
+    /// Hash of what the definition says.
     hash: SipHash,
     code: CodeRecord,
     lines: [u64; MAX_LINES_BYTES / 8],
@@ -117,7 +117,7 @@ extern "C" fn identify_batch(scratch: *mut Scratch, process: *const FollowedProc
     1
 }
 
-/// Reads a code object's words, and tells what it is by them.
+/// Reads a code object's words and returns its identity.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, code: u64) -> u64 {
@@ -130,8 +130,8 @@ extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, 
     identity(words, offsets, read_word)
 }
 
-/// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, telling
-/// those that are new; what [`identify`] says of them. One that cannot be read keeps its address.
+/// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, and sends those
+/// that are new; returns what [`identify`] does. A code object that cannot be read keeps its address.
 #[inline(always)]
 pub fn define(process: &FollowedProcess, scratch: &mut Scratch) -> Result<u64, LossCause> {
     scratch.definition.identities = 1;
@@ -145,7 +145,7 @@ pub fn define(process: &FollowedProcess, scratch: &mut Scratch) -> Result<u64, L
     Ok(scratch.definition.identities.max(1))
 }
 
-/// What became of a batch: there was no room for a definition, all were told and more frames follow, or none do.
+/// Results of a batch: there was no room for a definition; all were sent and more frames follow; or none do.
 const NO_ROOM: u32 = 0;
 const SENT_BATCH: u32 = 1;
 const SENT_ALL: u32 = 2;
@@ -171,7 +171,7 @@ extern "C" fn define_batch(scratch: *mut Scratch, process: *const FollowedProces
     SENT_BATCH
 }
 
-/// Names a frame's code object by its definition; 0 if there was no room to tell it.
+/// Replaces a frame's code object by its definition; 0 if there was no room to send it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn define_code(
@@ -208,10 +208,10 @@ extern "C" fn define_code(
         if !send_definition(definition) {
             return 0;
         }
-        // If it is not kept it is told again.
+        // If it is not kept the definition is sent again.
         let _ = TOLD.insert(id, 0, 0);
     }
-    // If it is not kept its words are told again, and found to be known.
+    // If it is not kept the code object is read again, and found to be known.
     let _ = SEEN.insert(place, SeenCode { identity, id }, 0);
     frame.tagged_code = id | entry;
     1
@@ -237,7 +237,7 @@ fn fill(definition: &mut Definition, python: &PyOffsets, address: u64, tgid: u32
     hash.add(widths);
     // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.
     hash.add(u64::from(python.frame_instr) << 32 | u64::from(offsets.instructions));
-    // Two definitions whose line tables are not told are one only if they are one in the same process.
+    // Two definitions whose line tables are not sent are one only if they are one in the same process.
     let (lines, place) = match code.lines_bytes {
         u32::MAX => (0, (u64::from(tgid), code_word(words, offsets.line_table))),
         bytes => (bytes.div_ceil(8), (0, 0)),

@@ -21,7 +21,7 @@ pub static PROCESSES: HashMap<u32, FollowedProcess> = HashMap::with_max_entries(
 #[map]
 pub static STACKS: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
 
-/// The same, counted while `STACKS` is read: `stack` adds; the loader reads and empties.
+/// Stack → count, while `STACKS` is read: `stack` adds; the loader reads and empties.
 #[map]
 pub static LATE: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
 
@@ -29,7 +29,7 @@ pub static LATE: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536
 #[map]
 static EDGE: Array<u32> = Array::with_max_entries(1, 0);
 
-/// The value of `EDGE` now.
+/// The value of `EDGE`, which says what is being read now.
 #[inline(always)]
 pub fn edge() -> u32 {
     // SAFETY: a word that the loader replaces whole.
@@ -68,7 +68,7 @@ pub fn count_many(cause: LossCause, many: u64) {
     }
 }
 
-/// Ends a program with a cause: counts it, and in a debugging build tells it at once.
+/// Counts a cause that ends a program, and logs it in a debugging build.
 #[inline(always)]
 pub fn count_loss(ctx: &impl EbpfContext, cause: LossCause) {
     count(cause);
@@ -78,7 +78,7 @@ pub fn count_loss(ctx: &impl EbpfContext, cause: LossCause) {
     let _ = ctx;
 }
 
-/// Sends a record that user space should hear of at once, if it waits; or says that there was no room.
+/// Sends a record that user space should handle at once, if it waits; fails with `lost` if there is no room.
 #[inline(always)]
 pub fn send<T: Pod>(record: &T, lost: LossCause) -> Result<(), LossCause> {
     RING.output::<T>(record, 0).map_err(|_| lost)

@@ -1,4 +1,4 @@
-//! The native columns: kernel stack, and user stack by frame pointers.
+//! Native parts of a stack: the kernel's, and the user's by frame pointers.
 
 use core::ffi::c_void;
 
@@ -11,17 +11,17 @@ use profiler_common::{
 /// Room for one column.
 pub type NativeColumn = [u64; MAX_NATIVE_FRAMES];
 
-/// `BPF_F_USER_STACK`, or 0 for the kernel's.
+/// Reads a stack into a column; returns its length. `flags` is `BPF_F_USER_STACK`, or 0 for the kernel's.
 #[inline(always)]
 pub fn stack(ctx: *mut c_void, column: &mut NativeColumn, flags: u64) -> u32 {
-    // SAFETY: the context is the program's; the column is ours and its size is told.
+    // SAFETY: the context is the program's; the column is ours and its size is passed.
     let bytes =
         unsafe { bpf_get_stack(ctx, (&raw mut *column).cast(), size_of::<NativeColumn>() as u32, flags) };
     // An error means that there is no such stack: the tick hit user mode, or a kernel thread.
     if bytes < 0 { 0 } else { (bytes as u32) / 8 }
 }
 
-/// Where a tick hit.
+/// Address of the instruction that a tick interrupted.
 #[inline(always)]
 pub fn instruction(ctx: &PerfEventContext) -> u64 {
     // SAFETY: the kernel gives a perf event's program its registers.
@@ -40,7 +40,7 @@ pub fn is_kernel(address: u64) -> bool {
     address >> 63 != 0
 }
 
-/// Cuts a Python thread's user stack at the interpreter, whose frames the Python column tells; true if it met it.
+/// Cuts a Python thread's user stack at the interpreter, whose frames the Python walk finds; true if the interpreter was found.
 ///
 /// Without frame pointers in the interpreter the chain below the leaf is noise, so only the leaf stays then.
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! Which processes are followed: a followed process's children are, from before their first instruction.
+//! Keeps the set of followed processes: children of a followed process are followed before their first instruction.
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use bytemuck::Zeroable;
@@ -15,7 +15,7 @@ use crate::{
     thread,
 };
 
-/// Hands the parent's entry to the child, whose memory is a copy: same interpreter, same addresses.
+/// Copies the parent's entry for the child, whose memory is a copy: same interpreter, same addresses.
 ///
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_fork")]

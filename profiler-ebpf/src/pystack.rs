@@ -1,4 +1,4 @@
-//! The Python column: from the running thread to its frames.
+//! Walks the Python frames of the current thread.
 
 use core::{ffi::c_void, num::NonZeroU64};
 
@@ -23,13 +23,13 @@ const FRAME_WORDS: usize = PACKED_FRAME_BYTES as usize / 8;
 /// A copy of a part of the thread's frame stack, on which CPython 3.11+ packs its frames, callers below callees.
 #[repr(C)]
 pub struct FrameCopy {
-    /// The chunk of the frame stack that is in use begins here …
+    /// Start of the chunk of the frame stack that is in use.
     chunk: u64,
-    /// … and is filled to here.
+    /// End of what the chunk holds.
     top: u64,
-    /// What is copied begins here …
+    /// Start of what is copied.
     start: u64,
-    /// … and ends here.
+    /// End of what is copied.
     pub end: u64,
     /// The verifier does not know that no frame begins near the end; there is room for one that would.
     pub words: [u64; BLOCK_WORDS + FRAME_WORDS],
@@ -178,7 +178,7 @@ extern "C" fn walk_step(
     u32::from(walk.step(&mut CurrentMemory { block }, offsets, frames))
 }
 
-/// Begins anew where the innermost frames have not been told yet; 0 if that is not so.
+/// Begins anew where the innermost run of the loop is not filled in yet; 0 if that is not so.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn step_back(walk: *mut Walk, block: *mut FrameCopy, offsets: *const PyOffsets) -> u32 {
@@ -206,7 +206,7 @@ fn held(python: &PyTarget, kept: u64, borrowed: u64) -> GilState {
     }
 }
 
-/// Of a thread that is in a subinterpreter and keeps its thread state there, joins the frames that called it, of the main one.
+/// Joins the main interpreter's frames, if the thread is in a subinterpreter and keeps its thread state there.
 #[inline(always)]
 fn join_callers(python: &PyTarget, thread_pointer: u64, walk: &mut Walk, block: &mut FrameCopy) {
     let PyTarget { interpreters, offsets, .. } = python;
@@ -264,7 +264,7 @@ extern "C" fn search_batch(search: *mut TstateSearch, offsets: *const PyOffsets)
     1
 }
 
-/// One more than how many code objects of the interpreter that was walked have died; `None` if it does not tell.
+/// One more than how many code objects of the walked interpreter have died; `None` if it does not count them.
 ///
 /// A `None` that is no word of its own would leave the word undefined, and older verifiers (6.1) refuse a program that
 /// reads such a one from its stack.

@@ -1,4 +1,4 @@
-//! Whether a thread that was woken to work found any.
+//! Counts what followed threads receive from sockets, so that a wake-up without work can be told.
 
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,
@@ -6,7 +6,7 @@ use aya_ebpf::{
 
 use crate::{task::Task, thread};
 
-/// Counts what a followed thread receives from sockets; the end of a connection counts, an empty look does not.
+/// Counts what a followed thread receives from sockets; the end of a connection counts, a read that finds nothing does not.
 ///
 /// Kernel: ≥ 6.3 (the tracepoint).
 #[btf_tracepoint(function = "sock_recv_length")]

@@ -1,4 +1,4 @@
-//! A tick of the sampling clock: the stack of what runs, interned.
+//! Samples the running thread at each tick of the sampling clock, and interns its stack.
 
 use core::ptr::read_volatile;
 
@@ -73,7 +73,7 @@ fn capture(ctx: &PerfEventContext, process: &FollowedProcess, scratch: &mut Scra
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
         if has_python && (!wants_native || process.python.keeps_frame_pointers == 0) {
             let is_cut = native::cut(&stack.user, &mut stack.user_len, &process.python);
-            // What runs may be a part of the interpreter that Python frames do not tell.
+            // The leaf may be a part of the interpreter that no Python frame shows.
             if is_cut && stack.user_len == 0 && wants_native {
                 stack.user_len = 1;
             }

@@ -1,5 +1,5 @@
-//! The scheduler's side: switches, the books of every followed thread at the window's edges, and those of the ones
-//! that are gone by then at their last switch.
+//! Scheduler programs: context switches, the snapshot of every followed thread at a window's edge, and the final counters of
+//! threads that exit.
 //!
 //! The kernel counts on-CPU time, run-queue waits and switches per thread itself; what it does not count, what a thread
 //! is blocked for, `blocked` adds up.
@@ -27,19 +27,19 @@ use crate::{
     thread,
 };
 
-/// Room for what a snapshot tells of one thread, which is more than a program's stack holds.
+/// Room for one thread of a snapshot, which is more than a program's stack holds.
 #[map]
 static LIVING: PerCpuArray<ThreadRecord> = PerCpuArray::with_max_entries(1, 0);
 
-/// The thread that takes snapshots: its own words tell user space how the scheduler's clock runs.
+/// TID of the thread that takes snapshots: by its own counters user space relates the scheduler's clock to the others.
 #[unsafe(no_mangle)]
 static SNAPSHOT_TID: u32 = 0;
 
-/// 1 if it is looked at what threads wait for; set by the loader.
+/// 1 if waits are accounted; set by the loader.
 #[unsafe(no_mangle)]
 static WAITS: u32 = 0;
 
-/// Tells that a followed thread begins to exit.
+/// Announces that a followed thread begins to exit.
 ///
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_exit")]
@@ -50,8 +50,8 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Opens and closes the waits of followed threads, without their stacks; at a thread's last switch-out its words are
-/// final: sends them.
+/// Opens and closes the waits of followed threads, without their stacks; at a thread's last switch-out sends its final
+/// counters.
 ///
 /// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
 #[btf_tracepoint(function = "sched_switch")]
@@ -106,8 +106,8 @@ fn try_exit(task: Task, is_last: u32) -> Result<(), LossCause> {
     Ok(())
 }
 
-/// Writes the words of every followed thread that lives, one after the other, for the loader to read. A thread that is
-/// met for the first time is followed from now on.
+/// Writes the counters and waits of every followed thread that lives, one after the other, for the loader to read. A thread
+/// that is new is followed from now on.
 ///
 /// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
 #[unsafe(no_mangle)]
@@ -143,7 +143,7 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
     0
 }
 
-/// Does nothing: what any program on a switch costs, for `cargo xtask bench`.
+/// Does nothing: it measures what any program on a switch costs, for `cargo xtask bench`.
 ///
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_switch")]

@@ -1,4 +1,4 @@
-//! Stacks, interned: described to user space when they are new, counted in a table from then on.
+//! Interns stacks: a new one is sent to user space, and from then on counted in a map.
 #![expect(
     clippy::needless_borrows_for_generic_args,
     reason = "by value a key would be copied to the program's stack"
@@ -25,7 +25,7 @@ use crate::{
     pystack::{self, FrameCopy},
 };
 
-/// What a stack begins with.
+/// Count of a stack that is new.
 static EMPTY: StackCount = StackCount {
     count: 0,
     ns: 0,
@@ -44,7 +44,7 @@ static EMPTY: StackCount = StackCount {
 /// record.
 #[repr(C)]
 pub struct Scratch {
-    /// Of a wait: its reason, its system call, and the user's instruction.
+    /// Cause of a wait: its reason, its system call, and the user's instruction.
     pub cause: [u64; 3],
     pub walk: Walk,
     pub block: FrameCopy,
@@ -54,8 +54,8 @@ pub struct Scratch {
     pub frames: [PyFrame; MAX_PY_FRAMES],
 }
 
-/// Walks the Python frames of the thread that runs, by its thread pointer; how many there are. Why there are none is
-/// counted.
+/// Walks the Python frames of the current thread, by its thread pointer; returns how many there are, and counts why there are
+/// none.
 #[inline(always)]
 pub fn walk(thread_pointer: u64, process: &FollowedProcess, scratch: &mut Scratch) -> u32 {
     find_borrowed(thread_pointer, process, scratch);
@@ -98,9 +98,8 @@ extern "C" fn walk_found(thread_pointer: u64, process: *const FollowedProcess, s
     walk.len
 }
 
-/// Meets the stack in the scratch, under the key that stands there: described if it is new, or if its code objects are
-/// others than when it was, which changes the key. `finish` adds to it what is only wanted of a new one. True if it was
-/// described.
+/// Looks up the stack in the scratch under its key, and interns it if it is new, or if its code objects have changed, which
+/// changes the key. `finish` adds to it what is only wanted of a new stack. True if it was interned.
 #[inline(always)]
 pub fn lookup_or_intern(
     process: &mut FollowedProcess,
@@ -111,7 +110,7 @@ pub fn lookup_or_intern(
         let identity = code::identify(scratch, process);
         scratch.stack.key.hash = fold(scratch.stack.key.hash, identity);
     } else if let Some(sum) = STACKS.get_ptr_mut(&scratch.stack.key) {
-        // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
+        // SAFETY: a thread runs on one CPU at a time, so nobody else changes its keys.
         let sum = unsafe { &mut *sum };
         match look_again(sum, process, scratch) {
             None => return Ok(false),
@@ -129,12 +128,12 @@ pub fn lookup_or_intern(
     Ok(true)
 }
 
-/// Looks whether the code objects of a known stack are still those that it was described with; what they are, if they are
-/// not.
+/// Checks whether the code objects of a known stack are still those that it was described with; returns their identity if they
+/// are not.
 ///
-/// CPython 3.14 counts those that died: while none did, none can have been replaced. Before, only looking at each one
-/// tells, which costs as much as the walk. So it is done when the stack is met the first times, and then every
-/// [`SELDOM`]th; what was counted in between is dropped if another code object is found then.
+/// CPython 3.14 counts those that died: while none did, none can have been replaced. Before, only looking at each one tells,
+/// which costs as much as the walk. So it is done at the first lookups of the stack, and then every [`SELDOM`]th; what was
+/// counted in between is dropped if another code object is found then.
 #[inline(always)]
 fn look_again(sum: &mut StackCount, process: &FollowedProcess, scratch: &mut Scratch) -> Option<u64> {
     const SELDOM: u64 = 64;
@@ -187,7 +186,7 @@ pub fn add_tick(key: &StackKey) -> Result<(), LossCause> {
     Ok(())
 }
 
-/// Counts a wait that is over, on the side of an edge to which its thread's books have it.
+/// Counts a wait that is over, on the same side of an edge as its thread's waits do.
 #[inline(always)]
 pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), LossCause> {
     let sum = sum_at(key, edge)?;
@@ -200,7 +199,7 @@ pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), LossCause> {
     Ok(())
 }
 
-/// Where a stack is counted. It was described before, though the table may have been emptied since.
+/// The count of a stack. The stack was described before, though the map may have been emptied since.
 #[inline(always)]
 fn sum_at(key: &StackKey, edge: u32) -> Result<*mut StackCount, LossCause> {
     let table = if edge & READS_STACKS == 0 { &STACKS } else { &LATE };
@@ -229,7 +228,7 @@ fn describe(process: &FollowedProcess, scratch: &mut Scratch) -> Result<(), Loss
     RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| LossCause::RingFull)?;
     intern(&stack.key)?;
     if let Some(sum) = STACKS.get_ptr_mut(&stack.key) {
-        // SAFETY: a thread is met on one CPU at a time, so nobody else changes its keys.
+        // SAFETY: a thread runs on one CPU at a time, so nobody else changes its keys.
         unsafe { ((*sum).identity, (*sum).generation) = (identity, generation) };
     }
     Ok(())

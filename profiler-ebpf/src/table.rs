@@ -1,4 +1,4 @@
-//! Tables that the loader fills in and freezes: the one way to look into them.
+//! Reads tables that the loader fills in and freezes.
 
 use core::ptr::read_volatile;
 

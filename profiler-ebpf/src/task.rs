@@ -79,12 +79,12 @@ impl Task {
         self.read(offset!(task_state))
     }
 
-    /// When it was born, on `CLOCK_BOOTTIME`, ns.
+    /// When the task was born, `CLOCK_MONOTONIC` ns.
     pub fn start_time(self) -> u64 {
         self.read(offset!(task_start_time))
     }
 
-    /// How many threads of its process have not begun to exit.
+    /// How many threads of the task's process have not begun to exit.
     pub fn live(self) -> u32 {
         self.signal().read(offset!(signal_live))
     }
@@ -103,7 +103,7 @@ impl Task {
         Self(self.read(offset!(task_signal)))
     }
 
-    /// True once it has run for the last time: its first thread is a process's remains as long as another lives.
+    /// True once the task has run for the last time; a process's first thread remains as long as another one lives.
     pub fn is_gone(self) -> bool {
         self.state() & TASK_DEAD != 0 && self.runs() == 0
     }
@@ -127,45 +127,45 @@ impl Task {
         }
     }
 
-    /// How often it went to sleep, this time included.
+    /// How often the task went to sleep, this time included.
     pub fn voluntary(self) -> u64 {
         self.read(offset!(task_nvcsw))
     }
 
-    /// What it ran in all, up to `left_at`.
+    /// On-CPU time of the task up to `left_at`, ns.
     pub fn on_cpu(self) -> u64 {
         self.read(offset!(se_sum_exec_runtime))
     }
 
-    /// What it waited for a CPU in all, not counting a wait under way.
+    /// Run-queue time of the task, ns, without a wait under way.
     pub fn run_delay(self) -> u64 {
         self.read(offset!(task_run_delay))
     }
 
-    /// Since when it waits for a CPU, run-queue clock; 0 if it does not.
+    /// When the task was last queued for a CPU, run-queue clock; 0 if it is not waiting for one.
     pub fn last_queued(self) -> u64 {
         self.read(offset!(task_last_queued))
     }
 
-    /// Its run queue.
+    /// Run queue of the task.
     pub fn queue(self) -> Self {
         Self(Self(self.read(offset!(se_cfs_rq))).read(offset!(cfs_rq_rq)))
     }
 
-    /// Its run queue's clock, which a switch has just set.
+    /// Clock of the task's run queue, ns; a switch has just set it.
     pub fn queue_clock(self) -> u64 {
         self.queue().read(offset!(rq_clock))
     }
 
-    /// When it left the CPU, run-queue clock: to where its on-CPU time goes.
+    /// When the task left the CPU, ns of the run queue's clock: where its on-CPU time ends.
     pub fn left_at(self) -> u64 {
         let queue = self.queue();
         let behind = queue.read::<u64>(offset!(rq_clock)) - queue.read::<u64>(offset!(rq_clock_task));
         self.read::<u64>(offset!(se_exec_start)) + behind
     }
 
-    /// Its books. A running thread's are brought up to date by ticks and switches on its own CPU meanwhile;
-    /// `exec_start` changes with each of those, so the same value before and after means no tear.
+    /// Reads the task's counters. Those of a running thread are brought up to date by ticks and switches on its own CPU
+    /// meanwhile; `exec_start` changes with each of those, so the same value before and after means no tear.
     #[inline(always)]
     pub fn read_counters(self, counters: &mut TaskCounters) {
         for _ in 0..4 {

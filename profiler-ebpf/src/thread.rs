@@ -1,4 +1,4 @@
-//! What is kept of each followed thread: its waits, in its own task storage, which goes with it.
+//! Task storage of followed threads: their waits, freed by the kernel with the thread.
 
 use core::ptr;
 
@@ -35,10 +35,10 @@ static THREADS: TaskStorage<Waits> = TaskStorage {
     map_flags: ptr::null(),
 };
 
-/// How many processes `FOLLOWED` tells apart: by the low bits of their tgids.
+/// How many processes `FOLLOWED` tells apart, by the low bits of their tgids.
 const APART: usize = 1 << 16;
 
-/// Low bits of a tgid → 1 if such a one is or was followed: a look that spares most switches a call. Bytes, since two
+/// Low bits of a tgid → 1 if such a process is or was followed, so that most switches need no helper call. Bytes, since two
 /// CPUs that set two bits of a word at once may lose one, and this target has no atomic operations.
 #[map]
 static FOLLOWED: Array<[u8; APART]> = Array::with_max_entries(1, 0);

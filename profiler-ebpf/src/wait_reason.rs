@@ -1,4 +1,4 @@
-//! What a thread waits for that leaves the CPU: from its state, its system call and the latter's arguments.
+//! Why a thread leaves the CPU: from its state, its system call and the call's arguments.
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs};
 use profiler_common::{
@@ -25,11 +25,11 @@ const PIPE: u16 = 0o010_000;
 const REGULAR: u16 = 0o100_000;
 const SOCKET: u16 = 0o140_000;
 
-/// [`SyscallKind`] by number. Filled in by the loader, frozen after.
+/// Number of a system call → its [`SyscallKind`]. Filled in by the loader, frozen after.
 #[unsafe(no_mangle)]
 static SYSTEM_CALLS: [u8; SYSCALLS] = [0; SYSCALLS];
 
-/// Why a thread leaves the CPU.
+/// Why a thread leaves the CPU: reason, system call and instruction.
 #[derive(Clone, Copy)]
 pub struct WaitCause {
     pub reason: Reason,
@@ -39,7 +39,7 @@ pub struct WaitCause {
     pub address: u64,
 }
 
-/// The reason of a thread that is about to sleep, or sleeps.
+/// Finds the reason of a thread that is about to sleep, or sleeps.
 #[inline(always)]
 pub fn wait_reason(task: Task, python: Option<&PyTarget>) -> WaitCause {
     // SAFETY: the verifier knows the task.
@@ -131,7 +131,7 @@ fn polled(task: Task, array: u64, len: u32) -> Reason {
     }
 }
 
-/// What a descriptor is of.
+/// The reason of a wait on a descriptor, by the type of its file.
 #[inline(always)]
 fn reason_by_file_type(task: Task, descriptor: u32) -> Reason {
     let files = Task(task.read(offset!(task_files)));
@@ -152,7 +152,7 @@ fn reason_by_file_type(task: Task, descriptor: u32) -> Reason {
     }
 }
 
-/// A value of the kernel's; zero if it cannot be read.
+/// Reads a value of the kernel's memory; zero if it cannot be read.
 #[inline(always)]
 pub fn read_kernel<T: bytemuck::Pod>(address: u64) -> T {
     let mut value = T::zeroed();

@@ -1,4 +1,4 @@
-//! Who ends a wait.
+//! Notes who wakes a followed thread.
 
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,

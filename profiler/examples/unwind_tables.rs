@@ -29,11 +29,11 @@ const NARROW_BYTES: u64 = 4;
 #[derive(Default)]
 struct UnwindTable {
     functions: u64,
-    /// As they are written.
+    /// Rows as they are written.
     rows: u64,
     /// Without those that say what the row before them says.
     distinct: u64,
-    /// Of these, such that a few registers and offsets do not tell.
+    /// Distinct rows that need an expression, because a few registers and offsets do not describe them.
     expressions: u64,
     rules: HashSet<String>,
     took: Duration,

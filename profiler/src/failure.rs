@@ -11,7 +11,7 @@ pub enum Failure {
     NoFleets,
     /// There is no such process.
     NoSuchProcess(u32),
-    /// This kernel or these privileges cannot; `fix` is the command that helps.
+    /// The kernel or the privileges do not suffice; `fix` is the command that helps.
     Unable {
         /// What is missing, as a clause.
         what: String,
@@ -56,9 +56,9 @@ pub enum Failure {
 pub enum Unreadable {
     /// Not a recording at all.
     Foreign,
-    /// It ends too early.
+    /// The file ends too early.
     Truncated,
-    /// Its checksum or its contents do not hold.
+    /// The file's checksum or contents do not hold.
     Corrupt(String),
     /// Written by a later punchclock, in this version of the format.
     Newer(u32),

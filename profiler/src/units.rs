@@ -1,4 +1,4 @@
-//! Numbers as people read them: the printing edge.
+//! Formats numbers for people.
 //!
 //! Everything before this point is an integer with its unit in its name. Decimals are fixed, so that a column's
 //! digits line up, and nothing is rounded twice. A quotient whose divisor is zero is shown as `-`.

@@ -20,7 +20,7 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Of a process, by its file descriptors.
+    /// Descriptors that a process holds.
     #[must_use]
     pub fn to(tgid: u32) -> Self {
         let mut attached = Self::default();

@@ -18,7 +18,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// Of one thread, if it lives.
+    /// The counters of one thread, if it lives.
     #[must_use]
     pub fn of_thread(tgid: u32, tid: u32) -> Option<Self> {
         // The thread's name in it need not be UTF-8.
@@ -41,7 +41,7 @@ impl Books {
         })
     }
 
-    /// Of all threads of a process, by tid.
+    /// The counters of all threads of a process, by tid.
     #[must_use]
     pub fn of_process(tgid: u32) -> BTreeMap<u32, Self> {
         let entries = fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();

@@ -108,7 +108,8 @@ pub fn assert_adds_up(document: &Value) {
     }
 }
 
-/// The same of the waits in one row, of so many threads: each may be in one at an edge that is counted on one side only.
+/// Asserts that the waits in one row, of so many threads, add up: at an edge each thread may be in a wait that is counted on
+/// one side only.
 fn assert_row_adds_up(row: &Value, threads: u64) {
     let sum: u64 = reasons(row).into_iter().map(|reason| blocked_ns(row, reason)).sum();
     assert_eq!(counter(row, "blocked_ns"), sum, "{row:#}");

@@ -41,13 +41,13 @@ pub struct Expected<'a> {
     pub server: &'a str,
     /// The application, mostly.
     pub name: &'a str,
-    /// Of each worker.
+    /// Class of each worker.
     pub class: Option<&'a str>,
     /// PIDs, in any order.
     pub masters: Vec<u32>,
-    /// The same.
+    /// PIDs of the workers.
     pub workers: Vec<u32>,
-    /// The same.
+    /// PIDs of the helpers.
     pub helpers: Vec<u32>,
 }
 

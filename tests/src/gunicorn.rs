@@ -30,13 +30,13 @@ impl Gunicorn {
         Self::serving("wsgi_app", workers, arguments)
     }
 
-    /// The same with the application of another module of `workloads/`.
+    /// Starts Gunicorn with the application of another module of `workloads/`.
     #[must_use]
     pub fn serving(module: &str, workers: usize, arguments: &[&str]) -> Self {
         Self::start_with(module, workers, arguments, Some("untitled"))
     }
 
-    /// The same where the module `setproctitle` lets processes write over their command lines.
+    /// Starts Gunicorn where the module `setproctitle` lets processes write over their command lines.
     #[must_use]
     pub fn titled(workers: usize, arguments: &[&str]) -> Self {
         Self::start_with("wsgi_app", workers, arguments, None)

@@ -53,7 +53,7 @@ pub fn get(port: u16) -> io::Result<String> {
     get_path(port, "/")
 }
 
-/// The same of another path.
+/// Asks for a path once and returns the answer.
 pub fn get_path(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;

@@ -23,9 +23,9 @@ pub struct Recording {
 pub struct Frame {
     /// `python`, `native`, `kernel` or `mark`.
     pub kind: String,
-    /// Of the function.
+    /// Name of the function.
     pub name: String,
-    /// Of its source or its module; empty if not known.
+    /// File of its source or its module; empty if not known.
     pub file: String,
     /// 0 if not known.
     pub line: u64,

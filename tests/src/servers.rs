@@ -30,7 +30,7 @@ impl Server {
         Self::start_with(program, arguments, (word, times), &[])
     }
 
-    /// The same with some environment variables.
+    /// Starts a server with some environment variables.
     #[must_use]
     pub fn start_with(
         program: &str,

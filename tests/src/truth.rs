@@ -76,7 +76,7 @@ impl Truth {
         self.assert_explains_from(0, sample);
     }
 
-    /// The same of a sample that lacks so many of the outermost frames.
+    /// Asserts that the truth explains a sample that lacks so many of the outermost frames.
     pub fn assert_explains_from(&self, missing: usize, sample: &Sample) {
         let frames = sample.of_kind("python");
         let (last, callers) = frames.split_last().expect("a Python frame");

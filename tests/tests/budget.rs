@@ -47,7 +47,7 @@ fn assert_waits_for(reason: &str, kind: &str) -> Value {
     thread.clone()
 }
 
-/// The same where each wait is a nap of 12 ms or more, and ended by somebody.
+/// Asserts the budget of a workload each of whose waits is a nap of 12 ms or more, and ended by somebody.
 fn assert_naps(reason: &str, kind: &str, who: &str) -> Value {
     let thread = assert_waits_for(reason, kind);
     let count = blocked_count(&thread, reason);

@@ -70,7 +70,7 @@ fn threads_that_share_a_lock() {
     }
 }
 
-/// The same where the lock is of a file.
+/// Checks threads that wait for the lock of a file.
 #[test]
 fn threads_that_share_a_file() {
     let Some(python) = required(11) else { return };

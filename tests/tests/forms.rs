@@ -294,7 +294,7 @@ fn told(said: &Value, tgid: u32) -> Told {
     said.as_object().expect("threads").iter().map(|(tid, said)| (own[tid], thread(said))).collect()
 }
 
-/// As the table calls it.
+/// The name of an interpreter in the table.
 fn name(python: &Interpreter) -> String {
     if !python.has_gil() {
         return "3.13t static, built from source".to_owned();

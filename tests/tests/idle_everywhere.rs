@@ -67,7 +67,7 @@ fn busy_as(server: &str, worker: &Value, thread: &Value) -> String {
     )
 }
 
-/// As above, of servers that are started together: idle ones do not disturb each other.
+/// Asserts that servers which are started together are idle: idle ones do not disturb each other.
 fn assert_idle_together(servers: &[(String, Server)]) {
     let names: Vec<_> = servers.iter().map(|(name, server)| (name.clone(), server.master())).collect();
     assert_all_idle(&names);

@@ -10,7 +10,7 @@ use profiler_tests::{
 };
 use serde_json::Value;
 
-/// Of the window, s. All servers are watched in the same one: idle ones do not disturb each other.
+/// Length of the window, s. All servers are watched in one window: idle ones do not disturb each other.
 const SECONDS: u32 = 10;
 
 /// What they did, and the PIDs of their masters.
@@ -138,7 +138,7 @@ fn gunicorn_asgi_wakes_every_second() {
     }
 }
 
-/// Of a master's loop a turn takes a second at most; a worker waits in `epoll_wait` without an end.
+/// Checks uWSGI: a turn of the master's loop takes a second at most; a worker waits in `epoll_wait` without an end.
 #[test]
 fn uwsgis_master_wakes_every_second_and_its_workers_never() {
     assert_wakes_every(1000, worker(&SEEN.document, SEEN.uwsgi), "the master");

@@ -34,7 +34,7 @@ fn of_threads(tgid: u32, key: &str) -> Vec<String> {
     statuses.filter_map(value).collect()
 }
 
-/// As `Seccomp` in a thread's status: a filter says which system calls it may make.
+/// `Seccomp` in the status of a thread that has a filter of system calls.
 const FILTERED: &str = "2";
 
 /// Waits until a process has given up what it does not read with, and looks whether it has.

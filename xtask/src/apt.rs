@@ -19,7 +19,7 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// Of a folder, which is made if it is not there; `sources` are lines of [`Archive::line`].
+    /// An archive of packages in a folder, which is made if it is not there; `sources` are lines of [`Archive::line`].
     pub fn new(folder: &Path, sources: &[String]) -> Result<Self> {
         for name in ["lists/partial", "cache", "none"] {
             let name = folder.join(name);

@@ -22,7 +22,7 @@ impl Machine {
             .with_context(|| format!("punchclock is not released for {ARCH}"))
     }
 
-    /// As Debian names it.
+    /// The architecture's name in Debian.
     pub fn debian(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",
@@ -31,7 +31,7 @@ impl Machine {
     }
 }
 
-/// As rustc and the kernel name it.
+/// Writes the architecture as rustc and the kernel name it.
 impl fmt::Display for Machine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

@@ -74,7 +74,7 @@ pub fn run(&Options { lint, bench, test, fuzz, kernels }: &Options) -> Result<()
     Ok(())
 }
 
-/// Of programs and the packages they come in: the packages of those that are not there.
+/// The packages of those programs that are not there.
 fn missing(tools: &[(&str, &'static str)]) -> Vec<&'static str> {
     tools.iter().filter(|(program, _)| which(program).is_none()).map(|(_, package)| *package).collect()
 }

@@ -54,7 +54,7 @@ impl Window {
         Ok(Self { document, stolen, before, after })
     }
 
-    /// Of a document that comes from elsewhere.
+    /// A window from a `stat` document that was made elsewhere.
     pub fn of(document: Value, before: BTreeMap<u32, Books>, after: BTreeMap<u32, Books>) -> Self {
         Self { document, stolen: Duration::ZERO, before, after }
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::{bounded::Punchclock, report::Report, tree::Tree};
 
-/// Of a kernel that cannot: it is said, and what needs no kernel works.
+/// Checks a kernel that cannot load the programs: punchclock says so, and what needs no kernel works.
 pub fn refused(report: &mut Report, punchclock: &Punchclock) {
     report.check("refused", |numbers| refusal::is_one_sentence(punchclock, numbers));
     report.check("ps", |_| refusal::ps_works(punchclock));

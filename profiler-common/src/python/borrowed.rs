@@ -1,4 +1,4 @@
-//! The thread state that a thread runs besides the one that it keeps (≤ 3.11).
+//! Finds the thread state that a thread runs instead of the one that is stored for it (≤ 3.11).
 //!
 //! Any thread can run any thread state there (`PyThreadState_Swap`), as it does that calls into a subinterpreter: its slot
 //! goes on to hold its own, and the other's `thread_id` is that of the thread which made it. What runs it is told by the C
@@ -17,7 +17,7 @@ pub const C_STACK_WORDS: usize = 512;
 /// Where a thread's C stack is.
 #[derive(Clone, Copy, Debug)]
 pub struct CStack {
-    /// It is in use from here on: the stack pointer.
+    /// The stack pointer, where the part that is in use begins.
     pub pointer: u64,
     /// The thread pointer, above the stack of every thread but the first.
     pub thread_pointer: u64,
@@ -58,7 +58,7 @@ impl Borrowed {
     /// What `place_of` returns of what is not there.
     pub const NOWHERE: u32 = u32::MAX;
 
-    /// Begins one. Of the thread state that is kept: its address or 0, and its interpreter.
+    /// Begins a search. `kept` is the address of the stored thread state, or 0, and its interpreter.
     #[inline(always)]
     pub fn begin(
         (offsets, interpreters): (&PyOffsets, &Interpreters),

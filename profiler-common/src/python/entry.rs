@@ -29,7 +29,7 @@ pub(super) const ROOT_CFRAME_WITHIN: u64 = 512;
 pub(super) struct LoopRun {
     /// The `_PyCFrame`; 0 if there is none.
     pub cframe: u64,
-    /// Its current frame: the one that called the run that follows.
+    /// Current frame of the run: the one that called the run that follows.
     pub frame: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Frames, as they are read and as they are told.
+//! One Python frame, as it is read from memory and as it is sent to user space.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -31,7 +31,8 @@ impl PyFrame {
     }
 }
 
-/// One Python frame as it is told to user space: of a code object by its definition ([`crate::event::CodeRecord`]).
+/// One Python frame as it is sent to user space: with its code object's definition ([`crate::event::CodeRecord`]) in place of
+/// the address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct FrameRef {
@@ -43,7 +44,7 @@ pub struct FrameRef {
 }
 
 impl FrameRef {
-    /// Of a frame that was read, by its code object's address.
+    /// A reference to a frame that was read, by the address of its code object.
     #[must_use]
     pub const fn by_address(frame: &PyFrame, offsets: &PyOffsets) -> Self {
         let is_pointer = offsets.frame_instr_bytes == 8;

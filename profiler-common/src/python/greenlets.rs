@@ -1,4 +1,4 @@
-//! Which greenlet a thread runs.
+//! Finds out which greenlet a thread runs.
 #![expect(
     clippy::inline_always,
     reason = "the walk is one eBPF function: a call would cost more than the step"

@@ -56,7 +56,7 @@ impl TstateSearch {
     /// Most steps.
     pub const STEPS: u32 = 256;
 
-    /// Begins one in an interpreter, by the thread's `pthread_self()`.
+    /// Begins a search in an interpreter for the thread with this `pthread_self()`.
     #[inline(always)]
     pub fn begin(
         offsets: &PyOffsets,

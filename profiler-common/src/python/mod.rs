@@ -76,7 +76,7 @@ pub struct PyOffsets {
     pub interpreter_next: u32,
     /// `PyInterpreterState` → its first thread state.
     pub interpreter_threads: u32,
-    /// Of code objects.
+    /// Offsets inside of code objects.
     pub code: CodeOffsets,
 }
 
@@ -93,9 +93,10 @@ pub const GIL_BYTES: u64 = 32 + 2 * (48 + 40);
 pub struct PyTarget {
     /// Thread pointer → the GIL-state slot, which holds the `PyThreadState` also while the GIL is released.
     pub slot: TlsPath,
-    /// The interpreter's executable mapping: from here …
+    /// Start of the interpreter's executable mapping. Native frames inside of it are the interpreter that runs the Python
+    /// frames.
     pub text_start: u64,
-    /// … to here. Native frames inside it are the interpreter at work on the Python frames.
+    /// End of the interpreter's executable mapping.
     pub text_end: u64,
     /// The GIL's structure, [`GIL_BYTES`] long; 0 if there is none.
     pub gil: u64,
@@ -105,17 +106,17 @@ pub struct PyTarget {
     pub gil_holder: u64,
     /// `PyThreadState` → the asyncio task that runs (3.14+); 0 if not known.
     pub running_task: u64,
-    /// `PyInterpreterState` → how many of its code objects have died (3.14+); 0 if it does not tell.
+    /// `PyInterpreterState` → how many of its code objects have died (3.14+); 0 if it does not count them.
     pub code_generation: u64,
-    /// Its interpreters, which a thread can have frames of several of.
+    /// Interpreters of the process; a thread can have frames of several.
     pub interpreters: Interpreters,
-    /// Which greenlets run.
+    /// Where the running greenlet of a thread is found.
     pub greenlets: Greenlets,
     /// Another interpreter at work in the process.
     pub unwalked: Unwalked,
     /// 1 if its code keeps frame pointers: then the user stack goes through it.
     pub keeps_frame_pointers: u64,
-    /// Of this version.
+    /// Offsets of this CPython version.
     pub offsets: PyOffsets,
 }
 

@@ -1,13 +1,13 @@
-//! The word that holds a thread's thread state.
+//! The path from a thread pointer to the word that holds the thread's Python thread state.
 #![expect(clippy::inline_always, reason = "the walk is one eBPF function")]
 
 use bytemuck::{Pod, Zeroable};
 
-/// The way from a thread's thread pointer to a word that is the thread's own: up to three steps, each an offset added to
-/// what the step before has read; the last step's sum is the word's address.
+/// The path from a thread's thread pointer to a word of thread-local storage: up to three steps, each an offset added to what
+/// the step before has read; the last step's sum is the word's address.
 ///
-/// glibc's pthread keys take one step (the first 32) or two; musl's two; thread-local variables one where the linker
-/// laid them out at the start, else three, by way of the dynamic thread vector.
+/// glibc's pthread keys take one step (the first 32) or two; musl's two; thread-local variables one where the linker laid them
+/// out at the start, else three, by way of the dynamic thread vector.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct TlsPath {
@@ -21,7 +21,7 @@ impl TlsPath {
     /// Most steps.
     pub const STEPS: usize = 3;
 
-    /// By these steps, at least one.
+    /// A path of these steps, at least one.
     #[must_use]
     pub fn new(steps: &[i64]) -> Self {
         let mut slot = Self { steps: steps.len().min(Self::STEPS) as u64, ..Self::default() };

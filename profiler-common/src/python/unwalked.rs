@@ -1,4 +1,4 @@
-//! Another interpreter of a process, which is not walked: it is only told that a thread runs its Python.
+//! Another interpreter of a process, which is not walked: only whether a thread runs its Python is known.
 #![expect(
     clippy::inline_always,
     reason = "the walk is one eBPF function: a call would cost more than the step"
@@ -21,7 +21,7 @@ pub struct Unwalked {
     pub main: u64,
     /// `PyThreadState` → its `PyInterpreterState`.
     pub interpreter: u64,
-    /// Its GIL's structure; 0 if there is none.
+    /// Address of the other interpreter's GIL structure; 0 if there is none.
     pub gil: u64,
 }
 

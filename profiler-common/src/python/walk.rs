@@ -28,12 +28,12 @@ pub const UNREADABLE: u64 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
 pub enum GilState {
-    /// Not known, or there is none.
+    /// Whether the thread held the GIL is not known, or there is none.
     #[default]
     Unknown = 0,
-    /// It did not.
+    /// The thread did not hold the GIL.
     Released = 1,
-    /// It did.
+    /// The thread held the GIL.
     Held = 2,
 }
 
@@ -41,7 +41,7 @@ pub enum GilState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum End {
-    /// It is under way, or was never started.
+    /// The walk is under way, or was never started.
     None = 0,
     /// At the outermost frame: the stack is complete.
     Complete = 1,
@@ -85,7 +85,7 @@ pub struct Walk {
     pub below: u64,
     /// The run of the loop that called the innermost one, until the frames that are found prove to stand on it.
     pub(super) caller: LoopRun,
-    /// A frame that was met: who meets it again goes round in circles.
+    /// A frame that was read before: a walk that reads it again goes round in circles.
     pub(super) lap: u64,
     /// The thread state that was entered.
     pub(super) tstate: u64,
@@ -178,7 +178,7 @@ impl Walk {
             instr: if offsets.frame_instr_bytes == 4 { instr & 0xffff_ffff } else { instr },
         };
         self.hash = fold(fold(self.hash, frame.tagged_code), frame.instr);
-        // The mask tells the verifier what the comparison above told us.
+        // The mask shows the verifier the bound that the comparison above ensures.
         frames[self.len as usize & (MAX_PY_FRAMES - 1)] = frame;
         self.len += 1;
         true
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// As in 3.12: by way of a cframe, with owners.
+    /// Offsets of CPython 3.12, which finds its frames through a cframe and writes who owns them.
     const OFFSETS: PyOffsets = PyOffsets {
         tstate_frame: 56,
         cframe_frame: 0,

@@ -13,7 +13,7 @@ pub struct Facts {
     pub cpus: f64,
     /// CPUs that the fleet kept busy.
     pub busy: f64,
-    /// The same of each worker.
+    /// CPUs that each worker keeps busy.
     pub busy_by_worker: Vec<f64>,
     /// CPUs that the load generator kept busy.
     pub generator_busy: f64,
@@ -28,7 +28,7 @@ pub struct Facts {
 /// A limit, what shows it, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// As in `Knee::cause`.
+    /// Name of the cause, as in `Knee::cause`.
     pub name: &'static str,
     /// The numbers.
     pub evidence: String,

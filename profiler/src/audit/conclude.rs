@@ -1,4 +1,4 @@
-//! From what was seen to the report: curves, knees and their causes, idle costs, what to run.
+//! Builds the report from the measured windows: curves, knees and their causes, idle costs, and what to run.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ const USL_POINTS: usize = 4;
 pub struct Conclusions {
     /// The windows.
     pub runs: Vec<Run>,
-    /// By set-up, the best first.
+    /// Results by set-up, the best first.
     pub series: Vec<Series>,
     /// The answer in sentences.
     pub summary: Vec<String>,

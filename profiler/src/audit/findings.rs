@@ -17,7 +17,7 @@ use crate::{
 
 /// An idle process should wake up at most this many times as often as its server's design says …
 const WAKES: f64 = 2.0;
-/// … and, where no design is known, at most so often per second.
+/// Most wake-ups per second of an idle process whose server's design is not known.
 const WAKEUPS_PER_SECOND: f64 = 50.0;
 /// An idle process should run at most so many ms per second.
 const IDLE_MS: f64 = 20.0;

@@ -17,36 +17,36 @@ pub struct Observed {
     pub idle: Vec<Idling>,
     /// Answers per second while we measured, and in the windows around it while we did not.
     pub controls: Vec<(f64, f64)>,
-    /// That the load generator and the workers share CPUs, if they do.
+    /// Sentence that the load generator and the workers share CPUs, if they do.
     pub shared_cpus: Option<String>,
 }
 
 /// A window under load.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its row in the report.
+    /// Row of the window in the report.
     pub run: Run,
-    /// Its exact numbers.
+    /// Exact numbers of the window.
     pub stat: StatDelta,
-    /// Its parts, a second or so each.
+    /// Slices of the window, a second or so each.
     pub slices: Vec<WindowSlice>,
 }
 
 /// An idle server.
 #[derive(Debug)]
 pub struct Idling {
-    /// Which.
+    /// Set-up of the idle server.
     pub setup: Setup,
-    /// Its exact numbers.
+    /// Exact numbers of the idle server.
     pub stat: StatDelta,
-    /// Where it slept, and ran if it did.
+    /// Stacks on which the idle server slept, and ran if it did.
     pub profile: Profile,
 }
 
-/// A part of a window, all processes of the fleet together.
+/// A slice of a window, all processes of the fleet together.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WindowSlice {
-    /// Its length, s.
+    /// Length of the slice, s.
     pub seconds: f64,
     /// Answers.
     pub requests: f64,
@@ -67,7 +67,7 @@ impl WindowSlice {
         Some(Self::new(window.duration_ns, window.requests?, &counters))
     }
 
-    /// From sums.
+    /// A slice from sums.
     #[must_use]
     pub fn new(duration_ns: u64, requests: u64, counters: &Counters) -> Self {
         Self {

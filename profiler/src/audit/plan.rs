@@ -1,4 +1,4 @@
-//! What an audit is to do.
+//! The plan of an audit: what is measured, under which loads, for how long.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
 
 /// A window has at least so many parts, if they are …
 const PARTS: u32 = 8;
-/// … at least so long.
+/// Shortest part of a window.
 const SHORTEST_PART: Duration = Duration::from_millis(250);
 
 /// The longest that a window lasts whose requests are not answered.
@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// An audit to be made.
 #[derive(Debug)]
 pub struct AuditPlan {
-    /// Of what.
+    /// What is audited.
     pub subject: Subject,
     /// The loads to try, rising.
     pub levels: Vec<f64>,
@@ -62,14 +62,14 @@ pub enum Subject {
     },
     /// A fleet that runs already, and is only watched.
     Running {
-        /// Which.
+        /// Fleets that are audited.
         fleets: Vec<Fleet>,
         /// What is asked for, each for itself.
         urls: Vec<String>,
     },
 }
 
-/// Who sets the pace.
+/// How the load is paced: by answers or by a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pacing {
     /// The server: each client asks again when it has its answer.
@@ -83,7 +83,7 @@ pub enum Pacing {
 pub enum WindowLength {
     /// Until so many requests are answered.
     Requests(u64),
-    /// So long.
+    /// A fixed time.
     Time(Duration),
 }
 
@@ -111,7 +111,7 @@ impl AuditPlan {
 }
 
 impl Subject {
-    /// Its name in the report.
+    /// Name of the subject in the report.
     #[must_use]
     pub fn name(&self) -> String {
         match self {

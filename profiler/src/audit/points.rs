@@ -1,4 +1,4 @@
-//! From windows to the points of curves: every window of one set-up under one load together.
+//! Builds the points of curves: all windows of one set-up under one load together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +19,14 @@ use crate::{
     stats::{bootstrap, windows::WindowSeries},
 };
 
-/// A point, and what else its windows told.
+/// A point of a curve, and what else its windows showed.
 #[derive(Clone, Debug, Default)]
 pub struct MeasuredPoint {
     /// The point.
     pub point: Point,
     /// What may bend the curve here.
     pub facts: Facts,
-    /// What it was made of.
+    /// Slices of the windows that the point is made of.
     pub slices: Vec<WindowSlice>,
 }
 

@@ -51,7 +51,7 @@ pub fn recommend(curves: &[Curve]) -> Option<Recommendation> {
 struct Peak<'a> {
     setup: &'a Setup,
     seen: &'a MeasuredPoint,
-    /// Where it had most to do.
+    /// Point at which the set-up had most to do.
     busiest: &'a Point,
 }
 

@@ -1,4 +1,4 @@
-//! In which order windows are measured: by chance, so that what drifts on the host falls on all set-ups alike.
+//! Random order of an audit's windows, so that what drifts on the host affects all set-ups alike.
 
 use crate::{model::report::Setup, stats::random::Random};
 

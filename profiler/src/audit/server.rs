@@ -1,4 +1,4 @@
-//! A server that was started to be audited: it is ready when it answers, and it is gone when this is dropped.
+//! A server that an audit starts: ready when it answers, ended when it is dropped.
 
 use std::{
     fs::File,
@@ -39,7 +39,7 @@ pub struct AuditedServer {
     output: File,
     /// The command line that started it.
     pub command: String,
-    /// Where it listens, on the loopback interface.
+    /// Port on which the server listens, on the loopback interface.
     pub port: u16,
 }
 

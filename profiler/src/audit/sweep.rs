@@ -52,7 +52,7 @@ pub struct Sweep<'a> {
     pub problems: Vec<Problem>,
     /// The commands that were run.
     pub commands: Vec<String>,
-    /// Of all windows.
+    /// Quality of all windows together.
     pub quality: Quality,
     /// True if the user ended it.
     pub interrupted: bool,
@@ -268,7 +268,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Tells what is done now, and for how long yet: by the time of the least rounds, and what was spent of it.
+    /// Reports what is done now and how long the audit will still take: by the time of the least rounds, and what was spent of
+    /// it.
     fn say(&mut self, what: &str) {
         let setups = match &self.plan.subject {
             Subject::Serve { setups, .. } => setups.len() as u32,

@@ -39,7 +39,7 @@ const OPEN_CONNECTIONS: u32 = 1024;
 pub struct WindowPlan<'a> {
     /// The audit's plan.
     pub plan: &'a AuditPlan,
-    /// Who serves.
+    /// Fleets that serve.
     pub fleets: &'a [Fleet],
     /// In which way.
     pub setup: &'a Setup,
@@ -51,20 +51,20 @@ pub struct WindowPlan<'a> {
     pub route: &'a str,
     /// When the audit began.
     pub epoch: Instant,
-    /// Where it is made.
+    /// Where and how the audit is made.
     pub about: &'a About,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub struct Done {
-    /// Its numbers.
+    /// Numbers of the window.
     pub loaded: Loaded,
-    /// Its stacks.
+    /// Stacks of the window.
     pub recording: Recording,
     /// Answers per second while we measured, and in the windows before and after, while we did not.
     pub control: Option<(f64, f64)>,
-    /// That the load generator and the workers share CPUs, if they do.
+    /// Sentence that the load generator and the workers share CPUs, if they do.
     pub shared_cpus: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The maps: what is told to the kernel side, and what it lost.
+//! The programs' maps: adds and removes followed processes, and reads what was lost.
 
 use anyhow::{Context, Result};
 use aya::maps::{HashMap, Map, MapError, PerCpuArray};

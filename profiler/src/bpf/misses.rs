@@ -1,5 +1,5 @@
-//! Runs of our programs that the kernel skipped: one that would have interrupted itself on the same CPU. An event that a
-//! program did not see may be missing from its counts, so these are a loss.
+//! Program runs that the kernel skipped because the program was already running on that CPU. Such a run did not see its
+//! event, so it is a loss.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ impl Probes {
     }
 }
 
-/// From what the kernel says of a program's descriptor (`bpf_prog_show_fdinfo`, `kernel/bpf/syscall.c`).
+/// Parses the skipped runs of a program from its `fdinfo` (`bpf_prog_show_fdinfo`, `kernel/bpf/syscall.c`).
 fn skipped_in(info: &str) -> Option<u64> {
     info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }

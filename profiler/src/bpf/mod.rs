@@ -1,4 +1,4 @@
-//! The kernel's side as seen from here: loads it, attaches it, reads it. The only module that says `aya`.
+//! User side of the eBPF programs: loads them, attaches them, reads their maps. The only module that uses `aya`.
 //!
 //! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
 //! ends, the kernel takes all of it away.

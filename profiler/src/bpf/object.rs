@@ -1,4 +1,4 @@
-//! The loaded programs.
+//! Loads and attaches the eBPF object, and reads its ring buffer.
 
 use std::{
     fs::File,
@@ -40,10 +40,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/pu
 /// The program on [`SWITCH_TRACEPOINT`] that interns the stacks of waits too; without them it is the one of the tracepoint's name.
 const SWITCH_STACKS: &str = "sched_switch_stacks";
 
-/// Of the room for stacks that part which there is for those that are met while the others are read.
+/// The map `LATE`, which holds what is counted while `STACKS` is read, has room for one stack for so many of `STACKS`.
 const LATE_PART: u32 = 4;
 
-/// How large the kernel's tables are; all of it is kernel memory, allocated when loaded.
+/// Sizes of the kernel's maps; all of it is kernel memory, allocated when loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct MapSizes {
     /// Processes that can be followed at once.
@@ -59,7 +59,7 @@ pub struct MapSizes {
 pub struct ProbePlan {
     /// How large the tables are.
     pub sizes: MapSizes,
-    /// True if it is looked at what threads wait for; else only the kernel's own books are read.
+    /// True if waits are accounted; else only the kernel's own counters are read.
     pub waits: bool,
     /// What is interned when a thread leaves the CPU.
     pub blocked: BlockedStacks,
@@ -67,12 +67,13 @@ pub struct ProbePlan {
     pub min_block_ns: u64,
     /// True if samples of Python threads have all native frames that can be had.
     pub native: bool,
-    /// True if it is of no use without stacks, and samples them; else what waits have none on a kernel that refuses them.
+    /// True if threads are sampled, and the plan is of no use without stacks; else waits have no stacks on a kernel that
+    /// refuses them.
     pub is_for_stacks: bool,
 }
 
 impl ProbePlan {
-    /// Only the kernel's own books are read.
+    /// A plan that only reads the kernel's own counters.
     #[must_use]
     pub const fn counters_only(sizes: MapSizes) -> Self {
         Self {
@@ -86,7 +87,7 @@ impl ProbePlan {
     }
 }
 
-/// What is read of the kernel's types before anything is loaded.
+/// What is read from the kernel's BTF before anything is loaded.
 struct Types {
     offsets: KernelOffsets,
     /// Reduced to what is looked up in it.
@@ -105,7 +106,7 @@ impl Types {
     }
 }
 
-/// What ticks.
+/// The clock that samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplingClock {
     /// The hardware's cycle counter, whose interrupt reaches everything.
@@ -116,7 +117,7 @@ pub enum SamplingClock {
 }
 
 impl SamplingClock {
-    /// As perf names it.
+    /// Name of the event, as perf calls it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -126,10 +127,10 @@ impl SamplingClock {
     }
 }
 
-/// The loaded and attached kernel side. Dropping it detaches and frees everything.
+/// The loaded and attached programs. Dropping it detaches and frees everything.
 pub struct Probes {
     pub(super) ebpf: Ebpf,
-    /// True if it is looked at what threads receive from sockets.
+    /// True if it is counted what threads receive from sockets.
     pub has_recv_tracepoint: bool,
     /// Why no stacks are interned though the plan has some, as a sentence: this kernel refuses to.
     pub without_stacks: Option<String>,
@@ -142,7 +143,7 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Loads the programs and attaches those that follow processes and keep the books. The calling thread is the
+    /// Loads the programs and attaches those that follow processes and account waits. The calling thread is the
     /// one that must take snapshots, and the only one so far.
     ///
     /// A kernel that refuses the stacks of waits is used without, unless they are what the plan is for.
@@ -172,8 +173,8 @@ impl Probes {
     fn load(types: &Types, plan: ProbePlan) -> Result<Self> {
         let Types { offsets, btf, has_recv_tracepoint } = types;
         let ProbePlan { sizes, waits, blocked, min_block_ns, native, is_for_stacks } = plan;
-        // It would read all of the kernel's types, 25 MB and a tenth of the start, and the object has nothing to relocate.
-        // That it shall not can only be said afterwards; where it cannot read them it goes on without.
+        // The loader reads all of the kernel's BTF when it is made: 25 MB, and a tenth of the start. The object needs none of
+        // it, but that can only be set afterwards. So it is made while no file can be opened, and goes on without.
         let mut loader = limits::without_files(EbpfLoader::new).context("failed to change RLIMIT_NOFILE")?;
         // It knows no task storage, and need not.
         loader.btf(None).allow_unsupported_maps();

@@ -1,4 +1,4 @@
-//! Where the fields that the programs read stand in this kernel's structs.
+//! Offsets of the kernel's struct fields that the programs read, from BTF.
 
 use profiler_common::config::KernelOffsets;
 
@@ -14,13 +14,13 @@ pub const TRACEPOINTS: [&str; 6] = [
     "sched_process_free",
 ];
 
-/// The one at which threads leave CPUs and come back.
+/// Tracepoint at which threads leave CPUs and come back.
 pub const SWITCH_TRACEPOINT: &str = "sched_switch";
 
-/// The one that tells who ends a wait.
+/// Tracepoint that tells who ends a wait.
 pub const WAKING_TRACEPOINT: &str = "sched_waking";
 
-/// The one that tells whether a thread that was woken found work; newer kernels have it.
+/// Tracepoint that tells whether a thread that was woken found work; newer kernels have it.
 pub const RECV_TRACEPOINT: &str = "sock_recv_length";
 
 /// Other features, by functions that come with them.
@@ -36,9 +36,9 @@ const THREAD_POINTER: &str = "thread.uw.tp_value";
 #[derive(Clone, Copy)]
 struct Register {
     field: &'static str,
-    /// Of the whole field.
+    /// Length of the whole field, bytes.
     bytes: u32,
-    /// In the array that the field is.
+    /// Index in the array that the field is.
     index: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel's verifier says of a program that it refuses: told in one sentence, the whole of it kept in a file.
+//! Verifier errors: one sentence for the user, and the whole log in a file.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use crate::{failure::Failure, sys::kernel};
 
 /// How many of the log's lines tell why: the instruction, and what is wrong with it.
 const LINES: usize = 2;
-/// With this begins what the verifier says of its own work, behind the reason.
+/// Beginning of the verifier's statistics, which follow the reason.
 const OWN_WORK: &str = "verification time";
 
 /// Why a program was not loaded.
@@ -59,7 +59,7 @@ fn keep(log: &str) -> Result<std::path::PathBuf, Error> {
 mod tests {
     use super::*;
 
-    /// Of kernel 6.1, shortened.
+    /// A verifier's log of kernel 6.1, shortened.
     const LOG: &str = "\
         826: (bf) r4 = r3 ; R3_w=scalar()\n\
         ; let kind = unsafe { read_volatile(table) };\n\

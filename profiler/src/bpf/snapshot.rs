@@ -1,4 +1,4 @@
-//! Snapshots: the books of every followed thread, read in one pass over the tasks.
+//! Snapshots: the counters of every followed thread, read in one pass over the tasks.
 
 use std::{fs::File, io::Read, mem::size_of};
 
@@ -15,7 +15,7 @@ use crate::{
 /// that.
 const APART_NS: u64 = 200_000;
 
-/// The books of all followed threads at one instant.
+/// Counters and waits of all followed threads at one instant.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// When the edge began, `CLOCK_MONOTONIC` ns.
@@ -23,23 +23,23 @@ pub struct Snapshot {
     /// When the last thread's words were read, `CLOCK_MONOTONIC` ns; the others', which say their own instant, µs
     /// before.
     pub at_ns: u64,
-    /// That instant, ns since the epoch.
+    /// Wall clock at `at_ns`, ns since the epoch.
     pub unix_ns: u64,
     /// `CLOCK_MONOTONIC` less the scheduler's clock: closes the slices that are open at this instant.
     pub clock_offset_ns: u64,
     /// False if the clocks could not be compared exactly; open slices may then be off by a tick.
     pub exact: bool,
-    /// The value of `EDGE`: threads that have it in `waits.edge` changed after the edge, and told before how they stood.
+    /// The value of `EDGE`: threads that have it in `waits.edge` changed after the edge, and first sent how they stood.
     pub edge: u32,
-    /// One for each followed thread that lives.
+    /// All followed threads that live.
     pub threads: Vec<ThreadRecord>,
 }
 
 impl Probes {
     /// The words of every followed thread that lives.
     ///
-    /// The kernel tells how far a running thread's books reach in the scheduler's own clock, which user space
-    /// cannot read. But asking for this thread's CPU time makes the kernel bring this thread's books up to now and
+    /// The kernel dates a running thread's counters in the scheduler's own clock, which user space
+    /// cannot read. But asking for this thread's CPU time makes the kernel bring this thread's counters up to now and
     /// date them in that clock, and the words of the same thread, read right after, show it.
     ///
     /// It is not exact when this thread is switched out in between, or when a hypervisor keeps the CPU for itself, which is no
@@ -62,7 +62,7 @@ impl Probes {
             .position(|thread| thread.task.tid == own_tid)
             .context("the snapshot lacks its own thread")?;
         let own = threads.swap_remove(own).task;
-        // Not switched out since: what its books grew by is the time that passed.
+        // Not switched out since: its on-CPU time grew by the time that passed.
         let exact = own.voluntary + own.preempted == switches && after_ns - before_ns <= APART_NS;
         let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);
         let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);

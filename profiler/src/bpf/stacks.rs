@@ -1,8 +1,8 @@
-//! What is counted on stacks, and the edges between which it is: an edge is one for books and stacks.
+//! Reads the counts of stacks, at the same edges as the counters of threads.
 //!
-//! The books of all threads and the counts of all stacks cannot be read at one instant. So a reading has a number, and while
-//! it is under way each thread that changes tells first how it stood, and what is counted on a stack is counted apart. A
-//! wait is before an edge in the books and on its stack, or after it in both.
+//! All threads and the counts of all stacks cannot be read at one instant. So a reading has a number. While it is under way,
+//! each thread that changes first sends how it stood, and what is counted on a stack is counted apart. A wait is before an
+//! edge in its thread and on its stack, or after it in both.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use profiler_common::config::{READS_STACKS, READS_THREADS, StackCount, StackKey}
 
 use crate::{bpf::Probes, sys::clock};
 
-/// What stacks were counted for, up to an instant.
+/// Counts of stacks, cumulative up to an instant.
 pub type Counts = HashMap<StackKey, StackCount>;
 
 /// aya reads and writes plain arrays; the wire types are cast to and from these.
@@ -23,19 +23,19 @@ type StackMap<'a> = maps::HashMap<&'a mut maps::MapData, RawKey, RawCount>;
 /// The number of a reading, in the value of `EDGE`, above what it reads.
 const ONE_READING: u32 = 4;
 
-/// What is kept between readings.
+/// State of the edge that is being read.
 #[derive(Debug, Default)]
 pub(super) struct EdgeState {
     /// The value of `EDGE`.
     edge: u32,
-    /// Since when, `CLOCK_MONOTONIC` ns.
+    /// When `edge` was set, `CLOCK_MONOTONIC` ns.
     began_ns: u64,
-    /// Counted, and not in `STACKS` any more, or never.
+    /// Counts that are not in the map `STACKS` any more, or never were.
     counted: Counts,
 }
 
 impl Probes {
-    /// Begins an edge: what is counted from now on is after it, in the books of a snapshot and on stacks, until it ends.
+    /// Begins an edge: what is counted from now on is after it, in threads and on stacks, until it ends.
     pub fn begin_edge(&mut self) -> Result<()> {
         self.begin_reading(READS_THREADS | READS_STACKS)
     }
@@ -103,8 +103,8 @@ impl Probes {
         Ok(())
     }
 
-    /// Takes all counts out of a table that nobody counts in meanwhile. It is read twice: a program that began to count just
-    /// before has ended when the first time is over.
+    /// Removes all counts from a map in which nothing is counted meanwhile, and keeps them. The map is read twice, because a
+    /// program that began to count just before has ended only when the first reading is over.
     fn take_out(&mut self, name: &str) -> Result<()> {
         let mut counted = std::mem::take(&mut self.edge_state.counted);
         let mut table = self.table(name)?;

@@ -1,4 +1,4 @@
-//! Which system call is of which kind. Numbers are this machine's, by libc.
+//! The kind of each system call, by its number on this architecture.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! The words of `punchclock audit`.
+//! Arguments of `punchclock audit`.
 
 use std::path::PathBuf;
 

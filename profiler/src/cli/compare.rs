@@ -1,4 +1,4 @@
-//! The words of `punchclock compare`.
+//! Arguments of `punchclock compare`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! From failures to exit codes and advice: what failed, then the one thing that helps.
+//! Exit codes and advice for failures: what failed, then the one thing that helps.
 
 use crate::failure::{Failure, Unreadable};
 

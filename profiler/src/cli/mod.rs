@@ -1,4 +1,4 @@
-//! The command line's words. No verb's work is done here.
+//! Arguments of the command line. No verb's work is done here.
 
 pub mod audit;
 pub mod compare;

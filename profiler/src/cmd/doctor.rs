@@ -1,4 +1,4 @@
-//! `punchclock doctor`
+//! `punchclock doctor`: what works on this host, and what helps where it does not.
 
 use std::process::ExitCode;
 

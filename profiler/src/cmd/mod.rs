@@ -1,4 +1,4 @@
-//! One file a verb; each `run` reads like a table of contents.
+//! The verbs, one file each; each `run` reads like a table of contents.
 
 pub mod audit;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! What a verb says on standard output and standard error, and what its files are called if nobody says.
+//! Output of the verbs: standard output, standard error, and the names of files if none are given.
 
 use std::{
     env,

@@ -1,4 +1,4 @@
-//! How far a long wait has come: on a terminal only, and on standard error.
+//! Progress of a long wait, on standard error and only on a terminal.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The one thread that waits.
+//! The tokio runtime, on the one thread that takes snapshots.
 
 use anyhow::{Context, Result};
 

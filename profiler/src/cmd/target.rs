@@ -1,4 +1,4 @@
-//! From the command line's words for processes to the processes.
+//! Finds the processes that the command line asks for.
 
 use anyhow::Result;
 

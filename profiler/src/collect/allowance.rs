@@ -1,12 +1,12 @@
-//! Time for work that others can make without end: some at once, and of what follows a part.
+//! Rate limit of CPU time for work that targets can cause without end.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So much CPU time at once; a stack takes some tens of µs.
+/// CPU time that may be used at once; a stack takes some tens of µs.
 const AT_ONCE: Duration = Duration::from_secs(4);
-/// It comes back at one part in so many of the time that passes.
+/// One part in so many of the time that passes becomes CPU time that may be used again.
 const PART: u32 = 2;
 
 /// What is left of it.

@@ -1,4 +1,4 @@
-//! From stacks as they were seen to a profile: the last names, and the same stacks made one.
+//! Builds a profile from the collected stacks: resolves the remaining names, and merges stacks that become equal.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::{
     units,
 };
 
-/// Where the kernel's part of a thread that leaves the CPU begins to be ours: tracing programs and what calls them.
+/// Kernel function below which a blocked thread's stack holds only the switch itself and our tracing programs.
 const SWITCH: &str = "__schedule";
 
 /// The profile of a window, and why names are missing that should be there.
@@ -51,7 +51,7 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<
     (profile, named.unnamed)
 }
 
-/// A profile without samples, and the indexes in it of the chains that it was made of.
+/// A profile without samples, and the index in it of each stack that it was built from.
 pub struct BuiltProfile {
     /// The profile.
     pub profile: Profile,
@@ -68,7 +68,7 @@ impl BuiltProfile {
     }
 }
 
-/// Names what has no name yet. Frames that get the same name become one, and so do their stacks.
+/// Resolves the names that are missing. Frames that get the same name become one, and so do their stacks.
 #[must_use]
 pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
     let mut places = Vec::new();
@@ -129,7 +129,7 @@ pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
             .is_some_and(|frame| frame.kind == FrameKind::Kernel && Some(frame.name as usize) == switch)
     };
     let mut chains: Vec<u32> = Vec::with_capacity(stacks.chains.rows().len());
-    // What the switch calls is ours: it is left out, and so is the switch itself, by staying at its caller.
+    // The switch, and the tracing programs that it calls, are left out: the stack ends at its caller.
     let mut is_cut: Vec<bool> = Vec::with_capacity(stacks.chains.rows().len());
     for chain in stacks.chains.rows() {
         // A caller was interned before its leaf.

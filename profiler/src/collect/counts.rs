@@ -1,4 +1,4 @@
-//! What stacks are counted for: up to an edge, and between two.
+//! Counts of stacks: up to an edge, and between two edges.
 
 use profiler_common::{config::StackKey, wait::NO_SYSCALL};
 

@@ -1,5 +1,4 @@
-//! One stack of each thread, now: of one that is blocked the stack on which it left the CPU, of one that runs what a tick
-//! found a moment before.
+//! One stack of each thread, now: of a blocked thread the stack on which it left the CPU, of a running one its last sample.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What the kernel side sends, taken in: new stacks get their names, processes their interpreters.
+//! Handles the kernel side's events: describes new stacks, and finds the interpreters of processes.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -38,7 +38,7 @@ use crate::{
 const ASYNCIO: &str = "asyncio/events.py";
 const HUBS: [&str; 2] = [GEVENT_HUB, "eventlet/hubs/hub.py"];
 
-/// What is known of the followed processes and their stacks.
+/// State of the followed processes and their stacks, from the events so far.
 #[derive(Debug, Default)]
 pub struct EventHandler {
     /// All stacks.
@@ -50,7 +50,7 @@ pub struct EventHandler {
     interpreters: HashMap<u32, Interpreter>,
     /// Processes that may yet become Python.
     starting: Starting,
-    /// Processes of which we were told since we last asked any that they have called exec.
+    /// Processes whose exec was heard since the last round of questions.
     execs: HashSet<u32>,
     /// Processes that were looked at again since they loaded asyncio or greenlet.
     looked_again: HashSet<u32>,
@@ -64,7 +64,7 @@ pub struct EventHandler {
 }
 
 impl EventHandler {
-    /// Looks at the processes that run already, and tells the kernel side how to walk them.
+    /// Finds the interpreters of the processes that run already, and follows them.
     pub fn of_running(session: &mut Session) -> Result<Self> {
         let mut handler = Self::default();
         let answers: Vec<_> =
@@ -94,7 +94,7 @@ impl EventHandler {
         tgids.into_iter().for_each(|tgid| self.starting.expect(tgid, Instant::now()));
     }
 
-    /// Takes an event in. They come in the kernel's order: a child's stacks after its fork.
+    /// Handles an event. Events come in the kernel's order: a child's stacks after its fork.
     pub fn handle(&mut self, event: &Event<'_>) {
         match event {
             Event::Stack(head, frames) => {
@@ -244,8 +244,7 @@ impl EventHandler {
         asked.into_iter().map(ask).collect()
     }
 
-    /// Tells the kernel side how to walk those that are Python. Comes after all was taken in that was sent before they
-    /// answered.
+    /// Follows the processes that have become Python. Call it when all events are handled that were sent before they answered.
     pub fn follow_started(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
         let now = Instant::now();
         for (tgid, answer) in self.believed(answers) {
@@ -275,14 +274,14 @@ impl EventHandler {
         Ok(())
     }
 
-    /// The answers but those of processes that have called exec. An exec of which we are told after we asked may have come
-    /// before the answer: to believe that would be to forget the interpreter as soon as we are told, though the kernel side
-    /// walks by it, and tells each code object once. Such a process is asked again.
+    /// The answers without those of processes that have called exec. An exec that is heard after the question may have come
+    /// before the answer: to believe that would be to forget the interpreter as soon as the exec is heard, though the kernel
+    /// side walks by it, and sends each code object once. Such a process is asked again.
     fn believed(&self, answers: Vec<Answer>) -> Vec<Answer> {
         answers.into_iter().filter(|(tgid, _)| !self.execs.contains(tgid)).collect()
     }
 
-    /// Tells the fleets the versions that showed only after a while, as before 3.11; and learns which processes have got
+    /// Updates the fleets' Python versions, which before 3.11 show only after a while, and finds processes that have loaded
     /// another interpreter by now.
     pub fn update_versions(&mut self, session: &mut Session) {
         for (tgid, interpreter) in &mut self.interpreters {
@@ -341,7 +340,7 @@ fn has_more(interpreter: &Interpreter, stacks: &Stacks, key: &StackKey) -> bool 
         || (interpreter.may_load_greenlet() && HUBS.iter().any(|hub| stacks.has_frame_of(key, hub)))
 }
 
-/// What a thread that slept before waits for, where that is told by memory, which the kernel side reads of no other thread than
+/// Reason of a thread that slept before, where the process's memory tells it: the kernel side reads memory of no other thread than
 /// the running one.
 fn reason_from_outside(
     key: &StackKey,

@@ -1,4 +1,4 @@
-//! What a wait is for, where that takes knowledge of servers and libraries.
+//! Tells waits for work from other waits: the table of rules by server and library.
 //!
 //! The kernel tells what a thread waits on: a socket, a lock, a time. Whether it waits there for work only its Python
 //! stack tells: by the function that waits, which is the innermost one that is not plumbing.
@@ -34,15 +34,15 @@ fn functions_that_wait() -> impl Iterator<Item = &'static Functions> {
     SERVERS.iter().flat_map(|server| server.waits_for_work).chain(LIBRARIES)
 }
 
-/// What a waiting thread is to Python.
+/// What a waiting thread runs, as far as Python is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runs {
-    /// It runs Python; or it is not known what.
+    /// The thread runs Python; or it is not known what it runs.
     Python,
-    /// It belongs to an interpreter, and runs no Python just now.
+    /// The thread belongs to an interpreter, and runs no Python just now.
     Nothing,
-    /// It waits in native code that Python never called, for something that may come to whoever waits there: for a lock, a
-    /// time, one of several descriptors.
+    /// The thread waits in native code that Python never called, for something that may come to whoever waits there: for a
+    /// lock, a time, one of several descriptors.
     Native {
         /// True of its process's first thread, whose process has an interpreter then.
         is_first: bool,

@@ -1,4 +1,4 @@
-//! One stack out of two: a thread's Python frames, and its native ones.
+//! Merges a thread's Python frames and its native frames into one stack.
 //!
 //! Python frames stand in segments: native code calls the interpreter, whose loop runs a segment until that returns. So each
 //! of the native stack's loop frames stands for one segment, if the native stack is whole and none was missed. Else the
@@ -11,7 +11,7 @@ use crate::python::CodePart;
 /// A stack, leaf first.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Merged<T> {
-    /// Its frames.
+    /// Frames of the merged stack.
     pub frames: Vec<T>,
     /// False if a native stack that should have been whole did not fit the Python one.
     pub fits: bool,

@@ -1,4 +1,4 @@
-//! From the kernel's side to the model: sessions, the books of a window, stacks and their names.
+//! Collects from the kernel side and builds the model: sessions, windows, stacks and their names.
 
 mod allowance;
 pub mod build_profile;

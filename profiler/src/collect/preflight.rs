@@ -1,4 +1,4 @@
-//! What the commands need of this host, what was found, and what helps: one list for `doctor` and for every session,
+//! Checks of this host: what a command needs, what was found, and what helps. `doctor` and every session run the same list,
 //! so that they never disagree.
 
 use std::{

@@ -1,4 +1,4 @@
-//! Compares what was read with the kernel's other books of the same threads, in `/proc`.
+//! Compares the counters that were read with those of the same threads in `/proc`.
 
 use std::{collections::HashMap, fs};
 
@@ -6,7 +6,7 @@ use profiler_common::event::ThreadRecord;
 
 use crate::{model::quality::Quality, sys::status::ProcStatus};
 
-/// What `/proc` says of one thread.
+/// Counters of one thread in `/proc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcCounters {
     /// `schedstat`, first word.
@@ -17,7 +17,7 @@ pub struct ProcCounters {
     pub preempted: u64,
 }
 
-/// What `/proc` says of threads, by tid.
+/// Counters of threads in `/proc`, by tid.
 pub type ProcThreads = HashMap<u32, ProcCounters>;
 
 /// Reads `/proc` for all threads of these processes; those that vanish meanwhile are left out.
@@ -40,8 +40,8 @@ pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
         .collect()
 }
 
-/// Every word that was read between two readings of `/proc` must lie between what these say: the largest amounts
-/// by which one does not.
+/// Compares counters that were read between two readings of `/proc`: each must lie between what these say. Notes the largest
+/// amounts by which one does not.
 pub fn compare(quality: &mut Quality, before: &ProcThreads, threads: &[ThreadRecord], after: &ProcThreads) {
     for ThreadRecord { task, .. } in threads {
         let (Some(before), Some(after)) = (before.get(&task.tid), after.get(&task.tid)) else { continue };

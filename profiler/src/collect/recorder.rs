@@ -1,4 +1,4 @@
-//! A window at work: exact numbers, the stacks that ticks find, and those on which threads wait.
+//! Records a window: exact numbers, sampled stacks, and the stacks on which threads wait.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ const NOTICEABLE: Duration = Duration::from_secs(1);
 /// Distinct stacks between two looks that a CPU's threads are expected to have at most.
 const STACKS_PER_CPU: u32 = 8 * 1024;
 
-/// A window at work.
+/// A recording under way.
 pub struct Recorder {
     session: Session,
     handler: EventHandler,
@@ -53,24 +53,24 @@ pub struct Recorder {
     began: Instant,
     notes: Vec<String>,
     windows: Option<WindowEdges>,
-    /// Counts requests that are answered, unless they cannot be told now.
+    /// Counts the requests answered so far; `None` if that is not known now.
     requests: Option<Box<dyn FnMut() -> Option<u64>>>,
 }
 
-/// What came of a window.
+/// The result of a recording.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// Its stacks.
+    /// Stacks of the window.
     pub profile: Profile,
-    /// Its exact numbers.
+    /// Exact numbers of the window.
     pub stat: StatDelta,
-    /// Its seconds, if they were kept.
+    /// Seconds of the window, if they were kept apart.
     pub windows: Vec<Window>,
     /// Requests that were answered in it, if somebody counted them.
     pub requests: Option<u64>,
 }
 
-/// One edge of a window, or of a part of it.
+/// One edge of a window, or of a part of it: threads, and counts of stacks.
 #[derive(Clone, Debug)]
 pub struct RecorderEdge {
     edge: session::SessionEdge,
@@ -81,9 +81,9 @@ pub struct RecorderEdge {
     requests: Option<u64>,
 }
 
-/// What the kernel side does for exact numbers alone: it looks at Python stacks only to tell what waits are for.
+/// The plan of a window with exact numbers alone: Python stacks are read only to tell what waits are for.
 ///
-/// Without `waits` it looks at nothing but exits, and a switch costs a followed thread what it costs any other.
+/// Without `waits` the programs look at nothing but exits, and a switch costs a followed thread what it costs any other.
 #[must_use]
 pub fn plan_of_stat(cpus: u32, waits: bool) -> ProbePlan {
     let sizes = MapSizes { processes: 16_384, stacks: stacks_for(cpus), ring_bytes: 1 << 22 };
@@ -102,8 +102,8 @@ fn stacks_for(cpus: u32) -> u32 {
     cpus.saturating_mul(STACKS_PER_CPU).clamp(2 * STACKS_PER_CPU, 32 * STACKS_PER_CPU)
 }
 
-/// What it does for a recording at a rate on so many CPUs: the ring holds what two ticks can bring. Without `stacks` the
-/// number of CPUs says how many distinct ones there is room for.
+/// The plan of a recording at a rate on so many CPUs: the ring holds what two ticks can bring. Without `stacks` the number of
+/// CPUs says how many distinct stacks there is room for.
 #[must_use]
 pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option<u32>) -> ProbePlan {
     // Up to two ticks late, every sample new, some 40 frames each.
@@ -183,8 +183,8 @@ impl Recorder {
         &self.start
     }
 
-    /// Works until the deadline, the user's word, or the end of all followed processes; only the first leaves
-    /// something to wait for, and is true. `each_tick` says whether to go on.
+    /// Runs until the deadline, until the user asks to stop, until all followed processes have ended, or until `each_tick`
+    /// returns false. Returns true only at the deadline.
     pub async fn run(
         &mut self,
         deadline: Option<Instant>,
@@ -329,7 +329,7 @@ impl Recorder {
         Ok(Recorded { profile, stat, windows, requests })
     }
 
-    /// Ends the window; what each thread does then.
+    /// Ends the window and returns what each thread does then.
     pub fn into_dump(mut self) -> Result<Dump> {
         self.session.probes.stop_sampling()?;
         self.handle_events()?;
@@ -346,7 +346,7 @@ impl Recorder {
         Ok(Dump { schema_version: SCHEMA_VERSION, at_unix_ns: edge.unix_ns, fleets, quality })
     }
 
-    /// Takes in what the kernel side sent, and empties its table before that is full.
+    /// Handles what the kernel side sent, and empties its table of stacks before that is full.
     fn handle_events(&mut self) -> Result<()> {
         self.drain();
         let answers = self.handler.ask_starting();
@@ -378,7 +378,7 @@ impl Recorder {
     }
 }
 
-/// An edge: the books, the threads that they are of, and the counts of all stacks.
+/// Reads an edge: threads, the snapshot they are from, and the counts of all stacks.
 fn read_edge(
     session: &mut Session,
     handler: &mut EventHandler,

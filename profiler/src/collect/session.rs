@@ -1,4 +1,4 @@
-//! A session: the kernel side at work for some fleets, from the first edge of the window to the last.
+//! A session: loads the programs, follows fleets, and takes snapshots at a window's edges.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -40,24 +40,24 @@ const ATTEMPTS: u32 = 16;
 /// How long an edge waits for threads on their way out.
 const LEAVING: Duration = Duration::from_millis(100);
 
-/// Why waiting ended.
+/// Why a wait of the session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// The time came.
+    /// The deadline came.
     Deadline,
     /// The user asked to stop (Ctrl-C, SIGTERM).
     Stopped,
-    /// The kernel side reported a fork or an exec.
+    /// The kernel side sent a fork or an exec.
     RingReady,
 }
 
-/// The kernel side at work.
+/// The loaded programs, the fleets that they follow, and what they have sent.
 pub struct Session {
     /// The programs and maps.
     pub probes: Probes,
     /// What the programs were loaded for.
     pub plan: ProbePlan,
-    /// Who is followed; processes that are born join.
+    /// Followed fleets; processes that are born join them.
     pub fleets: Vec<Fleet>,
     gone: HashMap<ThreadKey, Gone>,
     /// Threads on their way out, which the kernel may not list any more.
@@ -66,7 +66,7 @@ pub struct Session {
     kept: HashMap<ThreadKey, ThreadRecord>,
     /// The control groups of each process that was ever seen, which remain when it is gone.
     groups: HashMap<u32, Groups>,
-    /// How processes ended, by tgid; those that have.
+    /// How processes ended, by tgid; only of those that have ended.
     deaths: HashMap<u32, Death>,
     /// The last fork of a process, if its part is to be judged yet; and when that is to be done.
     infant: Option<(Instant, Instant)>,
@@ -180,8 +180,8 @@ impl Session {
         }
     }
 
-    /// Takes in what the kernel side sent: keeps the books of the gone, lets the newly forked join their fleets.
-    /// `each` sees every event, in order.
+    /// Handles what the kernel side sent: keeps the counters of threads that are gone, and lets newly forked processes join
+    /// their fleets. `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
         let Self { probes, fleets, gone, leaving, kept, deaths, infant, exits, undecodable, .. } = self;
         let (exits_not_kept, without_room) = (&mut self.exits_not_kept, &mut self.without_room);
@@ -254,8 +254,8 @@ impl Session {
         over
     }
 
-    /// The books now, and the threads that they are of: an edge, which stays open for stacks to be read until
-    /// [`Probes::end_edge`]. `each` sees what the kernel side sent meanwhile.
+    /// Takes a snapshot and begins an edge, which stays open for stacks to be read until [`Probes::end_edge`]. `each` sees what
+    /// the kernel side sent meanwhile.
     pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot)> {
         let before = procfs_check::read(self.members());
         let mut snapshot = self.begin_edge(&mut each)?;
@@ -277,7 +277,7 @@ impl Session {
         Ok((edge, snapshot))
     }
 
-    /// The threads that live now, not compared with `/proc`; else as [`Session::snapshot`].
+    /// Takes a snapshot that is not compared with `/proc`; otherwise as [`Session::snapshot`].
     pub fn threads(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
         let mut snapshot = self.begin_edge(&mut each)?;
         self.complete(&mut snapshot, &mut each);
@@ -289,7 +289,7 @@ impl Session {
         self.probes.begin_edge()?;
         let mut snapshot = self.probes.snapshot()?;
         for _ in 1..ATTEMPTS {
-            // Each thread may have told how it stood, more than the ring has room for.
+            // Each thread may have sent how it stood, more than the ring has room for.
             self.drain(&mut each);
             if snapshot.exact {
                 break;
@@ -307,7 +307,7 @@ impl Session {
         Ok(losses)
     }
 
-    /// The books of the threads of a snapshot, and of some that are gone.
+    /// Cumulative times and waits of the threads of a snapshot, and of some that are gone.
     #[must_use]
     pub fn stat_snapshot(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>) -> StatSnapshot {
         StatSnapshot::new(snapshot, gone, self.plan.waits)
@@ -322,9 +322,9 @@ impl Session {
         self.groups.iter().filter_map(throttled).collect()
     }
 
-    /// Puts threads that changed after the edge back to how they stood at it, and adds those that the kernel lists no more
-    /// but that have not run for the last time: that takes them µs, unless they wait for a CPU. Those that take longer are
-    /// shown as they were when they began to exit.
+    /// Restores threads that changed after the edge to how they stood at it, and adds those that the kernel lists no more but
+    /// that have not run for the last time: that takes them µs, unless they wait for a CPU. Those that take longer are shown as
+    /// they were when they began to exit.
     fn complete(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
         // After the reading: a thread that exits meanwhile is in one or the other then.
         self.drain(&mut each);
@@ -397,20 +397,20 @@ impl Session {
     }
 }
 
-/// One edge of a window.
+/// One edge of a window: all threads, and what was lost by then.
 #[derive(Clone, Debug)]
 pub struct SessionEdge {
-    /// The books.
+    /// Cumulative times and waits of all threads.
     pub stat: StatSnapshot,
-    /// When, ns since the epoch.
+    /// Wall clock at the edge, ns since the epoch.
     pub unix_ns: u64,
     /// CPU time that this process had used by then, ns.
     pub own_cpu_ns: u64,
     /// How long quotas had held processes by then, ns, by tgid; only of those that have a quota.
     pub throttled_ns: HashMap<u32, u64>,
-    /// What had been lost by then.
+    /// Losses so far, by cause.
     pub losses: Losses,
-    /// How the books compare with `/proc`.
+    /// How the counters compare with `/proc`.
     pub quality: Quality,
 }
 

@@ -1,4 +1,4 @@
-//! Stacks as they are first seen, and what they are counted for. `build_profile` names them.
+//! Stacks as the kernel side describes them, and what their waits are for. `build_profile` names them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -64,7 +64,7 @@ pub(super) struct Described {
     reason: Option<Reason>,
 }
 
-/// The kernel's columns of a stack.
+/// Kernel frames of a stack.
 #[derive(Clone, Copy, Debug)]
 pub enum KernelFrames<'a> {
     /// Addresses, leaf first.
@@ -73,18 +73,18 @@ pub enum KernelFrames<'a> {
     Names(&'a [String]),
 }
 
-/// A stack as it was seen. The columns are leaf first.
+/// A stack as the kernel side sent it, or as it was read from outside. All parts are leaf first.
 #[derive(Clone, Copy, Debug)]
 pub struct RawStack<'a> {
-    /// What it is counted under.
+    /// Key under which the stack is counted.
     pub key: StackKey,
-    /// How the Python column ended ([`End`]).
+    /// How the Python walk ended ([`End`]).
     pub end: u32,
-    /// Its Python frames.
+    /// Python frames of the stack.
     pub python: &'a [FrameRef],
-    /// Its native ones, as addresses.
+    /// Native user frames of the stack, as addresses.
     pub user: &'a [u64],
-    /// Its kernel's.
+    /// Kernel frames of the stack.
     pub kernel: KernelFrames<'a>,
     /// True if its thread held the GIL; absent if that is not known.
     pub holds_gil: Option<bool>,
@@ -282,7 +282,7 @@ impl Stacks {
         Some(self.described.get(key).and_then(|described| described.reason).unwrap_or(kernels))
     }
 
-    /// The stacks whose waits are for something else than the kernel says: for what it says, and for what they are.
+    /// Stacks whose waits are for another reason than the kernel says: with the kernel's reason and the real one.
     pub fn reclassified(&self) -> impl Iterator<Item = (StackKey, Reason, Reason)> {
         self.described.iter().filter_map(|(key, described)| {
             let (from, to) = (reason_of(key)?, described.reason?);
@@ -290,7 +290,7 @@ impl Stacks {
         })
     }
 
-    /// Settles a wait by its Python frames, leaf first.
+    /// Finds the reason of a wait by its Python frames, leaf first.
     fn reclassify(&self, reason: Reason, runs: Runs, python: &[(UnresolvedFrame, bool)]) -> Reason {
         let frames = python.iter().rev().map(|(frame, _)| match frame {
             UnresolvedFrame::Python { name, file, .. } => (self.string(*name), self.string(*file)),
@@ -304,7 +304,7 @@ impl Stacks {
         self.strings.get(index).map_or("", String::as_str)
     }
 
-    /// How a window's samples fared.
+    /// How complete a window's samples are.
     #[must_use]
     pub fn assess(&self, window: &Counts, event: &str) -> SampleQuality {
         let mut about = SampleQuality { event: event.to_owned(), ..SampleQuality::default() };

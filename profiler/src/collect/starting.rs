@@ -1,4 +1,4 @@
-//! Processes that may yet become Python: which of them are asked, and when again.
+//! Schedules looks at processes that may still become Python.
 //!
 //! Nothing tells that a process maps an interpreter, so all without one are looked at for as long as the window lasts:
 //! each tick while they are young, then ever more seldom. A look is one read of `statm`, some µs; to ask is to read `maps`
@@ -29,7 +29,7 @@ pub struct Starting {
     processes: HashMap<u32, StartingState>,
 }
 
-/// What is known of one of them.
+/// State of one process that is starting.
 #[derive(Clone, Copy, Debug)]
 enum StartingState {
     Awaited {
@@ -39,7 +39,7 @@ enum StartingState {
         mapped: Option<Mapped>,
         same: u32,
     },
-    /// Its children that are told of next may be from before the kernel side knew how it is walked.
+    /// The process is found. Forks that are handled next may be from before the kernel side knew how to walk it.
     Found,
 }
 
@@ -71,7 +71,7 @@ impl Starting {
         matches!(self.processes.get(&tgid), Some(StartingState::Awaited { born, .. }) if now - *born < YOUTH)
     }
 
-    /// The processes that are to be asked now. Comes after all forks so far were told. `look` says what a process has mapped,
+    /// The processes that are to be asked now. Call it when all forks so far are handled. `look` says what a process has mapped,
     /// nothing of one that is gone.
     pub fn due(&mut self, now: Instant, mut look: impl FnMut(u32) -> Option<Mapped>) -> Vec<u32> {
         self.processes.retain(|_, state| !matches!(state, StartingState::Found));

@@ -1,4 +1,4 @@
-//! Exact numbers: cumulative snapshots, and the difference of two.
+//! Cumulative snapshots of all threads, and the difference of two.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A thread for good, by the TID and the birth that it had when it was met first: TIDs are used again, but not with the same
+/// Identity of a thread, by the TID and the birth that it had when it was enlisted: TIDs are used again, but not with the same
 /// birth, and a thread that calls `exec` gets both of its process's first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadKey {
@@ -26,7 +26,7 @@ pub struct ThreadKey {
 }
 
 impl ThreadKey {
-    /// Of a thread; what the kernel side could not enlist goes by what it has now.
+    /// The key of a thread. If the kernel side could not enlist the thread, it is the TID and the start time that it has now.
     #[must_use]
     pub const fn of(ThreadRecord { task, waits }: &ThreadRecord) -> Self {
         if waits.birth == 0 {
@@ -58,9 +58,9 @@ impl From<ThreadRecord> for Gone {
 struct Thread {
     tgid: u32,
     tid: u32,
-    /// Its birth, `CLOCK_MONOTONIC` ns.
+    /// Birth of the thread, `CLOCK_MONOTONIC` ns.
     birth_ns: u64,
-    /// Its process's, if it is the first one of that.
+    /// Birth of the process, `CLOCK_MONOTONIC` ns, if this is its first thread.
     process_birth_ns: u64,
     name: String,
     times: CumulativeTimes,
@@ -68,7 +68,7 @@ struct Thread {
     gone: bool,
 }
 
-/// The books of every thread that was ever followed, those that are gone included.
+/// Cumulative times and waits of every thread that was ever followed, those that are gone included.
 #[derive(Clone, Debug)]
 pub struct StatSnapshot {
     /// `CLOCK_MONOTONIC` ns.
@@ -79,7 +79,7 @@ pub struct StatSnapshot {
 }
 
 impl StatSnapshot {
-    /// From the words of the living and the last words of the gone.
+    /// Builds a snapshot from the threads that live and the last counters of those that are gone.
     #[must_use]
     pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>, has_waits: bool) -> Self {
         let living = snapshot.threads.iter().map(|living| {
@@ -100,8 +100,8 @@ impl StatSnapshot {
         Self { at_ns: snapshot.at_ns, has_waits, threads }
     }
 
-    /// Calls threads by other names than the kernel's. A process's first one goes by the process's name, whatever it was
-    /// before it called `exec`.
+    /// Gives threads other names than the kernel's. A process's first one goes by the process's name, whatever it was before it
+    /// called `exec`.
     pub fn rename_threads<'a>(&mut self, name: impl Fn(&ThreadKey) -> Option<&'a str>) {
         for (key, thread) in self.threads.iter_mut().filter(|(_, thread)| thread.tid != thread.tgid) {
             if let Some(name) = name(key) {

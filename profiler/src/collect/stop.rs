@@ -1,5 +1,5 @@
-//! The user's word to stop (Ctrl-C, SIGTERM). A thread of its own hears it, whatever the others are busy with: the first ends
-//! what is under way, the second ends this process at once.
+//! The user's request to stop (Ctrl-C, SIGTERM), heard by a thread of its own: the first ends what is under way, the second
+//! ends this process at once.
 
 use std::{process, sync::OnceLock, thread, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::sys::privileges;
 
-/// As a shell tells the end by a signal, of which this is the number.
+/// Exit status of a process that a signal ended, less the signal's number, as shells report it.
 const BY_SIGNAL: i32 = 128;
 
 /// Whether the user asked to stop. All of a process are one.

@@ -1,4 +1,4 @@
-//! From the scheduler's raw words to books: closes the slices that are open at the instant of reading.
+//! Computes a thread's cumulative times from the scheduler's counters: closes the slices that are open when they are read.
 
 use profiler_common::{
     event::ThreadRecord,
@@ -8,7 +8,7 @@ use profiler_common::{
 
 use crate::model::accounting::CumulativeTimes;
 
-/// The books of a thread that lives, up to the instant at which its words were read.
+/// Cumulative times of a thread that lives, up to the instant at which its counters were read.
 ///
 /// `clock_offset_ns` is `CLOCK_MONOTONIC` less the scheduler's clock.
 #[must_use]
@@ -32,7 +32,7 @@ pub fn of_living(ThreadRecord { task, waits }: &ThreadRecord, clock_offset_ns: u
 /// The wait that is under way when a thread that lives is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitSoFar {
-    /// Its [`profiler_common::wait::Reason`].
+    /// Number of the [`profiler_common::wait::Reason`].
     pub reason: usize,
     /// How long it has lasted, ns.
     pub ns: u64,
@@ -52,7 +52,8 @@ pub fn open_wait(living: &ThreadRecord, clock_offset_ns: u64) -> Option<WaitSoFa
     Some(WaitSoFar { reason, ns: unclaimed_ns(living, clock_offset_ns), is_over })
 }
 
-/// As the kernel side closes a wait: the time since it began that the kernel's own books do not claim.
+/// Time since the open wait began that is neither on-CPU nor run-queue time, ns: the kernel side closes a wait by the same
+/// rule.
 fn unclaimed_ns(living: &ThreadRecord, clock_offset_ns: u64) -> u64 {
     let open = living.waits.open;
     let times = of_living(living, clock_offset_ns);
@@ -80,7 +81,7 @@ pub fn waits_of_living(living: &ThreadRecord, clock_offset_ns: u64) -> Waits {
     waits
 }
 
-/// The books of a thread at its last switch-out, where the kernel has just closed its slice.
+/// Cumulative times of a thread at its last switch-out, where the kernel has just closed its slice.
 #[must_use]
 pub fn of_gone(task: &TaskCounters) -> CumulativeTimes {
     build(task, task.sum_exec_runtime, task.run_delay, true)

@@ -1,4 +1,4 @@
-//! What was run in interpreters that are not walked, because another one of their process is.
+//! Work in interpreters that are not walked because another interpreter of their process is.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The seconds of a window at work, each a window of its own.
+//! Splits a recording into windows of a second.
 //!
 //! What is kept of an edge is what each process has done since the recording began. A window is the difference of
 //! two edges, and the last edge is the recording's own sums: so the windows add up to these, whatever was estimated
@@ -29,7 +29,7 @@ const MOST_ROWS: usize = 1 << 16;
 /// What each process has done, by tgid.
 type Sums = BTreeMap<u32, WorkerWindow>;
 
-/// The edges so far.
+/// The edges between the windows so far.
 #[derive(Debug)]
 pub struct WindowEdges {
     edges: Vec<WindowEdge>,
@@ -41,7 +41,7 @@ pub struct WindowEdges {
     gone: Sums,
 }
 
-/// What was done up to an instant.
+/// Work done up to an instant.
 #[derive(Clone, Debug, Default)]
 struct WindowEdge {
     /// Since the recording began.
@@ -71,7 +71,7 @@ impl WindowEdges {
         Instant::now() >= self.next
     }
 
-    /// Takes an event in. A thread that there is no room for counts as lost in the session.
+    /// Handles an event. A thread that there is no room for counts as lost in the session.
     pub fn handle(&mut self, event: &Event<'_>) {
         if let Event::Exit(exit) = event
             && exit.is_last == 1

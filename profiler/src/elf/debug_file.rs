@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::elf::functions;
 
-    /// Of a library that is built, and stripped, here.
+    /// Checks a library that the test builds and strips.
     #[test]
     fn a_stripped_file_has_the_symbols_that_are_installed_for_it() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The functions that addresses are in, by a file's symbol tables.
+//! Finds the function of an address in a file's symbol tables.
 
 use std::{
     cmp::Reverse,
@@ -53,7 +53,7 @@ struct FunctionSymbol {
     is_global: bool,
     /// Its place in the table: of equals the first one counts.
     index: Reverse<usize>,
-    /// Where its name is in the table of names.
+    /// Offset of the name in the string table.
     name: u32,
 }
 

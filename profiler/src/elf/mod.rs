@@ -1,4 +1,5 @@
-//! ELF files of strangers, read piece by piece and never mapped: one that is cut meanwhile would end us by a signal.
+//! ELF files that are not trusted: read in pieces and never mapped, since a mapped file that is cut would end this process by
+//! SIGBUS.
 
 pub mod debug_file;
 pub mod functions;

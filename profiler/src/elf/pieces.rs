@@ -1,4 +1,4 @@
-//! A file whose parts are read when they are asked for, up to so many bytes in all.
+//! Reads parts of a file on demand, up to a limit of bytes.
 
 use std::{cell::Cell, fs::File, ops::Range};
 
@@ -14,7 +14,7 @@ pub struct Pieces<'file> {
 }
 
 impl<'file> Pieces<'file> {
-    /// Of a file, of which nothing is read yet.
+    /// The pieces of a file, of which nothing is read yet.
     #[must_use]
     pub fn of(file: &'file File) -> Self {
         Self { read: ReadCache::new(file), left: Cell::new(MAX_BYTES) }

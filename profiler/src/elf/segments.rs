@@ -1,4 +1,4 @@
-//! Where the parts of an ELF file are loaded.
+//! Segments of an ELF file: which addresses its parts are loaded at.
 
 use std::fs::File;
 
@@ -15,7 +15,7 @@ use crate::elf::Pieces;
 pub struct Segments(Vec<(u64, u64, u64)>);
 
 impl Segments {
-    /// Of a file; `None` if it is not 64-bit ELF.
+    /// The segments of a file; `None` if it is not 64-bit ELF.
     #[must_use]
     pub fn of_file(file: &File) -> Option<Self> {
         let pieces = Pieces::of(file);

@@ -1,4 +1,4 @@
-//! What a command line runs, for processes of Python.
+//! Parses the command line of a Python process: which script or module it runs.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! All fleets on the host, from one scan.
+//! Finds all fleets of the host in one scan.
 
 use crate::fleet::{Fleet, ProcessProbe, Tree, search::Discovery, servers::SERVERS};
 

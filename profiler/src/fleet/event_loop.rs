@@ -1,4 +1,4 @@
-//! Which event loop a process runs.
+//! Finds out which event loop a process runs.
 
 use crate::fleet::search::Discovery;
 

@@ -1,4 +1,4 @@
-//! Hosts made by hand, for tests.
+//! Made-up hosts for tests.
 
 use std::{cell::RefCell, collections::HashMap};
 

@@ -1,4 +1,4 @@
-//! Who joins a fleet while it is watched.
+//! Adds processes to a fleet while it is watched, and removes those that end.
 
 use crate::{
     fleet::{
@@ -10,8 +10,8 @@ use crate::{
     sys::process::Process,
 };
 
-/// Takes a process in that a member forked. A master's child becomes a worker, of the class that its siblings have;
-/// any other a helper. The process may be gone already; one whose parent is in no fleet is left alone.
+/// Adds a process that a member forked. A master's child becomes a worker, of the class that its siblings have; what another
+/// member forked is a helper.
 pub fn join(fleets: &mut [Fleet], tgid: u32, parent_tgid: u32) {
     place(fleets, tgid, parent_tgid, Process::read);
 }

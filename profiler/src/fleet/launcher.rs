@@ -1,5 +1,5 @@
-//! Programs that do nothing but start others, such as shells and mpirun: of what they start, several processes of one program
-//! of Python are workers.
+//! Programs that only start others, such as shells and mpirun: several processes of one Python program that they start are
+//! workers.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::{
 const LAUNCHERS: [&str; 6] =
     ["honcho", "supervisord", "circusd", "torchrun", "torch.distributed.run", "torch.distributed.launch"];
 
-/// What a process runs, as far as it tells who starts whom.
+/// Kind of program a process runs, as far as it tells who starts whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ProgramKind {
-    /// It is not known what.
+    /// It is not known what the process runs.
     #[default]
     Unknown,
     /// No Python, or Python that only starts others.
@@ -26,7 +26,7 @@ pub enum ProgramKind {
 }
 
 impl ProgramKind {
-    /// Of a process; `python` is the version of its interpreter, if it is known to have one.
+    /// What kind of program a process runs; `python` is the version of its interpreter, if it is known to have one.
     pub(super) fn of(process: &Process, python: Option<&str>) -> Self {
         match Command::of(process) {
             Some(command) if LAUNCHERS.contains(&command.name()) => Self::Launcher,

@@ -1,4 +1,4 @@
-//! Which processes are workers: finds the fleets of this host, and who joins them.
+//! Finds the fleets of this host and keeps their members up to date.
 //!
 //! All of it is read from outside: process tree, command lines, titles, sockets, mapped files and, last, the
 //! Python stack. What these do not tell stays blank; what decided is kept as evidence.
@@ -45,7 +45,7 @@ pub struct Fleet {
     pub name: String,
     /// The name of one of [`servers::SERVERS`], of which `python` is any Python; `process` for what is none.
     pub server: String,
-    /// Where its workers listen: `127.0.0.1:8000`, `unix:/run/app.sock`. Empty if that may not be known.
+    /// Addresses on which the workers listen: `127.0.0.1:8000`, `unix:/run/app.sock`. Empty if that may not be known.
     pub listening: Vec<String>,
     /// The master first, then workers and helpers, each from the oldest to the youngest.
     #[serde(rename = "workers")]
@@ -55,16 +55,16 @@ pub struct Fleet {
 /// One process of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Member {
-    /// Its part.
+    /// Role of the process.
     pub role: Role,
-    /// Its place among the workers; only they have one, and only below a member.
+    /// Slot of a worker; only workers have one, and only below a master.
     #[serde(flatten)]
     pub slot: Option<Slot>,
     /// `sync`, `gthread`, `gevent` …, if it is a worker of a server that has such, and shows which.
     pub worker_class: Option<String>,
-    /// Its PID.
+    /// PID of the process.
     pub tgid: u32,
-    /// Its parent's.
+    /// PID of its parent.
     pub ppid: u32,
     /// The interpreter's version, such as `3.11.7`.
     pub python: Option<String>,

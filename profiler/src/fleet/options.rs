@@ -1,4 +1,4 @@
-//! What was typed behind a command, as far as it tells a fleet's name and its workers' class.
+//! Parses a server's command-line options, as far as they tell its name and its workers' class.
 
 /// How a program's options are written.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct Grammar {
     pub abbreviates: bool,
 }
 
-/// What was typed.
+/// Options and words of a command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandOptions {
     /// Words that are neither options nor their values.
@@ -73,7 +73,7 @@ impl CommandOptions {
         typed.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The same as a number.
+    /// The value of an option as a number.
     #[must_use]
     pub fn number(&self, option: &str) -> Option<u32> {
         self.get(option)?.parse().ok()
@@ -137,7 +137,7 @@ pub fn split(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// As of argparse.
+    /// Options that are parsed as by argparse.
     const GRAMMAR: Grammar = Grammar {
         wanted: &["worker-class", "name", "threads", "daemon"],
         letters: &[('k', "worker-class"), ('n', "name"), ('D', "daemon")],

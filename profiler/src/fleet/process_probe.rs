@@ -1,4 +1,4 @@
-//! How one looks into a process.
+//! Looks into a process for what a scan of the host does not tell.
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -7,8 +7,8 @@ use crate::{
     sys::process::{self, Process},
 };
 
-/// What a scan of the host does not tell and is looked up for some processes only, by tgid. A seam: tests have
-/// eyes of their own.
+/// Functions that look up what a scan of the host does not tell, for some processes only, by tgid. A seam: tests have probes of
+/// their own.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessProbe {
     /// The process as it is now, if it still is.
@@ -28,7 +28,7 @@ pub struct ProcessProbe {
 }
 
 impl ProcessProbe {
-    /// Those that see this host.
+    /// The probe that looks at this host.
     #[must_use]
     pub const fn real() -> Self {
         Self {

@@ -10,7 +10,7 @@ use crate::{
     sys::process::Process,
 };
 
-/// How a server is told from other programs.
+/// How a server's program is recognised.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerProgram {
     /// What it is called as a script and as a module.
@@ -21,7 +21,7 @@ pub struct ServerProgram {
     pub stack: &'static [&'static str],
 }
 
-/// A running server's first process.
+/// The first process of a running server.
 #[derive(Clone, Debug)]
 pub struct FoundServer {
     /// What it was told.
@@ -33,7 +33,7 @@ pub struct FoundServer {
 }
 
 impl ServerProgram {
-    /// Tells whether a process is the server's first.
+    /// Recognises whether a process is the server's first.
     #[must_use]
     pub fn find(&self, process: &Process, discovery: &Discovery<'_>) -> Option<FoundServer> {
         let command = Command::of(process)?;

@@ -1,4 +1,4 @@
-//! What a child is to a parent that runs the same program: forked, or started by one of the ways of multiprocessing.
+//! How a child is related to a parent that runs the same program: forked, or started by one of the ways of multiprocessing.
 
 use crate::{
     fleet::command::{Command, is_same, is_same_executable},
@@ -12,7 +12,7 @@ const HELPERS: [(&str, &str); 2] = [
     ("from multiprocessing.forkserver import main", "multiprocessing's fork server"),
 ];
 
-/// True if `child` runs a piece of its parent's program: it was forked, or started by multiprocessing's `spawn`.
+/// True if `child` runs its parent's program: it was forked, or started by multiprocessing's `spawn`.
 #[must_use]
 pub fn runs_same_program(child: &Process, parent: &Process) -> bool {
     is_same(child, parent) || is_spawned_by(child, parent)
@@ -43,7 +43,7 @@ pub fn part_of(child: &Process, master: &Process) -> (Role, String) {
     (role, why.to_owned())
 }
 
-/// What it does for multiprocessing, if it is no worker.
+/// Name of what a process does for multiprocessing, if it is no worker.
 #[must_use]
 pub fn is_helper(process: &Process) -> Option<&'static str> {
     let code = Command::of(process)?.code()?;

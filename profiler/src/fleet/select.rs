@@ -1,4 +1,4 @@
-//! Which of the fleets somebody asked for.
+//! Selects the fleets that the user asks for.
 
 use std::collections::HashSet;
 

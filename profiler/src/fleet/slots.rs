@@ -1,4 +1,4 @@
-//! Places in a fleet: who is the n-th worker, and whose place a new one takes.
+//! Slots of a fleet: numbers its workers, and gives a new one the slot of the one that it replaces.
 //!
 //! A server keeps a number of workers alive: what looks like a new process takes the place of a dead one. Seen by
 //! places, a fleet is steady.

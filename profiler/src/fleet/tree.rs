@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     processes: HashMap<u32, Process>,
-    /// By start, oldest first.
+    /// Children of each process, oldest first.
     children: HashMap<u32, Vec<u32>>,
     /// Parents before their children.
     order: Vec<u32>,
@@ -54,7 +54,7 @@ impl Tree {
         Ok(Self::of(found.into_values().collect()))
     }
 
-    /// Of these processes.
+    /// The tree of these processes.
     #[must_use]
     pub fn of(mut processes: Vec<Process>) -> Self {
         processes.sort_by_key(|process| (process.started_ticks, process.tgid));
@@ -91,13 +91,13 @@ impl Tree {
         self.children.get(&tgid).into_iter().flatten().filter_map(|child| self.get(*child))
     }
 
-    /// Its children, their children, and so on.
+    /// Descendants of a process: its children, their children, and so on.
     #[must_use]
     pub fn descendants(&self, tgid: u32) -> Vec<u32> {
         self.below(vec![tgid]).split_off(1)
     }
 
-    /// These and everything below them, each once.
+    /// These processes and everything below them, each once.
     fn below(&self, mut tgids: Vec<u32>) -> Vec<u32> {
         let mut seen: HashSet<u32> = tgids.iter().copied().collect();
         let mut next = 0;

@@ -1,4 +1,4 @@
-//! One client: asks for a page and reads the answer to its end, over a connection that it keeps if it may.
+//! An HTTP client that keeps its connection, if it may.
 
 use std::{
     cell::Cell,
@@ -29,7 +29,7 @@ use super::{
 
 type Question = Request<Empty<Bytes>>;
 
-/// What every client of a load asks, and how.
+/// The request that every client of a load sends, and how.
 pub struct RequestTemplate {
     question: Question,
     endpoint: Endpoint,
@@ -90,7 +90,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 pub struct Outcome {
     /// The answer's status, from 200 to 399, or what went wrong.
     pub answer: Result<u16, RequestError>,
-    /// It was sent twice: the kept connection that it went to first was closed without a word of answer.
+    /// True if the request was sent twice: the kept connection that it went to first was closed without a word of answer.
     pub resent: bool,
 }
 
@@ -137,8 +137,7 @@ impl Client {
     }
 }
 
-/// A connection, and the one who reads and writes it: polled by whoever waits for an answer, so that no second task
-/// needs to be woken.
+/// A connection and its driver, which is polled by whoever waits for an answer, so that no second task needs to be woken.
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: http1::Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>,
@@ -178,7 +177,7 @@ impl Connection {
     }
 }
 
-/// Waits for a thing that the driver brings about.
+/// Waits for a future that the driver brings about.
 async fn drive<T>(
     driver: &mut (impl Future + Unpin),
     over: &mut bool,
@@ -186,7 +185,7 @@ async fn drive<T>(
 ) -> Result<T, RequestError> {
     let mut thing = pin!(thing);
     poll_fn(|cx| {
-        // How it ends, whoever waits is told as well.
+        // How the driver ends, the future that is waited for learns as well.
         *over = *over || Pin::new(&mut *driver).poll(cx).is_ready();
         match thing.as_mut().poll(cx) {
             Poll::Pending if *over => Poll::Ready(Err(RequestError::ClosedEarly)),

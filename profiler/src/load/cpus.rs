@@ -1,4 +1,4 @@
-//! CPUs for the load that the workers do not use, if this host has any.
+//! Chooses CPUs for the load generator that the workers do not use, if this host has any.
 
 use crate::sys::affinity::{self, Cpus};
 

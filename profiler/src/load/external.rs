@@ -61,7 +61,7 @@ pub struct Printed {
 /// How a program's figures are read; `None` if they are not there.
 type Read = fn(&str) -> Option<Printed>;
 
-/// By the program's name.
+/// Readers of what known load generators print, by the program's name.
 const KNOWN: [(&str, Read); 4] =
     [("wrk", wrk::read), ("ab", ab::read), ("oha", oha::read), ("hey", hey::read)];
 

@@ -1,4 +1,4 @@
-//! The built-in generator: a thread that asks.
+//! The built-in load generator, on a thread of its own.
 
 use std::{
     rc::Rc,
@@ -15,10 +15,10 @@ use super::{
     target::TargetUrl,
 };
 
-/// Who asks when.
+/// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pattern {
-    /// So many clients, each of which asks again as soon as it is answered.
+    /// A number of clients, each of which asks again as soon as it is answered.
     Closed {
         /// How many.
         concurrency: u32,
@@ -32,12 +32,12 @@ pub enum Pattern {
     },
 }
 
-/// How to ask.
+/// How requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Connections are kept for the next request; else each request has one of its own.
     pub keep_alive: bool,
-    /// From the request, with the connecting that it needs, to the end of its answer.
+    /// Longest time from sending a request, connecting included, to the end of its answer.
     pub timeout: Duration,
     /// How many to send in all; no end if absent.
     pub requests: Option<u64>,

@@ -78,7 +78,7 @@ struct Schedule {
     next: Cell<u64>,
     /// Connections in use.
     busy: Cell<u32>,
-    /// Since when no further request could be sent, if none can.
+    /// Since when all connections are in use, so that no further request can be sent, ns; `None` if one is free.
     all_busy_since_ns: Cell<Option<u64>>,
     idle: RefCell<Vec<Client>>,
     /// A connection is not in use any more.
@@ -86,19 +86,19 @@ struct Schedule {
 }
 
 impl Schedule {
-    /// When its head is due.
+    /// Due time of the first request.
     fn due_ns(&self) -> u64 {
         self.started_ns + (self.next.get() as f64 * self.interval_ns) as u64
     }
 
-    /// Its head if that is due, by when that was: it is to be sent now.
+    /// The due time of the first request in the schedule, if it is due; the request is to be sent now.
     fn take(&self, job: &Job) -> Option<u64> {
         let (due_ns, now_ns) = (self.due_ns(), monotonic_ns());
         if due_ns > now_ns || !job.take() {
             return None;
         }
         self.next.set(self.next.get() + 1);
-        // It has waited for us if there was a connection for it, and for one otherwise.
+        // The request is late by our fault only if a connection was free when it was due.
         let had_to_wait = self.all_busy_since_ns.get().is_some_and(|since_ns| since_ns <= due_ns);
         job.tally.sent(if had_to_wait { 0 } else { now_ns - due_ns });
         Some(due_ns)

@@ -1,4 +1,4 @@
-//! What a generator has seen so far, and what lies between two such readings.
+//! Cumulative numbers of a load generator, and the difference of two readings.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const BUSY_PERCENT: u64 = 90;
 /// The share of requests that may be sent late before it shows in a percentile that is told, percent.
 const LATE_PERCENT: u64 = 1;
 
-/// All that was seen since the generator began, at one instant: each answer counted is in the histogram and no other.
+/// All that was counted since the generator began, at one instant: each answer counted is in the histogram and no other.
 #[derive(Clone, Debug)]
 pub struct LoadReading {
     /// When, by `CLOCK_MONOTONIC`, ns.
@@ -27,13 +27,13 @@ pub struct LoadReading {
     pub from_due_time: bool,
     /// Requests that were begun; those that are under way are not answered yet.
     pub sent: u64,
-    /// Those that were sent over a millisecond late, though there was a connection for them.
+    /// Requests that were sent over a millisecond late, though there was a connection for them.
     pub late: u64,
-    /// Those that were sent twice, because the server had closed the kept connection they were first sent on.
+    /// Requests that were sent twice, because the server had closed the kept connection they were first sent on.
     pub resent: u64,
-    /// On-CPU time of the generator's thread, ns …
+    /// On-CPU time of the generator's thread, ns.
     pub own_cpu_ns: u64,
-    /// … and the time that it waited for a CPU.
+    /// Run-queue time of the generator's thread, ns.
     pub run_queue_ns: u64,
 }
 

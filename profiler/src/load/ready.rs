@@ -1,4 +1,4 @@
-//! Waiting for a server to come up.
+//! Waits until a server answers.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::{
     target::TargetUrl,
 };
 
-/// The pause after the first try; each is twice as long as the one before …
+/// Pause after the first try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// … up to this.
+/// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks again and again, for at most so long, until a server answers with a status below 500; returns that. Fails with

@@ -1,4 +1,4 @@
-//! What can become of a request, other than an answer as it should be.
+//! Errors of a request.
 
 use std::{error::Error, fmt, io};
 

@@ -1,4 +1,4 @@
-//! A server for tests: it does to each request what it is told, and counts on its side.
+//! A test server, which answers as it is told and counts what it sees.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -13,11 +13,11 @@ use super::target::TargetUrl;
 /// What is done to a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
-    /// This status, with a body of ten bytes in two pieces.
+    /// Answers this status, with a body of ten bytes in two pieces.
     Answer(u16),
-    /// The same, and this connection is closed, as its head says.
+    /// Answers, says in the head that the connection is closed, and closes it.
     LastAnswer,
-    /// The same, but without a word.
+    /// Answers and closes the connection without saying so.
     LastAnswerUnsaid,
     /// Two that only announce one, then 200.
     Announce,
@@ -38,14 +38,14 @@ pub enum Act {
 /// What to do to the n-th request, from 0.
 pub type Behaviour = fn(u64) -> Act;
 
-/// What the server has seen.
+/// What the test server has counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerCounts {
     pub connections: u64,
     pub requests: u64,
-    /// Requests here now …
+    /// Requests in the server now.
     pub busy: u64,
-    /// … and the most that were here at once.
+    /// Most requests that were in the server at once.
     pub busy_max: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The books of a load: written by the generator's thread, read by others at any time.
+//! Running totals of a load: written by the generator's thread, read by others at any time.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,10 @@ const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
 /// A request that was sent so much after it was due was late, ns.
 const LATE_NS: u64 = 1_000_000;
 
-/// The books.
+/// Running totals of a load, shared between threads.
 pub struct Tally {
     state: Mutex<TallyState>,
-    /// Answers so far: cheaper to look at than the books.
+    /// Answers so far: cheaper to look at than the locked state.
     pub completed: Arc<AtomicU64>,
 }
 

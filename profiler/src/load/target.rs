@@ -1,4 +1,4 @@
-//! Whom to ask for what.
+//! Parses the URL that a load generator asks for.
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use hyper::Uri;
 
-/// A server and a page of it.
+/// The URL that is asked for.
 #[derive(Clone, Debug)]
 pub struct TargetUrl {
     url: String,

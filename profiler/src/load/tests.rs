@@ -1,4 +1,4 @@
-//! The generator against a server that counts as well.
+//! Tests of the generator against a server that counts as well.
 
 use std::{net::TcpListener, time::Duration};
 

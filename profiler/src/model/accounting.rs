@@ -1,4 +1,4 @@
-//! Exact numbers: the books of a thread at one instant, and what happened between two instants.
+//! Exact numbers: a thread's cumulative times at one instant, and what happened between two instants.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::model::{
     worker::{Death, Role, Slot},
 };
 
-/// One thread's cumulative books at one instant, open slices closed at that instant.
+/// One thread's cumulative times at one instant, open slices closed at that instant.
 ///
 /// On-CPU, run-queue and wall time are of the scheduler's clock, in ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,14 +104,14 @@ impl Counters {
         }
     }
 
-    /// All of them, as they are declared.
+    /// All numbers, in the order in which they are declared.
     #[must_use]
     pub fn numbers(&self) -> [u64; 10] {
         let mut counters = *self;
         counters.numbers_mut().map(|number| *number)
     }
 
-    /// The same, to be changed.
+    /// All numbers, in the order of [`Self::numbers`], to be changed.
     pub const fn numbers_mut(&mut self) -> [&mut u64; 10] {
         let Self {
             wall_ns,
@@ -149,7 +149,7 @@ pub struct StatDelta {
     pub started_unix_ns: u64,
     /// The window's length by `CLOCK_MONOTONIC`.
     pub duration_ns: u64,
-    /// By fleet.
+    /// Numbers by fleet.
     pub fleets: Vec<FleetDelta>,
     /// What was lost, and how the numbers compare with `/proc`.
     pub quality: Quality,
@@ -199,9 +199,9 @@ impl FleetDelta {
 /// One process's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerDelta {
-    /// Its part in the fleet.
+    /// Role of the process in its fleet.
     pub role: Role,
-    /// Its place among the workers; only they have one, and only below a master.
+    /// Slot of a worker; only workers have one, and only below a master.
     #[serde(flatten)]
     pub slot: Option<Slot>,
     /// `sync`, `gthread`, `gevent` …; absent if not known.
@@ -227,8 +227,8 @@ pub struct WorkerDelta {
     /// True if it was forked inside the window.
     #[serde(default)]
     pub born: bool,
-    /// Of one that was: its first thread's time on a CPU up to where it first waits for work; absent if it has not
-    /// yet, or the stacks do not tell.
+    /// On-CPU time of the first thread from its birth until it first waits for work, ns; only of a process born in the window,
+    /// and absent if it has not waited yet or the stacks do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_cpu_ns: Option<u64>,
     /// True if it ended inside the window.
@@ -236,7 +236,7 @@ pub struct WorkerDelta {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub death: Option<Death>,
-    /// Its threads, by tid, those that ended too.
+    /// Threads of the process, by tid, those that ended too.
     pub threads: Vec<ThreadDelta>,
 }
 
@@ -245,8 +245,8 @@ pub struct WorkerDelta {
 pub struct ThreadDelta {
     /// Thread id.
     pub tid: u32,
-    /// As `threading` calls it; of another thread, of a process's first, and of one that was too short-lived to be asked,
-    /// the kernel's name (`comm`).
+    /// Name that Python's `threading` gives the thread; the kernel's (`comm`) for a process's first thread, for threads without
+    /// Python, and for those that ended before they were asked.
     pub name: String,
     /// What it did.
     #[serde(flatten)]

@@ -5,10 +5,10 @@ use serde::Serialize;
 /// What an idle process does by its design.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Design {
-    /// Wake-ups per second, all threads together, at least …
+    /// Fewest wake-ups per second, all threads together.
     pub from_per_second: f64,
-    /// … and at most.
+    /// Most wake-ups per second, all threads together.
     pub to_per_second: f64,
-    /// What for.
+    /// What the server wakes up for.
     pub why: &'static str,
 }

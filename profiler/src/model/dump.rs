@@ -11,7 +11,7 @@ pub struct Dump {
     pub schema_version: u32,
     /// When, ns since the epoch.
     pub at_unix_ns: u64,
-    /// By fleet.
+    /// Threads by fleet.
     pub fleets: Vec<FleetDump>,
     /// What is not known, and why.
     pub quality: Quality,
@@ -24,14 +24,14 @@ pub struct FleetDump {
     pub name: String,
     /// The server.
     pub server: String,
-    /// Its processes.
+    /// Processes of the fleet.
     pub workers: Vec<WorkerDump>,
 }
 
 /// One process's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WorkerDump {
-    /// Its part in the fleet.
+    /// Role of the process in its fleet.
     pub role: Role,
     /// `sync`, `gthread`, `gevent` …; absent if not known.
     pub worker_class: Option<String>,
@@ -39,7 +39,7 @@ pub struct WorkerDump {
     pub tgid: u32,
     /// Version of its interpreter; absent if it is not a known Python.
     pub python: Option<String>,
-    /// Its threads, by tid.
+    /// Threads of the process, by tid.
     pub threads: Vec<ThreadDump>,
 }
 
@@ -48,7 +48,7 @@ pub struct WorkerDump {
 pub struct ThreadDump {
     /// Thread id.
     pub tid: u32,
-    /// As `threading` calls it, or the kernel.
+    /// Name that Python's `threading` gives the thread, or else the kernel's.
     pub name: String,
     /// What it does.
     pub state: RunState,
@@ -58,7 +58,7 @@ pub struct ThreadDump {
     /// For how long it has been blocked, or waits for a CPU, ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub for_ns: Option<u64>,
-    /// Its stack, leaf first; that of one which runs as it was a moment before.
+    /// Stack of the thread, leaf first; of a running thread as it was a moment before.
     pub frames: Vec<FrameDump>,
     /// asyncio's tasks of it that do not run now, the newest last (Python 3.14 and later).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,25 +68,25 @@ pub struct ThreadDump {
 /// One task of asyncio's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TaskDump {
-    /// Its name; absent if it could not be read.
+    /// Name of the task; absent if it could not be read.
     pub name: Option<String>,
     /// False if it has not run yet: then it awaits nothing.
     pub is_begun: bool,
-    /// Its coroutines, innermost first: each is awaited by the next.
+    /// Coroutines of the task, innermost first: each is awaited by the next.
     pub frames: Vec<FrameDump>,
     /// The names of the tasks that await it.
     pub awaited_by: Vec<String>,
 }
 
-/// What a thread does.
+/// Scheduling state of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// It is on a CPU.
+    /// The thread is on a CPU.
     Running,
-    /// It waits for one.
+    /// The thread waits for a CPU.
     Runnable,
-    /// It waits for something else.
+    /// The thread waits for something else.
     Blocked,
 }
 

@@ -291,7 +291,7 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
     }
 }
 
-/// Of a thread that mostly waits for work, and if it ever runs, 50 ms for a socket and 20 ms for the GIL.
+/// Waits of a thread that mostly waits for work; if it ever runs, also 50 ms for a socket and 20 ms for the GIL.
 fn waits_of(counters: Counters) -> Waits {
     let mut waits = wait::Waits::default();
     let mut wait = |reason: Reason, ns: u64, count: u64| {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Requests and how they fared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// Who asked: `built-in`, `wrk`, `ab` …
+    /// Load generator: `built-in`, `wrk`, `ab` …
     pub generator: String,
-    /// Its command line, if it is a program of its own.
+    /// Command line of the load generator, if it is a program of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// The window's length.
@@ -32,19 +32,19 @@ pub struct Load {
 /// How long answers took, ns; by nearest rank from a histogram of three significant digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half of them took at most so long …
+    /// Median latency, ns.
     pub p50_ns: u64,
-    /// … 90 %, if that was told …
+    /// Latency at the 90th percentile, ns; absent if the load generator does not print it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p90_ns: Option<u64>,
-    /// … 95 %, if that was told …
+    /// Latency at the 95th percentile, ns; absent if the load generator does not print it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p95_ns: Option<u64>,
-    /// … 99 % …
+    /// Latency at the 99th percentile, ns.
     pub p99_ns: u64,
-    /// … and all of them.
+    /// Longest latency, ns.
     pub max_ns: u64,
-    /// Their mean.
+    /// Mean latency, ns.
     pub mean_ns: u64,
     /// True in an open loop, where the clock of a request starts when it was due, not when it could be sent: what
     /// waited behind a slow answer is counted in (coordinated omission).

@@ -1,4 +1,4 @@
-//! Several recordings of one kind as one: stacks and numbers added up.
+//! Merges several recordings of one kind: adds up their stacks and numbers.
 
 use std::collections::{BTreeMap, HashSet};
 

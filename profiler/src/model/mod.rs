@@ -1,4 +1,4 @@
-//! What a user can be shown, as plain data: no input or output, no clocks, no log.
+//! Data that users can be shown: no input or output, no clocks, no log.
 
 pub mod accounting;
 pub mod design;

@@ -1,4 +1,4 @@
-//! Files whose functions wait on behalf of their callers: which function waits is told by the innermost frame of another.
+//! Files whose functions wait on behalf of their callers. The function that waits is the innermost one of another file.
 
 /// Modules of the standard library whose functions wait on behalf of their callers.
 const LIBRARY_PLUMBING: &[&str] = &[
@@ -14,7 +14,7 @@ const LIBRARY_PLUMBING: &[&str] = &[
     "multiprocessing/synchronize.py",
 ];
 
-/// The same of packages: folders and files.
+/// Packages that are plumbing: folders and files.
 const PACKAGE_PLUMBING: &[&str] = &[
     "billiard/connection.py",
     "billiard/compat.py",

@@ -37,7 +37,7 @@ pub struct BlockedSample {
     pub tid: u32,
     /// Index of the stack; absent if none was kept: it was lost, or the wait was too short for one to be wanted.
     pub stack: Option<u32>,
-    /// What for.
+    /// What the thread waits for.
     #[serde(with = "reason_name")]
     pub reason: Reason,
     /// How long inside the window, exactly.

@@ -22,7 +22,7 @@ pub struct Quality {
     pub own_cpu_ns: u64,
     /// One sentence for each process that could not be seen fully.
     pub notes: Vec<String>,
-    /// Of a recording: how its samples fared.
+    /// How complete the samples of a recording are; absent without sampling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleQuality>,
 }
@@ -35,17 +35,17 @@ pub type Losses = BTreeMap<LossCause, u64>;
 pub struct SampleQuality {
     /// Samples of followed threads.
     pub total: u64,
-    /// Of these, with all their Python frames.
+    /// Samples with all their Python frames.
     pub python_complete: u64,
-    /// Of these, with some of their Python frames.
+    /// Samples with some of their Python frames.
     pub python_partial: u64,
-    /// Of these, of Python threads outside of any Python function: while an interpreter starts and ends.
+    /// Samples of Python threads outside of any Python function, as while an interpreter starts or ends.
     #[serde(default)]
     pub python_outside: u64,
-    /// Of these, of threads that held the GIL.
+    /// Samples of threads that held the GIL.
     #[serde(default)]
     pub gil_held: u64,
-    /// Of these, of Python threads that did not.
+    /// Samples of Python threads that did not hold the GIL.
     #[serde(default)]
     pub gil_released: u64,
     /// Distinct stacks.

@@ -13,7 +13,7 @@ pub struct Recording {
     pub profile: Profile,
     /// Exact numbers of the same window.
     pub stat: StatDelta,
-    /// The same window, second by second.
+    /// The recording's window second by second.
     #[serde(default)]
     pub windows: Vec<Window>,
     /// Requests that were answered in the window, if somebody counted them.
@@ -26,7 +26,7 @@ pub struct Recording {
 pub struct About {
     /// punchclock's version.
     pub version: String,
-    /// Its command line.
+    /// Command line of punchclock.
     pub command: String,
     /// The host's name.
     pub host: String,

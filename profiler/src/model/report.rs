@@ -46,7 +46,7 @@ pub struct Report {
     pub throughput_while_measured: Option<Estimate>,
     /// Servers that did not come up, died or answered errors, with their last words.
     pub problems: Vec<Problem>,
-    /// Of all windows together.
+    /// Quality of all windows together.
     pub quality: Quality,
 }
 
@@ -76,12 +76,12 @@ impl Setup {
 /// What one set-up did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Series {
-    /// Which.
+    /// Set-up that the numbers are of.
     pub setup: Setup,
     /// What it costs while it has nothing to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<IdleCost>,
-    /// By concurrency (or, in an open loop, by rate), rising.
+    /// Points of the curve, by rising concurrency (or, in an open loop, rate).
     pub points: Vec<Point>,
     /// The Universal Scalability Law fitted to the throughput, where there are enough points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ pub struct Series {
     pub recording: Option<Recording>,
 }
 
-/// An idle fleet.
+/// Cost of an idle fleet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IdleCost {
     /// How long it was watched.
@@ -130,7 +130,7 @@ pub struct Point {
     pub preempted_switches_per_request: Estimate,
     /// CPUs that the whole fleet kept busy.
     pub cpus_busy: Estimate,
-    /// The same of each worker, by slot.
+    /// CPUs that each worker keeps busy, by slot.
     pub cpus_busy_by_worker: Vec<f64>,
     /// Where the wall time of the workers' threads went, as shares that add up to 1, less what the kernel keeps out
     /// of its books: `on_cpu`, `run_queue`, and each reason for being blocked.
@@ -225,7 +225,7 @@ pub struct Recommendation {
 pub struct Run {
     /// What was asked for.
     pub url: String,
-    /// Of which set-up.
+    /// Set-up that the window is of.
     pub setup: Setup,
     /// See [`Point::level`].
     pub level: f64,
@@ -244,7 +244,7 @@ pub struct Run {
 /// Something that kept a window from being measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Of which set-up.
+    /// Set-up that the problem is of.
     pub setup: Setup,
     /// What happened, in a sentence.
     pub what: String,

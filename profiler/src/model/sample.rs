@@ -44,7 +44,7 @@ impl Weights {
     }
 }
 
-/// What is left to deal out.
+/// What is left to deal out over samples.
 struct Remainder {
     ns: u64,
     count: u64,

@@ -1,5 +1,5 @@
-//! What a profile's stacks take where each is written out, as renderers do: a small table of stacks that share their callers
-//! can stand for more than fits into memory. What is recorded is made to fit, what is read is checked.
+//! Limits the size of a profile's stacks when each is written out, as renderers do: a small table of stacks that share their
+//! callers can stand for more than fits into memory. Recordings are made to fit, and what is read is checked.
 
 use std::iter;
 
@@ -12,7 +12,7 @@ pub const MAX_DEPTH: u32 = 8192;
 const MAX_NAME: usize = 240;
 const ESCAPED_BYTES: u64 = 8;
 
-/// So many frames, and so many bytes of their names.
+/// Size of a stack: frames, and bytes of their names.
 #[derive(Clone, Copy, Debug, Default)]
 struct StackSize {
     frames: u64,
@@ -33,18 +33,18 @@ impl StackSize {
 pub struct Left(StackSize);
 
 impl Default for Left {
-    /// As much as there is for those of one recording.
+    /// The limit for the stacks of one recording.
     fn default() -> Self {
         Self(StackSize { frames: 8 << 20, bytes: 256 << 20 })
     }
 }
 
-/// The sizes of a profile's stacks.
+/// Sizes of a profile's stacks.
 #[derive(Clone, Debug)]
 pub struct StackSizes(Vec<StackSize>);
 
 impl StackSizes {
-    /// Of each stack, with its callers. Fails if one has no end.
+    /// The size of each stack of a profile, its callers included. Fails if a stack has no end.
     pub fn of(profile: &Profile) -> Result<Self, &'static str> {
         let texts: Vec<u64> = profile.strings.rows().iter().map(|text| shown_bytes(text)).collect();
         let bytes = |text: u32| texts.get(text as usize).copied().unwrap_or(0);
@@ -116,7 +116,7 @@ mod tests {
         tables::{Frame, FrameKind, Stack},
     };
 
-    /// So many samples on stacks of three frames, each one sample more than the one before.
+    /// A profile of so many samples on stacks of three frames, each with one sample more than the one before.
     fn profile(samples: u32) -> Profile {
         let mut profile = Profile::default();
         let name = profile.strings.intern("work".to_owned());

@@ -103,7 +103,7 @@ impl Waits {
         }
     }
 
-    /// All its sums, in an order of their own.
+    /// All sums, in a fixed order.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.blocked
             .iter()
@@ -112,7 +112,7 @@ impl Waits {
             .chain([self.uncounted_ns])
     }
 
-    /// The same, to be changed.
+    /// All numbers, in the order of [`Self::numbers`], to be changed.
     pub fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         let blocked = self.blocked.iter_mut().flat_map(|blocked| [&mut blocked.ns, &mut blocked.count]);
         blocked.chain(&mut self.wakeups).chain([&mut self.uncounted_ns])
@@ -194,7 +194,7 @@ impl Histogram {
     }
 }
 
-/// As JSON has it: reasons and wakers by name.
+/// Waits as JSON has them: reasons and wakers by name.
 #[derive(Serialize, Deserialize)]
 struct NamedWaits {
     #[serde(default, skip_serializing_if = "Option::is_none")]

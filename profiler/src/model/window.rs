@@ -1,4 +1,4 @@
-//! The parts of a recording, a second each: what the spread of its numbers is told from.
+//! Windows of a recording, a second each: the spread of its numbers is computed from them.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::model::{accounting::Counters, waits::Waits};
 /// without a gap, and each number of a process sums to that of the whole recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Its length by `CLOCK_MONOTONIC`.
+    /// Length of the window by `CLOCK_MONOTONIC`, ns.
     pub duration_ns: u64,
     /// Requests that were answered in it, if somebody counted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,12 +44,12 @@ impl WorkerWindow {
         self.waits.forget_lengths();
     }
 
-    /// Its numbers, in an order of their own.
+    /// All numbers of the process, in a fixed order.
     pub fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
         self.counters.numbers().into_iter().chain(self.waits.numbers().collect::<Vec<_>>())
     }
 
-    /// The same, to be changed.
+    /// All numbers, in the order of [`Self::numbers`], to be changed.
     pub fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         self.counters.numbers_mut().into_iter().chain(self.waits.numbers_mut())
     }

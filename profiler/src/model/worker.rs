@@ -1,4 +1,4 @@
-//! What a process is in its fleet, and how it ended.
+//! A process's role, slot and end.
 
 use std::fmt;
 
@@ -31,14 +31,14 @@ impl Role {
 /// A worker's place in its fleet, and the how-manieth process it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot {
-    /// From 1, by age when the fleet was first seen.
+    /// Number of the slot, from 1, by age when the fleet was first seen.
     #[serde(rename = "slot")]
     pub number: u32,
     /// 0 for the first that was seen there, one more for each that took its predecessor's place.
     pub generation: u32,
 }
 
-/// As tables show it: `3`, or `3.1` for the first one's successor.
+/// Writes a slot as tables show it: `3`, or `3.1` for the first successor of the process in slot 3.
 impl fmt::Display for Slot {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.generation {
@@ -52,14 +52,14 @@ impl fmt::Display for Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Death {
-    /// By itself, with this status.
+    /// The process exited with this status.
     ExitStatus(u8),
-    /// By a signal.
+    /// A signal ended the process.
     Signal(u8),
 }
 
 impl Death {
-    /// From the kernel's code, as `wait` gives it.
+    /// How a process ended, from the kernel's wait status.
     #[must_use]
     pub const fn of(code: u32) -> Self {
         match code & 0x7f {

@@ -37,7 +37,7 @@ pub struct Asyncio {
 }
 
 impl Asyncio {
-    /// As a file tells them; `None` if it does not.
+    /// Offsets that a file's debug section gives; `None` if it gives none.
     #[must_use]
     pub fn of<'data>(elf: &impl Object<'data>) -> Option<Self> {
         let section = elf.section_by_name(".AsyncioDebug")?;

@@ -58,8 +58,8 @@ impl CodeObject {
         })
     }
 
-    /// As the kernel side saw it run. A line table that was too long for that is read now; when the process is gone, or has
-    /// another code object there, its frames have the function's first line.
+    /// A code object from the kernel side's record. A line table that was too long for the record is read now; if the process
+    /// is gone, or has another code object there, frames have the function's first line.
     #[must_use]
     pub fn from_record(
         memory: Memory,

@@ -1,4 +1,4 @@
-//! The layout that an interpreter tells of itself: `_Py_DebugOffsets`, at the start of `_PyRuntime` from 3.13 on.
+//! Reads `_Py_DebugOffsets`, the layout that an interpreter publishes at the start of `_PyRuntime` from 3.13 on.
 //!
 //! The table's own layout changes with each minor version, and holds within one. What it says is hostile like all that is
 //! read from a target: each value is bounded before it is believed.
@@ -39,7 +39,7 @@ struct Positions {
     code: usize,
     /// `co_code_adaptive`.
     instructions: usize,
-    /// Of `str`: `state`; `length` and `asciiobject_size` follow.
+    /// Place of `str`'s offsets: `state`; `length` and `asciiobject_size` follow.
     string: usize,
     /// What is not in the table: `_PyRuntime` → the thread's key.
     kept: TstateLocation,

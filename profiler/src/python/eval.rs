@@ -1,4 +1,4 @@
-//! Where the interpreter's loop is in its file, and whether the file's code keeps frame pointers.
+//! Finds the interpreter's evaluation loop in its file, and whether the file's code keeps frame pointers.
 //!
 //! The loop is `_PyEval_EvalFrameDefault`, of which optimisers leave little but the way into a part of their own
 //! (`.cold`), whose symbol `strip` removes: most jumps that leave the function go there, and the table of unwinding
@@ -30,7 +30,7 @@ pub struct Eval {
 }
 
 impl Eval {
-    /// Of a file that holds an interpreter; nothing where it tells nothing.
+    /// The evaluation loop of a file that holds an interpreter; empty if the file does not show it.
     #[must_use]
     pub fn of<'data>(elf: &impl Object<'data>) -> Self {
         let function = |name: &str| {

@@ -1,4 +1,4 @@
-//! The interpreter in a process: found, versioned, and checked to be walkable, or the reason why it is not.
+//! Finds the interpreter of a process and checks that it can be walked, or says why not.
 
 use std::{cmp::Reverse, path::Path, sync::Arc};
 

@@ -27,8 +27,8 @@ pub struct InFile {
 }
 
 impl InFile {
-    /// As a file has them whose type of greenlets, and whose thread-local variables' bytes, are given; `None` if they are
-    /// none of those that are known.
+    /// Where a file has greenlet's variables, from its type of greenlets and the bytes of its thread-local variables; `None` if
+    /// it is no known version.
     #[must_use]
     pub fn of<'data>(elf: &impl Object<'data>, main_type: u64, thread_local: Option<u64>) -> Option<Self> {
         let is_number = |flags| matches!(flags, RelocationFlags::Elf { r_type } if r_type == MODULE_NUMBER);

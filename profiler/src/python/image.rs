@@ -57,11 +57,11 @@ pub struct Image {
     /// Its thread-local variables: (bytes, alignment).
     pub(super) thread_local: Option<(u64, u64)>,
     pub(super) is_executable: bool,
-    /// Of a file that holds an interpreter.
+    /// The evaluation loop; of a file that holds an interpreter.
     eval: Eval,
-    /// Of one that holds `_asyncio`.
+    /// Where asyncio's state is; of a file that holds `_asyncio`.
     asyncio: Option<Asyncio>,
-    /// Of one that holds greenlet.
+    /// Where greenlet's state is; of a file that holds greenlet.
     greenlets: Option<greenlets::InFile>,
 }
 
@@ -76,7 +76,7 @@ impl Image {
         budget::read(tgid, 0, || Self::of(&file))
     }
 
-    /// Of a file; `None` if it cannot be read as 64-bit ELF.
+    /// The image of a file; `None` if it cannot be read as 64-bit ELF.
     #[must_use]
     pub fn of(file: &File) -> Option<Arc<Self>> {
         let about = file.metadata().ok()?;
@@ -163,7 +163,7 @@ impl Image {
         INTERPRETERS.iter().any(|name| self.symbols.contains_key(name))
     }
 
-    /// Of which processors its code is.
+    /// The processor architecture of its code.
     #[must_use]
     pub const fn architecture(&self) -> Option<Architecture> {
         self.architecture
@@ -211,7 +211,7 @@ impl Image {
         self.constants.get(name).copied()
     }
 
-    /// Where its zeroed data is, unloaded: address and bytes.
+    /// Place of the zeroed data, unloaded: address and bytes.
     #[must_use]
     pub const fn bss(&self) -> Option<(u64, u64)> {
         self.bss

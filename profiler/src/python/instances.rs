@@ -13,7 +13,7 @@ const DICT_OFFSET: u64 = 288;
 /// `PyDictObject.ma_keys` and `ma_values`: likewise.
 const KEYS: u64 = 32;
 const VALUES: u64 = 40;
-/// From 3.11 on: an instance's dict, and in 3.11 its values, are pointed to from before it.
+/// From 3.11 on, bytes before an instance at which its dict, and in 3.11 its values, are pointed to.
 const DICT_BEFORE: u64 = 24;
 const VALUES_BEFORE: u64 = 32;
 /// 3.13+: what stands before the values themselves.

@@ -23,7 +23,7 @@ const MAX_INTERPRETERS: usize = 256;
 /// An interpreter that can be walked.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
-    /// Such as `3.11.7`.
+    /// Version, such as `3.11.7`.
     pub version: String,
     /// What the kernel side needs.
     pub target: PyTarget,
@@ -41,25 +41,25 @@ pub struct Interpreter {
     pub(super) coroutine_types: [u64; 2],
     /// Where asyncio's tasks are, if it is loaded.
     pub(super) asyncio: Option<Asyncio>,
-    /// Its loop in memory.
+    /// Addresses of the evaluation loop in memory.
     pub(super) eval: Vec<Range<u64>>,
 }
 
-/// What some native code is to Python.
+/// Which part of the interpreter some native code is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodePart {
     /// The loop that runs Python functions.
     Eval,
     /// The interpreter, but for its loop.
     Interpreter,
-    /// None of it.
+    /// Code that is no part of the interpreter.
     Other,
 }
 
 /// One of an interpreter's threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadState {
-    /// Of its `PyThreadState`.
+    /// Address of the `PyThreadState`.
     pub address: u64,
     /// What its thread-local words are found from.
     pub thread_pointer: u64,
@@ -170,7 +170,7 @@ impl Interpreter {
         address != 0 && self.coroutine_types.contains(&address)
     }
 
-    /// That another interpreter is at work in this process too, as a sentence; `None` if none is.
+    /// Sentence that another interpreter is at work in this process too; `None` if none is.
     #[must_use]
     pub fn also_runs(&self, tgid: u32) -> Option<String> {
         let other = self.unwalked.as_ref()?;

@@ -23,7 +23,7 @@ pub struct Layout {
     pub code_generation: Option<u64>,
     /// Where coroutines keep what they await (3.14+).
     pub coroutines: Option<Coroutines>,
-    /// Of a frame: where its local variables begin.
+    /// Offset of a frame's local variables.
     pub frame_locals: u64,
     /// Where instances of classes keep their attributes.
     pub instances: Instances,
@@ -46,13 +46,13 @@ pub struct Coroutines {
     pub frame: u64,
     /// `gi_frame_state`, one byte, and the values of it that are told apart.
     pub state: u64,
-    /// It has not run yet.
+    /// Number of the state of a coroutine that has not run yet.
     pub created: u8,
-    /// It yielded.
+    /// Number of the state of a generator that yielded.
     pub suspended: u8,
-    /// It awaits: what it awaits is on its stack.
+    /// Numbers of the states of a coroutine that awaits; what it awaits is on its stack.
     pub awaiting: [u8; 2],
-    /// Of a frame: where its stack ends.
+    /// Offset of a frame's pointer to the end of its stack.
     pub stack_pointer: u64,
     /// How many bytes below that what is awaited lies.
     pub awaited_below: u64,
@@ -90,7 +90,7 @@ pub enum Globals {
     },
 }
 
-/// Where a thread keeps its thread state, also while it does not hold the GIL.
+/// Where a thread's thread state is stored, also while the thread does not hold the GIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TstateLocation {
     /// Under a pthread key, which stands in `_PyRuntime` (`autoTSSkey`), so many bytes from its start; not told, it is
@@ -100,7 +100,7 @@ pub enum TstateLocation {
     ThreadLocal,
 }
 
-/// Where `struct _gil_runtime_state` stands.
+/// Where `struct _gil_runtime_state` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GilLocation {
     /// There is none, or it is in pieces.

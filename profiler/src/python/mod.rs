@@ -1,4 +1,4 @@
-//! How CPython lies in a process: which version, where its frames are, what its code objects say.
+//! Memory layout of CPython in a target process: its version, its frames, its code objects.
 //!
 //! Offsets and traps: `docs/design/python.md`. Nothing here stops or writes to a process.
 
@@ -81,7 +81,7 @@ struct Walked {
     frames: Vec<PyFrame>,
     /// The address of the last of them.
     outermost: u64,
-    /// Of the walk.
+    /// How the walk ended.
     end: End,
 }
 

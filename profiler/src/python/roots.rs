@@ -1,4 +1,4 @@
-//! Where the words of an interpreter are that everything else is found from.
+//! Root addresses of an interpreter, from which everything else is found.
 
 use crate::{
     python::{

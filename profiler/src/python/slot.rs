@@ -126,7 +126,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// These.
+    /// A list of these thread states.
     #[must_use]
     pub fn new(states: &[ThreadState]) -> Self {
         Self {

@@ -17,14 +17,14 @@ const MAX_TASKS: usize = 10_000;
 const MAX_AWAITS: usize = 256;
 const MAX_AWAITED_BY: u64 = 64;
 
-/// A task that waits.
+/// An asyncio task that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsyncioTask {
-    /// As asyncio has it; absent if it could not be read.
+    /// Name of the task, as asyncio has it; absent if it could not be read.
     pub name: Option<String>,
     /// False if it has not run yet.
     pub is_begun: bool,
-    /// Its coroutines, each awaited by the next.
+    /// Coroutines of the task, each awaited by the next.
     pub awaits: Vec<Await>,
     /// The names of the tasks that await it.
     pub awaited_by: Vec<String>,
@@ -33,7 +33,7 @@ pub struct AsyncioTask {
 /// Where a coroutine waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Await {
-    /// As its code object calls it.
+    /// Name of the coroutine's function.
     pub name: String,
     /// `co_filename`.
     pub file: String,
@@ -60,7 +60,7 @@ struct Reader<'a> {
     interpreter: &'a Interpreter,
     asyncio: &'a Asyncio,
     layout: &'a Coroutines,
-    /// Those that were read already, by code object and instruction: most tasks wait at few places.
+    /// Coroutines that were read already, by code object and instruction: most tasks wait at few places.
     awaits: RefCell<HashMap<(u64, u64), Await>>,
 }
 

@@ -71,9 +71,9 @@ pub fn find(
 
 /// A module's thread-local variables in one thread.
 struct TlsBlock {
-    /// From the thread pointer to the word that points to it; empty if it lies beside the thread pointer.
+    /// Steps from the thread pointer to the word that points to the block; empty if the block lies beside the thread pointer.
     way: Vec<i64>,
-    /// Where it begins: from there, or from the thread pointer.
+    /// Start of the block, from the end of `way` or from the thread pointer.
     start: i64,
 }
 

@@ -1,4 +1,5 @@
-//! What `threading` calls a thread. The kernel knows that name only from 3.14 on, and of it no more than 15 bytes.
+//! Reads a thread's name from Python's `threading`. The kernel knows that name only from 3.14 on, and of it no more than 15
+//! bytes.
 //!
 //! A thread that `threading` started runs all its life below `Thread._bootstrap`, whose first variable is the thread's
 //! object.

@@ -1,4 +1,4 @@
-//! Which version of CPython a file is of.
+//! Finds out the CPython version of a file.
 
 use std::{fmt, path::Path};
 
@@ -20,7 +20,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// By the interpreter's own word from 3.11 on; before that by what `sys.version` begins with, or the file's name.
+    /// Version of an interpreter: by its own word from 3.11 on; before that by what `sys.version` begins with, or the file's
+    /// name.
     #[must_use]
     pub fn of(memory: Memory, mapping: &Mapping, image: &Image, bias: u64) -> Option<Self> {
         if let Some([hex, ..]) = image.constant("Py_Version").filter(|[hex, ..]| hex >> 24 == 3) {

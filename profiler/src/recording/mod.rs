@@ -1,4 +1,4 @@
-//! The file that everything else is rendered from: `punchclock report REC -o …`.
+//! The recording file, from which everything else is rendered: `punchclock report REC -o …`.
 //!
 //! Its first line names the format and its version, `punchclock recording v2`; the rest is one gzip member with
 //! the JSON of a [`Recording`](crate::model::recording::Recording), so that `tail -n +2 FILE | zcat | jq` shows

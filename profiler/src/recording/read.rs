@@ -1,4 +1,4 @@
-//! From a file to a recording that can be trusted, or to what is wrong with it.
+//! Reads and checks a recording, or says what is wrong with it.
 
 use std::{
     fs::File,

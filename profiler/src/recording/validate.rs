@@ -1,4 +1,4 @@
-//! The promises of a recording that its types do not make. Whoever renders one relies on them.
+//! Checks what a recording's types do not guarantee. Renderers rely on it.
 
 use crate::model::{
     profile::Profile,

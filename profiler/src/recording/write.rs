@@ -1,4 +1,4 @@
-//! From a recording to its file's bytes.
+//! Writes a recording.
 
 use std::io::{BufWriter, IntoInnerError, Write};
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// The name of the columns of throughputs.
 pub const THROUGHPUT: &str = "throughput";
-/// That of the column of how many windows were measured.
+/// Name of the column of how many windows were measured.
 pub const WINDOWS: &str = "windows";
 
 /// A table.
@@ -24,9 +24,9 @@ pub const WINDOWS: &str = "windows";
 pub struct ReportTable {
     /// What it shows.
     pub title: &'static str,
-    /// Its columns.
+    /// Columns of the table.
     pub columns: Vec<TableColumn>,
-    /// Its rows, of as many cells as there are columns.
+    /// Rows of the table, of as many cells as there are columns.
     pub rows: Vec<TableRow>,
 }
 
@@ -48,14 +48,14 @@ pub struct TableRow {
     pub series: Option<usize>,
     /// True for the first row of a set-up.
     pub begins: bool,
-    /// Its cells.
+    /// Cells of the row.
     pub cells: Vec<Cell>,
 }
 
 /// A cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// Its number or words, safe for a terminal; `-` if there is nothing to tell.
+    /// Number or words of the cell, safe for a terminal; `-` if there is nothing to show.
     pub text: String,
     /// The number's 95 % interval, `low–high`; empty if there is none.
     pub interval: String,

@@ -73,7 +73,7 @@ fn title(group: &GroupDiff) -> String {
     escape::visible(&format!("{} · {}{class} {count}", group.fleet, group.role.name())).into_owned()
 }
 
-/// Those that are something in one of the two.
+/// Numbers of a group that are not zero in both recordings.
 fn shown(group: &GroupDiff) -> impl Iterator<Item = &NumberDiff> {
     group.numbers.iter().filter(|number| number.before > 0.0 || number.after > 0.0)
 }

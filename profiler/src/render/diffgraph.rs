@@ -22,7 +22,7 @@ use crate::{
 
 /// A count is so many parts of a nanosecond by unit, so that rounding hides nothing.
 const PARTS: f64 = 1000.0;
-/// As in a single flame graph.
+/// Narrowest box that is drawn, in per cent of the picture's width; the same as in a single flame graph.
 const MIN_WIDTH_PERCENT: f64 = 0.01;
 
 /// Draws what differs. `None` if there is nothing to divide by.

@@ -11,7 +11,7 @@ use crate::{
     units,
 };
 
-/// How a dump looks.
+/// What of a dump is shown, and how.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DumpOptions {
     /// Native frames too.

@@ -7,16 +7,16 @@ use serde_json::json;
 
 use crate::{model::SCHEMA_VERSION, render::escape};
 
-/// One fleet.
+/// The rows of one fleet, and its headline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FleetBlock {
     /// What there is to say of the whole.
     pub headline: Vec<String>,
-    /// Its processes.
+    /// Processes of the fleet.
     pub rows: Vec<ProcessRow>,
 }
 
-/// One process.
+/// The row of one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessRow {
     /// A word for each column.

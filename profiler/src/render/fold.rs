@@ -1,4 +1,4 @@
-//! A recording as merged stacks with a value each: what every picture is drawn from.
+//! Folds a recording into merged stacks with a value each, from which every picture is drawn.
 //!
 //! Which process, thread or class a stack belongs to becomes its root here, and only here: the model knows
 //! nothing of it. All values together are the workers' exact on-CPU time, their blocked time, or both; or the number of
@@ -18,7 +18,7 @@ use crate::{
     render::label::{Label, Labels, Tint},
 };
 
-/// How stacks become pictures.
+/// Options of a flame graph, or of folded stacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct GraphOptions {
@@ -54,7 +54,7 @@ pub enum By {
     Class,
 }
 
-/// Which time is shown.
+/// Kind of time that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeKind {
     /// On a CPU.
@@ -179,7 +179,7 @@ pub(super) struct FoldedProcess<'a> {
     walked: bool,
 }
 
-/// Whose a stack is inside its process.
+/// Thread and asyncio task of a stack.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Who {
     /// The thread's id.

@@ -1,4 +1,4 @@
-//! What the fixture looks like, judged once by eye and kept in `tests/golden`. `BLESS=1` replaces the files.
+//! Golden files of the fixture, judged once by eye and kept in `tests/golden`. `BLESS=1` replaces the files.
 
 use std::{env, fs, path::Path};
 

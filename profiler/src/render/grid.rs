@@ -8,7 +8,7 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// A column.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Its name, and the unit below it; up to three lines.
+    /// Name of the column, and its unit below; up to three lines.
     pub head: String,
     /// Blanks that follow it besides the usual one: none between two that belong together.
     pub gap: u16,

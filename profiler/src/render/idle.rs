@@ -1,4 +1,4 @@
-//! The idle audit: what processes cost that have nothing to do, who woke them, and where they sleep.
+//! The idle report: what idle processes cost, who wakes them, and where they sleep.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -24,17 +24,17 @@ use crate::{
 /// Places that are named of each process.
 const PLACES: usize = 3;
 
-/// The audit of some fleets.
+/// What idle processes cost, of some fleets.
 #[derive(Clone, Debug, Serialize)]
 pub struct IdleReport<'a> {
-    /// By process.
+    /// Cost by process.
     idle: Vec<IdleProcess<'a>>,
     /// The exact numbers behind it.
     #[serde(flatten)]
     stat: &'a StatDelta,
 }
 
-/// One process.
+/// Cost of one idle process.
 #[derive(Clone, Debug, Serialize)]
 struct IdleProcess<'a> {
     #[serde(skip)]
@@ -49,7 +49,7 @@ struct IdleProcess<'a> {
     sleeps_on: Vec<WaitSite>,
 }
 
-/// Where it sleeps.
+/// A function in which a process sleeps.
 #[derive(Clone, Debug, Default, Serialize)]
 struct WaitSite {
     function: String,
@@ -83,7 +83,7 @@ impl<'a> IdleReport<'a> {
         Self { idle: idle.collect(), stat }
     }
 
-    /// As text.
+    /// The report as text.
     #[must_use]
     pub fn text(&self, options: TableOptions) -> String {
         let mut text = String::new();
@@ -106,7 +106,7 @@ impl<'a> IdleReport<'a> {
         text + &quality::text(self.stat)
     }
 
-    /// As one JSON document, with a line break at its end.
+    /// The report as one JSON document, with a line break at its end.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(escape::json(serde_json::to_string_pretty(self)?) + "\n")
     }

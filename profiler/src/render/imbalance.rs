@@ -1,4 +1,4 @@
-//! How evenly the workers of a fleet share its CPU time and its wake-ups, and how many of these are empty.
+//! How evenly the workers of a fleet share its CPU time and its wake-ups, and how many wake-ups find no work.
 
 use std::collections::BTreeMap;
 
@@ -11,33 +11,33 @@ use crate::{
     units,
 };
 
-/// Of a fleet with two workers at least. A worker that took a dead one's slot counts with it: they were there one
-/// after the other.
+/// How unevenly a fleet's workers share its work; of a fleet with two workers at least. A worker that took a dead one's slot
+/// counts with it: they were there one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Imbalance {
     /// The coefficient of variation of the workers' on-CPU time: standard deviation by mean; absent without any.
     pub cpu_cv: Option<f64>,
-    /// The same of their wake-ups.
+    /// The coefficient of variation of the workers' wake-ups; absent without any.
     pub wakeups_cv: Option<f64>,
-    /// Each one's part of the fleet's.
+    /// Share of each worker.
     pub shares: Vec<WorkerShare>,
 }
 
-/// One worker's part of its fleet's, or that of all who had its slot.
+/// One worker's share of its fleet's work, or that of all who had its slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorkerShare {
-    /// Its slot; absent where there are none.
+    /// Slot of the worker; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<u32>,
-    /// Its PIDs, one after the other.
+    /// PIDs of those that had the slot, one after the other.
     pub tgids: Vec<u32>,
-    /// 1 is all of it; absent without any.
+    /// Share of the fleet's on-CPU time, 0 to 1; absent without any.
     pub cpu: Option<f64>,
-    /// The same of the wake-ups.
+    /// Share of the fleet's wake-ups, 0 to 1; absent without any.
     pub wakeups: Option<f64>,
 }
 
-/// What one place did.
+/// Totals of one slot.
 #[derive(Clone, Debug, Default)]
 struct SlotTotals {
     tgids: Vec<u32>,

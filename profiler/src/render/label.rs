@@ -1,4 +1,4 @@
-//! How a frame is written: `name (file.py:line)`, and which colour its kind has.
+//! The text of a frame, `name (file.py:line)`, and the colour of its kind.
 //!
 //! Paths are shortened to what tells them apart. A package's file is named from its package on, the standard
 //! library's from the library on, others by their folder and name; two files that would look alike get as many
@@ -36,9 +36,9 @@ pub enum Tint {
 /// One box of a flame graph, one word of a line of folded stacks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
-    /// Its text, escaped by `escape.rs`.
+    /// Text of the label, escaped by `escape.rs`.
     pub text: Rc<str>,
-    /// Its colour.
+    /// Colour of the label.
     pub tint: Tint,
 }
 

@@ -1,5 +1,5 @@
-//! The end of every text output: what was lost, how the numbers compare with the kernel's own, what
-//! punchclock itself used.
+//! The quality section at the end of every text output: what was lost, how the numbers compare with the kernel's own, and
+//! what punchclock itself used.
 
 use profiler_common::loss_cause::LossCause;
 

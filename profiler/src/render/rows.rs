@@ -12,7 +12,7 @@ use crate::{
     units,
 };
 
-/// A row of the table.
+/// A row of the table of exact numbers.
 #[derive(Clone, Debug)]
 pub struct StatRow<'a> {
     /// What it is of.

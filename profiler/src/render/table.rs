@@ -94,7 +94,7 @@ fn block(fleet: &FleetDelta, duration_ns: u64, options: TableOptions) -> String 
     text
 }
 
-/// Who it is: `gunicorn wsgi_app:application · 4 workers (sync) · Python 3.11.7 · 10.0 s`.
+/// Headline of a fleet: `gunicorn wsgi_app:application · 4 workers (sync) · Python 3.11.7 · 10.0 s`.
 fn headline(fleet: &FleetDelta, duration_ns: u64) -> String {
     let listed = |words: BTreeSet<&str>| {
         let words: Vec<_> = words.into_iter().map(escape::visible).collect();

@@ -1,4 +1,4 @@
-//! The interval of a ratio of sums, by drawing its windows again.
+//! Confidence interval of a ratio of sums, by the bootstrap.
 //!
 //! The bootstrap here is the studentised one (bootstrap-t, Efron and Tibshirani, "An introduction to the bootstrap",
 //! 12.5), symmetric: what is learned from the draws is how many standard errors a ratio strays. With a dozen windows
@@ -15,7 +15,7 @@ use crate::stats::{
 /// Draws of all windows.
 pub(super) const DRAWS: usize = 1_999;
 
-/// With fewer windows there is too little to draw from: Student's t distribution stands in.
+/// Fewest windows that are drawn from; with fewer, Student's t distribution is used.
 pub(super) const FEWEST: usize = 12;
 
 /// The generator's seed: any will do.
@@ -71,7 +71,7 @@ pub(super) fn critical(strays: &[f64]) -> f64 {
     strays.get(strays.len() * 95 / 100).copied().unwrap_or(f64::INFINITY)
 }
 
-/// So many errors. Without any error the interval is a point, however far the draws stray.
+/// Half the width of an interval of so many errors. Without any error the interval is a point, however far the draws stray.
 pub(super) fn half_width(critical: f64, error: f64) -> f64 {
     if error == 0.0 { 0.0 } else { critical * error }
 }
@@ -91,7 +91,7 @@ mod tests {
         (0..400).map(holds).sum::<usize>() as f64 / 400.0
     }
 
-    /// As many windows with so many requests, each of which costs about 2.
+    /// Makes so many windows with random numbers of requests, each of which costs about 2.
     fn windows(random: &mut Random, count: usize) -> (Vec<f64>, Vec<f64>) {
         let per: Vec<f64> = (0..count).map(|_| 100.0 + 20.0 * random.normal()).collect();
         let amounts = per.iter().map(|per| per * (2.0 + 0.2 * random.normal())).collect();

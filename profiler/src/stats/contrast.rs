@@ -103,7 +103,7 @@ struct ComparedNumber<'a> {
     pair: Pair<'a>,
     /// Before and after, as they are.
     ratios: [Ratio; 2],
-    /// By how much their errors are stretched, since windows resemble their neighbours.
+    /// Factors by which the errors grow, since windows resemble their neighbours.
     stretches: [f64; 2],
 }
 

@@ -1,4 +1,4 @@
-//! Where more load stops to bring more throughput.
+//! Finds the knee of a curve: where more load stops to bring more throughput.
 
 use crate::stats::Interval;
 

@@ -1,4 +1,4 @@
-//! Chance, by a seed.
+//! Random numbers from a seed.
 
 /// `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): good enough to draw
 /// windows and orders with, and the same on every machine. Never for secrets.
@@ -24,7 +24,7 @@ impl Random {
         ((u128::from(self.next()) * below as u128) >> 64) as usize
     }
 
-    /// As many indexes below `below` as there are.
+    /// Draws `below` indexes below `below`, with replacement.
     #[must_use]
     pub fn draw(&mut self, below: usize) -> Vec<usize> {
         (0..below).map(|_| self.index(below)).collect()

@@ -1,4 +1,4 @@
-//! How unevenly something is shared.
+//! The coefficient of variation.
 
 /// The coefficient of variation of what each of some has: standard deviation over mean. `None` where that means nothing: of
 /// one alone, or where nobody has any.

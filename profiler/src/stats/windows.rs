@@ -14,12 +14,12 @@ pub struct WindowSeries<'a> {
 pub(super) struct Ratio {
     /// The ratio; not finite if there is nothing to divide by.
     pub value: f64,
-    /// Its standard error, if windows do not depend on each other.
+    /// Standard error of the ratio, if windows do not depend on each other.
     pub error: f64,
 }
 
 impl WindowSeries<'_> {
-    /// How many there are.
+    /// Number of windows.
     pub(super) fn count(&self) -> usize {
         self.amounts.len().min(self.per.len())
     }

@@ -1,5 +1,5 @@
-//! The line tables that are too long for the kernel side to tell. A process can make millions of bytes of them in no time,
-//! so equal ones are kept once, and of each process, and of all, so many bytes.
+//! Line tables that are too long for the kernel side to send. A process can make millions of bytes of them in no time, so
+//! equal ones are kept once, and of each process, and of all, so many bytes.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,7 +22,7 @@ pub struct LineTables {
     kept: HashSet<Arc<[u8]>>,
     bytes: usize,
     of_process: HashMap<u32, usize>,
-    /// By the code object's number and the instruction.
+    /// Lines that were looked up, by the code object's number and the instruction.
     found: HashMap<(u64, u64), u32>,
 }
 

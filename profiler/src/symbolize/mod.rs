@@ -1,5 +1,5 @@
-//! Addresses → names. Python's at first sight, for code objects come and go, and so those of code made at run time; ELF and
-//! kernel names at the end.
+//! Names of addresses: Python's and run-time code's at first sight, since code objects come and go; ELF and kernel names at
+//! the end.
 
 mod line_tables;
 pub mod modules;

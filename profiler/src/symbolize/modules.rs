@@ -1,4 +1,4 @@
-//! The code that processes map: which file, and where in it, an address is of.
+//! Finds the file, and the offset in it, of a code address in a process.
 
 use std::{
     cell::OnceCell,
@@ -30,13 +30,13 @@ const SEEK_EVERY: Duration = Duration::from_millis(100);
 /// A place in a file of code: the same in every process that maps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileOffset {
-    /// Which of [`Modules`].
+    /// Index of the module in [`Modules`].
     pub module: u32,
     /// Offset in the file, bytes.
     pub offset: u64,
 }
 
-/// What an address is of.
+/// Where the code at an address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeLocation {
     /// A file's code, which is named at the end.
@@ -50,7 +50,7 @@ pub enum CodeLocation {
 #[derive(Debug, Default)]
 pub struct Modules {
     known: Vec<Module>,
-    /// How many of them are not open because enough others are.
+    /// How many of the modules are not open because enough others are.
     closed: usize,
     by_file: HashMap<(u64, u64), u32>,
     vdso: Option<(u32, Vdso)>,
@@ -63,10 +63,10 @@ struct Module {
     file: Option<File>,
 }
 
-/// What is known of one process.
+/// What one process has mapped.
 #[derive(Debug)]
 struct MappedProcess {
-    /// By address.
+    /// Executable mappings by address.
     mappings: Vec<Mapping>,
     /// How much it had mapped then, when that was, and how long it took to look.
     mapped: Option<Mapped>,

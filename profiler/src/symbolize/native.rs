@@ -1,4 +1,4 @@
-//! Native user and kernel addresses → function names.
+//! Function names of native user and kernel addresses.
 
 use std::{collections::HashMap, fs::File};
 

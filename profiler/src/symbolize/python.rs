@@ -1,4 +1,4 @@
-//! Python code objects → names, files and lines.
+//! Names, files and lines of Python code objects.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ const BYTES: usize = size_of::<event::CodeRecord>();
 /// A Python frame with its code object; without one if that could not be read.
 #[derive(Clone, Debug)]
 pub struct PythonFrame {
-    /// Its code object, and its line.
+    /// Code object of the frame, and its line.
     pub code: Option<(Arc<CodeObject>, u32)>,
     /// True if native code called it.
     pub is_entry: bool,

@@ -1,10 +1,10 @@
-//! Names that generators of extension modules write, as their sources call the functions.
+//! Demangles the function names that generators of extension modules write.
 
 /// The kinds of functions that Cython writes with a counter before their names (its `Nodes.py`): wrappers, bodies and
 /// generators.
 const COUNTED: [&str; 3] = ["pw_", "pf_", "gb_"];
 
-/// Those without: functions of C, and parts of types.
+/// Prefixes without a number: functions of C, and parts of types.
 const UNCOUNTED: [&str; 5] = ["f_", "getprop_", "setprop_", "tp_new_", "tp_dealloc_"];
 
 /// A symbol as its source calls it; any other as it is.

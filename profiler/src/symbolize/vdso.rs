@@ -1,14 +1,14 @@
-//! The code that the kernel maps into every process, named from our own copy of it: it is the same in all.
+//! Names functions of the vDSO, from our own copy of it: it is the same in all processes.
 
 use object::{Object as _, ObjectSymbol};
 use procfs::process::Process;
 
 use crate::sys::{maps, memory::Memory, tids};
 
-/// As the kernel names it.
+/// Name of the vDSO's mapping, as the kernel writes it.
 pub const NAME: &str = "[vdso]";
 
-/// In the auxiliary vector of a process: where it is (`getauxval(3)`).
+/// Key of the vDSO's address in a process's auxiliary vector (`getauxval(3)`).
 const AT_SYSINFO_EHDR: u64 = 33;
 
 /// The symbols of the vDSO.

@@ -1,4 +1,4 @@
-//! On which CPUs threads may run.
+//! CPU affinity of threads.
 #![expect(unsafe_code, reason = "calls of the kernel that std does not offer")]
 
 use std::{collections::BTreeSet, io};

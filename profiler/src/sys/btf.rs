@@ -35,7 +35,7 @@ const ENUM64: u32 = 19;
 /// A field of a struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Where it begins, bytes from the struct's beginning.
+    /// Offset of the field from the struct's beginning, bytes.
     pub offset: u32,
     /// Bytes that it takes; `None` of a bit-field.
     pub bytes: Option<u32>,
@@ -53,7 +53,7 @@ pub struct Btf {
 }
 
 impl Btf {
-    /// Of the running kernel.
+    /// The types of the running kernel.
     pub fn of_kernel() -> io::Result<Self> {
         let data = fs::read(VMLINUX)?;
         Self::parse(data).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not understood"))
@@ -142,8 +142,8 @@ impl Btf {
         self.find(FUNC, name).is_some()
     }
 
-    /// The same types with the same ids, but only tracepoints and functions of these names keep name and kind: for a
-    /// loader that looks nothing else up, and whose own tables of all types would take some 20 MiB.
+    /// Types with the same ids, of which only tracepoints and functions of these names keep name and kind: for a loader that
+    /// looks nothing else up, and whose own tables of all types would take some 20 MiB.
     #[must_use]
     pub fn reduced_to(&self, tracepoints: &[&str], functions: &[&str]) -> Vec<u8> {
         let typedefs = tracepoints.iter().map(|name| (TYPEDEF, format!("btf_trace_{name}")));
@@ -257,7 +257,7 @@ impl Btf {
 
 /// A member of a struct or a union.
 struct BtfMember {
-    /// Where it begins.
+    /// Offset of the member, bits.
     bits: u32,
     type_id: u32,
     is_bit_field: bool,

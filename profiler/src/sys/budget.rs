@@ -1,5 +1,5 @@
-//! What may be read of one process. Lists that circle, trees without end and tables of gigabytes are all read through here,
-//! so none of them takes more than a process has left; what it has used comes back with time.
+//! Limits how much is read of each process: lists that circle, trees without end and tables of gigabytes take no more than
+//! the process has left, and what it has used comes back with time.
 
 use std::{
     collections::HashMap,
@@ -17,11 +17,11 @@ struct Budget {
     time: Duration,
 }
 
-/// Of each process. The threads and tasks of the largest services take a tenth.
+/// Budget of each process. The threads and tasks of the largest services take a tenth.
 const OF_ONE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
 /// Of all that one user started, so that who starts many takes nothing from others: a thousand workers take a fifth.
 const OF_USER: Budget = Budget { reads: 1 << 23, bytes: 512 << 20, time: Duration::from_secs(3) };
-/// Of all together: a thousand workers take a tenth.
+/// Budget of all processes together: a thousand workers take a tenth.
 const OF_ALL: Budget = Budget { reads: 1 << 24, bytes: 1 << 30, time: Duration::from_secs(16) };
 /// All of it is there again after so long: whoever uses it up ever again takes an eighth of a core.
 const BACK: Duration = Duration::from_secs(16);
@@ -166,7 +166,7 @@ pub fn cut(tgid: u32) {
 pub struct Missing {
     /// More was asked for than it had left.
     pub is_overdrawn: bool,
-    /// It has more than may be kept of it.
+    /// True if the process has more than may be kept of it.
     pub is_cut: bool,
 }
 

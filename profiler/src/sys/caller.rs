@@ -1,4 +1,4 @@
-//! Who called `sudo`: what is written and started for him is written and started as him.
+//! The user who called `sudo`: files are written, and programs started, as that user.
 #![expect(unsafe_code, reason = "std knows no file-system IDs, groups and effective IDs")]
 
 use std::{
@@ -80,7 +80,7 @@ pub fn with_his_rights<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> 
     run()
 }
 
-/// This thread's rights to files, which are ours again when it is dropped.
+/// This thread's file system identity as the caller; ours again when dropped.
 struct Rights;
 
 impl Rights {

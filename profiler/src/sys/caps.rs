@@ -5,7 +5,7 @@ use crate::sys::status::ProcStatus;
 /// A capability: its name and its bit (include/uapi/linux/capability.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capability {
-    /// Without `CAP_`.
+    /// Name of the capability, without `CAP_`.
     pub name: &'static str,
     bit: u32,
 }

@@ -17,7 +17,7 @@ use crate::sys::tids;
 pub struct Groups(Vec<PathBuf>);
 
 impl Groups {
-    /// Of a process; none if it is gone, or in no group.
+    /// The control groups of a process; none if it is gone, or in no group.
     #[must_use]
     pub fn of(tgid: u32) -> Self {
         let lines = fs::read(format!("/proc/{}/cgroup", tids::seen_by(tgid))).unwrap_or_default();

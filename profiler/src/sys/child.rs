@@ -1,4 +1,4 @@
-//! Programs that we start for others: in a process group of their own, and gone when we are.
+//! Starts programs in a process group of their own, which ends when this process ends.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! The clocks.
+//! Clocks of the kernel: monotonic, wall clock, and CPU time of threads and processes.
 #![expect(unsafe_code, reason = "calls of the kernel that std does not offer")]
 
 /// `CLOCK_MONOTONIC`, ns: the clock of `bpf_ktime_get_ns`.

@@ -1,4 +1,4 @@
-//! What is on this process's heap, and how much of what targets show may be. Whoever keeps that for good asks here first.
+//! Counts this process's heap against a limit. Whoever keeps for good what targets show asks here first.
 
 use std::{
     collections::HashMap,

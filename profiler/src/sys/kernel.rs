@@ -1,8 +1,8 @@
-//! The running kernel's name.
+//! Release and version of the running kernel.
 
 use std::fs;
 
-/// Its release, as `uname -r` says it; empty if `/proc` does not tell.
+/// Release of the running kernel, as `uname -r` prints it; empty if `/proc` does not have it.
 #[must_use]
 pub fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()

@@ -1,4 +1,4 @@
-//! What this process may have.
+//! Resource limits of this process.
 #![expect(unsafe_code, reason = "getrlimit, setrlimit, and what is done between fork and exec")]
 
 use std::{io, os::unix::process::CommandExt as _, process::Command, sync::OnceLock};

@@ -1,4 +1,4 @@
-//! Lines that others append to a file, counted.
+//! Counts the lines that others append to a file.
 
 use std::{
     fs::{self, File},
@@ -9,16 +9,16 @@ use std::{
 
 use crate::sys::target_file;
 
-/// So many bytes are read at once, and at most so many in one look: a gigabyte a second is no log's.
+/// Bytes of one read, and most of one look: no log grows by a gigabyte a second.
 const CHUNK_BYTES: usize = 64 << 10;
 const LOOK_BYTES: u64 = 256 << 20;
 
-/// A file to which lines are appended.
+/// Counts the lines that are appended to a file.
 #[derive(Debug)]
 pub struct LineCounter {
     path: PathBuf,
     file: File,
-    /// Up to where its lines are counted.
+    /// Offset up to which lines are counted, bytes.
     offset: u64,
     count: u64,
 }

@@ -1,4 +1,4 @@
-//! Symbolic links, followed by hand.
+//! Resolves symbolic links by hand, so that root is not led astray.
 //!
 //! Who runs as root must not be led by others. A link in a folder that anyone may write to is refused, wherever
 //! on the way it lies, and as root one in a folder of somebody else; the user's own links are followed. Between this look and
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// As many links as the kernel follows in one path.
+/// Most links in one path that are followed, as many as by the kernel.
 const MAX_LINKS: u32 = 40;
 
 /// Where a path leads.

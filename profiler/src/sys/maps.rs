@@ -1,4 +1,4 @@
-//! What a process has mapped, by `/proc/PID/maps`. Names in it are bytes, of which others choose all but the newline.
+//! Parses `/proc/PID/maps`. Names in it are bytes, of which others choose all but the newline.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 24 << 20;
 /// One mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapsLine<'a> {
-    /// Its first address.
+    /// First address.
     pub start: u64,
     /// The address behind it.
     pub end: u64,

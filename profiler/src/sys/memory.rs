@@ -26,7 +26,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of this process.
+    /// The memory of this process.
     #[must_use]
     pub const fn of(tgid: u32) -> Self {
         Self { tgid }
@@ -128,7 +128,7 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Of a process, by `/proc/PID/statm`; `None` if it is gone. Nothing is mapped by a zombie.
+    /// How much a process has mapped, from `/proc/PID/statm`; `None` if it is gone. A zombie maps nothing.
     #[must_use]
     pub fn of(tgid: u32) -> Option<Self> {
         let statm =
@@ -140,13 +140,13 @@ impl Mapped {
 /// A part of a file that a process has mapped as executable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// From here …
+    /// First address.
     pub start: u64,
-    /// … to before here.
+    /// Address behind the last one.
     pub end: u64,
     /// Offset in the file, bytes.
     pub offset: u64,
-    /// As the kernel names it; ` (deleted)` is not part of it.
+    /// Path of the file as the kernel names it, without ` (deleted)`.
     pub path: PathBuf,
     /// Device and inode: which file it really is.
     pub file: (u64, u64),

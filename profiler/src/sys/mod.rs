@@ -1,4 +1,4 @@
-//! sys
+//! Interfaces of the operating system: `/proc`, clocks, memory, files and privileges.
 pub mod affinity;
 #[cfg(not(fuzzing))]
 mod allocator;

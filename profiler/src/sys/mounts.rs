@@ -1,5 +1,5 @@
-//! Which file systems answer by themselves. Whoever serves one in user space (FUSE) may never do so, and then nothing, not
-//! even SIGKILL, ends a read of it.
+//! Tells file systems that the kernel serves from those in user space (FUSE), which may never answer: then nothing, not even
+//! SIGKILL, ends a read.
 
 use std::{
     collections::HashSet,

@@ -29,16 +29,16 @@ const STICKY: u32 = 0o1000;
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Its owner.
+    /// Only the file's owner may read it.
     Owner,
-    /// Those whom the umask allows to.
+    /// Those may read it whom the umask allows to.
     Umask,
 }
 
 /// With whose rights a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writer {
-    /// Those of who called `sudo`; ours if nobody did.
+    /// The file is written as the user who called `sudo`, or as this process's user if nobody did.
     Caller,
     /// Ours, as far as owners allow it.
     Us,
@@ -51,7 +51,7 @@ enum Writer {
 pub struct OutputFile {
     /// The name as the user gave it.
     path: PathBuf,
-    /// Where it leads.
+    /// Path that the output leads to.
     target: PathBuf,
     access: Access,
     writer: Writer,

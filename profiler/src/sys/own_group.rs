@@ -1,5 +1,5 @@
-//! A control group (version 2) of our own for what we start: whoever is born in it stays in it, also a daemon that left its
-//! parent, its session and its process group.
+//! A control group (version 2) for the processes that punchclock starts: whoever is born in it stays in it, also a daemon
+//! that left its parent, its session and its process group.
 
 use std::{
     fs::{self, File, OpenOptions},

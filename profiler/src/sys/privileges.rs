@@ -1,4 +1,4 @@
-//! What we may do: less, once everything is done that needs more.
+//! Drops privileges once everything is done that needs them.
 
 use std::{io, panic::resume_unwind, thread};
 

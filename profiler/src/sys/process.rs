@@ -31,19 +31,19 @@ const EXEC_TRIES: usize = 3;
 /// One process, as it was when it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Its PID.
+    /// PID of the process.
     pub tgid: u32,
-    /// Its parent's; 0 if that is outside of this PID namespace.
+    /// PID of the parent; 0 if it is outside of this PID namespace.
     pub ppid: u32,
     /// When it was forked, in the kernel's clock ticks since boot.
     pub started_ticks: u64,
-    /// Where its first stack begins, which `exec` chooses by chance and a fork keeps; 0 if that may not be known.
+    /// Start of the first thread's stack, which `exec` chooses at random and a fork keeps; 0 if that may not be known.
     pub stack_start: u64,
     /// The kernel's short name for it.
     pub comm: String,
-    /// Its executable, if it may be known; ` (deleted)` is not part of it.
+    /// Path of the executable, if it may be known, without ` (deleted)`.
     pub exe: Option<PathBuf>,
-    /// Its command line, or what it wrote over it.
+    /// Command line, or what the process wrote over it.
     pub argv: Vec<String>,
     /// How many threads of it live.
     pub threads: usize,
@@ -87,7 +87,7 @@ impl Process {
         Self::with(process, stat)
     }
 
-    /// With the memory and files of a thread of it.
+    /// Builds a process with the memory and files of one of its threads.
     fn with(process: &procfs::process::Process, stat: Stat) -> Option<Self> {
         let exe = process.exe().ok().map(undeleted);
         let mut argv = argv(process)?;

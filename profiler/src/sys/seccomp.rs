@@ -1,5 +1,5 @@
-//! The system calls that are left to us once everything has been started: those that watch, read, and write what was found. No
-//! program is started by them, no connection opened, and nobody's memory written.
+//! The seccomp filter that is set once everything has been started. It allows to watch, to read, and to write results; it
+//! allows no program to start, no connection, and no write to another process's memory.
 //!
 //! Others fail as on a kernel that does not have them, for which libraries are prepared.
 
@@ -10,7 +10,7 @@ use seccompiler::{
     apply_filter_all_threads,
 };
 
-/// Those whose arguments do not matter.
+/// System calls that are allowed with any arguments.
 const CALLS: &[libc::c_long] = &[
     // Files, of which the right to open is another matter.
     libc::SYS_openat,

@@ -1,21 +1,21 @@
-//! What `/proc/PID/status` says of a process, or of a thread: a key a line. The name in it is bytes of its own choice, of
-//! which the kernel escapes the newline.
+//! Parses `/proc/PID/status` of a process or of a thread. The name in it is bytes of its own choice, of which the kernel
+//! escapes the newline.
 
 use std::{fs, path::Path, str::FromStr};
 
-/// Its text.
+/// Text of a status file.
 #[derive(Debug)]
 pub struct ProcStatus(String);
 
 impl ProcStatus {
-    /// That in a folder of `/proc`; `None` if there is none to see.
+    /// Reads the status file in a folder of `/proc`; `None` if there is none to see.
     #[must_use]
     pub fn read(folder: impl AsRef<Path>) -> Option<Self> {
         let bytes = fs::read(folder.as_ref().join("status")).ok()?;
         Some(Self(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Of a process.
+    /// The status of a process.
     #[must_use]
     pub fn of(tgid: u32) -> Option<Self> {
         Self::read(format!("/proc/{tgid}"))

@@ -1,10 +1,10 @@
-//! Files that a target names: opened so that nothing that is there instead can stop us, or have us read another.
+//! Opens files that a target names, so that no special file can block us, and no link leads elsewhere.
 
 use std::{fs::File, io, path::Path};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 
-/// How: a FIFO's writer is not waited for, and no terminal becomes ours.
+/// Flags of `open`: a FIFO's writer is not waited for, and no terminal becomes ours.
 const PLAIN: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Opens the regular file at a path, such as a link of the kernel's own in `/proc`.

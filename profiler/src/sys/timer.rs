@@ -11,7 +11,7 @@ use std::{
 pub struct Timer(OwnedFd);
 
 impl Timer {
-    /// One that is not set. Fails if this process has too many files.
+    /// A timer that is not set. Fails if this process has too many files.
     pub fn new() -> io::Result<Self> {
         let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
         // SAFETY: no memory is passed.

@@ -1,5 +1,5 @@
-//! The sockets of a network namespace that have a path, by `/proc/PID/net/unix`. Paths are bytes: they need not be UTF-8, and
-//! may hold newlines, as the kernel writes them.
+//! Unix sockets with a path, from `/proc/PID/net/unix`. Paths are bytes: they need not be UTF-8, and may hold newlines, as
+//! the kernel writes them.
 
 use std::{
     collections::HashMap,

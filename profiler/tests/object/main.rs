@@ -1,4 +1,4 @@
-//! What must hold for the built eBPF object, told without a kernel.
+//! Tests of the built eBPF object that need no kernel.
 
 mod functions;
 

@@ -46,9 +46,9 @@ pub const CONTENDERS: [Contender; 5] =
 pub struct Cost {
     pub ns_per_switch: f64,
     pub switches_per_second: f64,
-    /// Of the pair's switches those that began a wait, so have a stack.
+    /// Share of the pair's switches that began a wait, so have a stack.
     pub waits: f64,
-    /// Of all switches those of the pair.
+    /// Share of all switches that are the pair's.
     pub theirs: f64,
     /// The tool's own CPU seconds per switch.
     pub cpu: f64,
@@ -161,7 +161,7 @@ fn start(bench: &Bench, python: &str, frames: u32) -> Result<(Held, [u32; 2])> {
     Ok((pair, [first, second]))
 }
 
-/// Of the two if it takes two, which not all versions do.
+/// BCC's `offcputime` of both processes, or of one with versions that take no more.
 fn offcputime([first, second]: [u32; 2]) -> Command {
     let mut command = Command::new("offcputime");
     if report::said(Command::new("offcputime").arg("--help")).contains("comma") {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Bench, held::Held, interrupt::pause, programs, read, usage::Usage};
 
-/// Of a shell that perf starts once it samples. CPU 1 has all of the fleet.
+/// What perf samples, and starts: a shell, once it samples. CPU 1 has all of the fleet.
 const PERF: &str = "record --cpu 1 --event cpu-clock";
 const SAMPLING: &str = "Sampling process";
 

@@ -73,7 +73,7 @@ pub struct Section {
 /// Something to reach.
 pub struct Target {
     pub what: String,
-    /// As measured, with its unit.
+    /// The measured value, with its unit.
     pub measured: String,
     pub reached: bool,
 }

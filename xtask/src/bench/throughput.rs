@@ -35,7 +35,7 @@ pub const CONTENDERS: [Option<Sampler>; 7] = [
 pub struct Window {
     /// Pieces of work per second of the workers' CPU time.
     pub pieces_per_second: f64,
-    /// Of that in the windows before and after, in which nobody recorded.
+    /// Throughput divided by that of the windows before and after, in which nobody recorded.
     pub ratio: f64,
     /// The profiler's CPU seconds per second of the window.
     pub cpu: f64,

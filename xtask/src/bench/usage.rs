@@ -16,7 +16,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Of a process that runs; none if it is gone or a zombie.
+    /// What a running process has used; `None` if it is gone or a zombie.
     pub fn of(pid: u32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -30,7 +30,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Of all that was written; an error if a line is missing.
+    /// Reads the findings of all that was written; an error if a line is missing.
     pub fn read(text: &str) -> Result<Self> {
         let mut findings = Self { kernel: String::new(), checks: Vec::new() };
         let mut said = None;

@@ -37,7 +37,7 @@ pub static SERVER: Server = Server {
 /// What `celery` is called as a script and as a module.
 const NAMES: [&str; 2] = ["celery", "celery.bin.celery"];
 
-/// Of `celery` and of `celery worker`.
+/// Options of `celery` and of `celery worker`.
 const GRAMMAR: Grammar = Grammar {
     wanted: &["app", "pool", "hostname", "beat"],
     letters: &[('A', "app"), ('P', "pool"), ('n', "hostname"), ('B', "beat")],

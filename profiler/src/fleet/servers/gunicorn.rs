@@ -54,7 +54,8 @@ pub static SERVER: Server = Server {
 /// What `gunicorn` is called as a script and as a module.
 const NAMES: [&str; 3] = ["gunicorn", "gunicorn3", "gunicorn.app.wsgiapp"];
 
-/// As of argparse. (`--proxy-protocol` may take a value; then it must be last, or written with `=`.)
+/// Options of Gunicorn, parsed as by argparse. (`--proxy-protocol` may take a value; then it must be last, or written with
+/// `=`.)
 const GRAMMAR: Grammar = Grammar {
     wanted: &["worker-class", "name", "threads"],
     letters: &[('k', "worker-class"), ('n', "name")],
@@ -256,7 +257,7 @@ fn is_arbiter(files: &[String]) -> bool {
 /// What Gunicorn writes over the command line where the module `setproctitle` is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GunicornTitle<'a> {
-    /// With the name of the application, or that of `--name`.
+    /// The master's title, with the name of the application, or that of `--name`.
     Master(&'a str),
     Worker,
     /// `dirty-arbiter`, `dirty-worker [app]`

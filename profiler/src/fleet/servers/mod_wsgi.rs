@@ -44,7 +44,7 @@ fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
 
 struct DaemonGroup {
     name: String,
-    /// Where it listens.
+    /// Socket on which the group listens.
     socket: Option<String>,
     why: String,
 }

@@ -34,7 +34,7 @@ pub static SERVER: Server = Server {
     ..PLAIN
 };
 
-/// Of `rq worker` and `rq worker-pool`.
+/// Options of `rq worker` and `rq worker-pool`.
 const GRAMMAR: Grammar = Grammar {
     wanted: &["worker-class"],
     letters: &[('w', "worker-class")],

@@ -38,7 +38,7 @@ pub static SERVER: Server = Server {
     ..PLAIN
 };
 
-/// Those of over a thousand options that tell a name or a class; flags that are not known show by what follows.
+/// Options that tell a name or a class, out of over a thousand; flags that are not known show by what follows.
 const GRAMMAR: Grammar = Grammar {
     wanted: &[
         "module",

@@ -1,4 +1,4 @@
-//! Which recordings can be compared.
+//! Decides whether two recordings can be compared.
 
 use crate::model::recording::Recording;
 

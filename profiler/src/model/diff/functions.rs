@@ -1,4 +1,4 @@
-//! Which functions' time changed.
+//! Functions whose time changed.
 //!
 //! A function is its name and the last two parts of its file's path, so that it is found again below another folder and
 //! on another line. What it called that is not Python counts as its own; processes without any Python frame are told by

@@ -1,4 +1,4 @@
-//! Which processes of two recordings belong together.
+//! Matches the processes of two recordings by fleet, class and role.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ pub struct Members {
     pub waits: Waits,
 }
 
-/// The same in both recordings.
+/// Processes of one fleet, class and role that are in both recordings.
 #[derive(Clone, Debug)]
 pub struct Matched {
     pub fleet: String,

@@ -16,7 +16,7 @@ use crate::model::{SCHEMA_VERSION, recording::Recording, worker::Role};
 
 pub use alike::refusal;
 
-/// With fewer windows nothing is said of how far a number strays.
+/// Fewest windows from which the spread of a number is estimated.
 pub const FEWEST_WINDOWS: usize = 5;
 
 /// What functions, and pictures, are counted by.
@@ -64,7 +64,7 @@ pub struct Diff {
     pub before: Side,
     /// What is compared.
     pub after: Side,
-    /// By fleet, class and role.
+    /// Groups of processes, by fleet, class and role.
     pub groups: Vec<GroupDiff>,
     /// What functions are counted by.
     pub per: Per,
@@ -81,7 +81,7 @@ pub struct Side {
     pub name: String,
     /// How long it took.
     pub duration_ns: u64,
-    /// Its windows.
+    /// Windows of the recording.
     pub windows: usize,
     /// Requests that were answered in it, if that is known.
     pub requests: Option<u64>,
@@ -94,11 +94,11 @@ pub struct GroupDiff {
     pub fleet: String,
     /// The part of these processes.
     pub role: Role,
-    /// Their class, before and after.
+    /// Worker class, before and after.
     pub worker_class: [Option<String>; 2],
-    /// How many they were, before and after.
+    /// Number of processes, before and after.
     pub processes: [usize; 2],
-    /// Their numbers, in the order of [`quantity::Quantity::all`], first all per request, then all per second.
+    /// Numbers of the group, in the order of [`quantity::Quantity::all`], first all per request, then all per second.
     pub numbers: Vec<NumberDiff>,
 }
 
@@ -107,9 +107,9 @@ pub struct GroupDiff {
 pub struct NumberDiff {
     /// Its name: see [`quantity::names`].
     pub name: String,
-    /// In the first recording.
+    /// Value in the first recording.
     pub before: f64,
-    /// In the second.
+    /// Value in the second recording.
     pub after: f64,
     /// After less before.
     pub difference: f64,
@@ -135,15 +135,15 @@ pub struct FunctionDiff {
     pub name: String,
     /// Its file; empty if not known.
     pub file: String,
-    /// Its own time before, and what it called that is not Python.
+    /// Its own time in the first recording, and that of native code it called, ms.
     pub self_before_ms: f64,
-    /// The same after.
+    /// Its own time in the second recording, and that of native code it called, ms.
     pub self_after_ms: f64,
     /// The 95 % interval of the change of its own time, as far as it comes from sampling.
     pub self_change_interval_ms: [f64; 2],
-    /// Time in it and in what it called, before.
+    /// Its time with all that it called in the first recording, ms.
     pub total_before_ms: f64,
-    /// The same after.
+    /// Its time with all that it called in the second recording, ms.
     pub total_after_ms: f64,
 }
 

@@ -83,7 +83,7 @@ fn counts_requests(recording: &Recording) -> bool {
     recording.windows.iter().all(|window| window.requests.is_some())
 }
 
-/// A number, as both recordings tell it.
+/// A number as both recordings have it.
 struct NumberPair {
     name: String,
     quantity: Quantity,
@@ -93,7 +93,7 @@ struct NumberPair {
     sides: [RecordedNumber; 2],
 }
 
-/// A number, as a recording tells it.
+/// A number as one recording has it.
 struct RecordedNumber {
     value: f64,
     amounts: Vec<f64>,

@@ -19,7 +19,7 @@ pub enum Quantity {
     Blocked(Reason),
 }
 
-/// What a number is counted by.
+/// What a number is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// A request.
@@ -34,7 +34,7 @@ impl Basis {
 }
 
 impl Quantity {
-    /// All of them, in the order of tables.
+    /// All quantities, in the order of tables.
     pub fn all() -> impl Iterator<Item = Self> {
         let first = [Self::Cpu, Self::VoluntarySwitches, Self::PreemptedSwitches, Self::RunQueue];
         let reasons = Reason::ALL.into_iter().filter(|reason| *reason != Reason::Parked);

@@ -12,7 +12,7 @@ use crate::model::worker::Role;
 /// counts. A plain number is crossed if the second recording's value lies beyond it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
-    /// As it was written.
+    /// The threshold as it was written.
     pub text: String,
     name: String,
     is_above: bool,

@@ -6,7 +6,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 
 use crate::units;
 
-/// From the lowest to the highest number, evenly or by logarithm.
+/// An axis from the lowest to the highest number, linear or logarithmic.
 #[derive(Clone, Debug)]
 pub struct Axis {
     is_log: bool,
@@ -18,11 +18,11 @@ pub struct Axis {
 
 /// Levels that lie further apart than this stand by logarithm, lest the low ones fall together.
 const WIDEST_EVEN: f64 = 12.0;
-/// So much of the axis lies between two levels that are both written.
+/// Smallest part of the axis between two levels that are both written.
 const LEAST_GAP: f64 = 0.06;
 
 impl Axis {
-    /// Of loads that were tried: each is written, if there is room.
+    /// An axis of loads that were tried: each is written, if there is room.
     #[must_use]
     pub fn levels(levels: &[f64]) -> Self {
         let mut levels: Vec<f64> = levels.iter().copied().filter(|level| *level > 0.0).collect();
@@ -41,7 +41,7 @@ impl Axis {
         axis
     }
 
-    /// Of numbers from zero on, or, if they lie far apart and may, by logarithm.
+    /// An axis of numbers from zero on; logarithmic if they lie far apart and `may_be_log`.
     #[must_use]
     pub fn numbers(numbers: impl Iterator<Item = f64>, may_be_log: bool) -> Self {
         let numbers: Vec<f64> = numbers.filter(|number| number.is_finite() && *number >= 0.0).collect();
@@ -63,14 +63,14 @@ impl Axis {
         Self { is_log: false, low: 0.0, high, ticks: steps.map(|tick| (tick, short(tick))).collect() }
     }
 
-    /// Of shares from 0 to 1.
+    /// An axis of shares from 0 to 1.
     #[must_use]
     pub fn shares() -> Self {
         let ticks = (0..=5_u8).map(|fifth| (f64::from(fifth) / 5.0, format!("{} %", fifth * 20)));
         Self { is_log: false, low: 0.0, high: 1.0, ticks: ticks.collect() }
     }
 
-    /// Of things side by side, each as wide as 1, with its name in its middle.
+    /// An axis of named things side by side, each as wide as 1, with its name in its middle.
     #[must_use]
     pub fn names(names: impl Iterator<Item = String>) -> Self {
         let ticks: Vec<_> = (0_u32..).map(|index| f64::from(index) + 0.5).zip(names).collect();
@@ -83,7 +83,7 @@ impl Axis {
         self.is_log
     }
 
-    /// So many numbers, evenly apart on paper, from one to another.
+    /// Numbers from one to another, so many, evenly apart on paper.
     pub fn between(&self, from: f64, to: f64, count: u32) -> impl Iterator<Item = f64> {
         let is_log = self.is_log && from > 0.0;
         (0..=count).map(move |index| {

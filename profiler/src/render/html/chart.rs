@@ -20,9 +20,9 @@ use crate::{model::estimate::Estimate, render::html::axis::Axis};
 
 /// A plot's width and height: four times what is shown on a wide screen, for plotters rounds to whole units.
 pub type PlotSize = (u32, u32);
-/// Of a plot beside two others.
+/// Size of a plot that stands beside two others.
 pub const SMALL: PlotSize = (1440, 920);
-/// Of one beside the answer.
+/// Size of the plot that stands beside the answer.
 pub const LARGE: PlotSize = (1920, 1160);
 
 /// Set-ups and states of which the style sheet has colours of their own; more share them.

@@ -27,7 +27,7 @@ const MIN_SHARE: u64 = 10_000;
 pub struct Flames {
     /// What is written on boxes, and where its code comes from: an index into the style sheet's colours.
     names: Vec<(String, u8)>,
-    /// By set-up, then by what they show.
+    /// Flame graphs by set-up, then by what they show.
     graphs: Vec<Graph>,
     /// Where a label stands in `names`.
     #[serde(skip)]
@@ -41,7 +41,7 @@ struct Graph {
     kind: FlameKind,
     /// What a box's number is of: `µs`, `ns per request` …
     unit: &'static str,
-    /// Of the differential ones: who is compared with whom.
+    /// Who is compared with whom; only of a differential graph.
     against: Option<String>,
     /// Answers in the window, if somebody counted them.
     requests: Option<u64>,
@@ -51,9 +51,9 @@ struct Graph {
     depths: Vec<u16>,
     /// Indexes into `names`.
     labels: Vec<u32>,
-    /// This set-up's numbers.
+    /// Values of this set-up.
     values: Vec<u64>,
-    /// Of the differential ones: those of the set-up it is compared with.
+    /// Values of the set-up that is compared with; only of a differential graph.
     others: Vec<u64>,
 }
 
@@ -70,7 +70,7 @@ enum FlameKind {
 type Pairs = BTreeMap<Vec<Label>, [u64; 2]>;
 
 impl Flames {
-    /// Of all set-ups that were recorded; none if none was.
+    /// The flame graphs of all set-ups that were recorded; `None` if none was.
     #[must_use]
     pub fn new(report: &Report) -> Option<Self> {
         let recorded = report.series.iter();

@@ -1,4 +1,4 @@
-//! Which plots a report has.
+//! Chooses the plots of a report.
 
 use anyhow::Result;
 
@@ -24,11 +24,11 @@ pub struct Plot {
     pub title: String,
     /// How to read it.
     pub caption: &'static str,
-    /// Its numbers in words, for those who cannot see it.
+    /// Numbers of the plot in words, for those who cannot see it.
     pub description: String,
     /// The elements inside of its `svg`, of its size.
     pub elements: String,
-    /// Its width and height.
+    /// Width and height of the plot.
     pub size: PlotSize,
 }
 

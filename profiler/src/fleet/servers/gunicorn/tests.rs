@@ -1,4 +1,4 @@
-//! Gunicorn on hosts made by hand.
+//! Tests of Gunicorn on made-up hosts.
 
 use std::{collections::HashMap, path::PathBuf};
 
