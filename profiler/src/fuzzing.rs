@@ -8,7 +8,7 @@ use crate::{
     sys::{budget, cgroup, maps},
 };
 
-pub use stand_in::{Facts, capture, interpreter_without_memory, layout, names_of};
+pub use stand_in::{InterpreterFacts, capture, interpreter_without_memory, layout, names_of};
 
 /// The names of what is at some offsets of a file, which may also be an interpreter.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn file_of_code(file: &File, offsets: &[u64]) -> Vec<String> {
 
 /// All names that an interpreter tells, of memory that stands in for a process's.
 #[must_use]
-pub fn interpreter(facts: &Facts) -> Vec<String> {
+pub fn interpreter(facts: &InterpreterFacts) -> Vec<String> {
     budget::renew();
     stand_in::names(facts).unwrap_or_default()
 }

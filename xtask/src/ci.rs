@@ -4,7 +4,9 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 
-use crate::{bpf_toolchain, cargo::cargo, dist, exec::exec, floors, fuzz, kernels, licenses, setup, test};
+use crate::{
+    bpf_toolchain, cargo::cargo, check_docs, dist, exec::exec, floors, fuzz, kernels, licenses, setup, test,
+};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -16,6 +18,7 @@ pub struct Options {
 pub fn run(opts: &Options) -> Result<()> {
     exec(cargo().args(["fmt", "--all", "--check"]))?;
     floors::run()?;
+    check_docs::run()?;
     licenses::run()?;
     setup::run(&setup::Options { lint: true, ..setup::Options::default() })?;
     clippy()?;

@@ -1,21 +1,20 @@
 //! `floors`: who may import whom. The tables are in profiler/src/lib.rs, where a reader of the code meets them; this
 //! verb reads them there and prints every line that breaks them.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::imports;
+use crate::{circles, imports, sources};
 
 /// The roots of the library and of the command: above every floor.
 const ROOTS: [&str; 2] = ["lib", "main"];
 
 pub fn run() -> Result<()> {
-    let offences = check(Path::new("profiler/src"))?;
+    let src = Path::new("profiler/src");
+    let mut offences = check(src)?;
+    let circles = circles::find(src)?;
+    offences.extend(circles.iter().map(|circle| format!("a circle of modules: {}", circle.join(", "))));
     for offence in &offences {
         println!("{offence}");
     }
@@ -29,15 +28,15 @@ pub fn run() -> Result<()> {
 
 /// Each import below `src` that the tables in its `lib.rs` forbid, as `path:line: message`.
 fn check(src: &Path) -> Result<Vec<String>> {
-    let tables = Tables::parse(&read(&src.join("lib.rs"))?)?;
+    let tables = Tables::parse(&sources::read(&src.join("lib.rs"))?)?;
     let mut offences = Vec::new();
-    for file in sources(src)? {
+    for file in sources::below(src)? {
         let place = file.strip_prefix(src).context("failed to place a file")?.with_extension("");
         let mut path = place.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>();
         path.pop_if(|last| *last == "mod");
         // From a root, `super` leads nowhere.
         let depth = if ROOTS.contains(&&*path[0]) { 0 } else { path.len() };
-        let code = imports::without_comments(&read(&file)?);
+        let code = imports::without_comments(&sources::read(&file)?);
         let found = tables.offences(&path[0], &code, depth);
         offences.extend(found.into_iter().map(|(line, what)| format!("{}:{line}: {what}", file.display())));
     }
@@ -109,27 +108,9 @@ impl Tables {
     }
 }
 
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut sources = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("failed to list {}", folder.display()))? {
-        let path = entry.with_context(|| format!("failed to list {}", folder.display()))?.path();
-        if path.is_dir() {
-            sources.extend(self::sources(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            sources.push(path);
-        }
-    }
-    sources.sort();
-    Ok(sources)
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process;
+    use std::{fs, process};
 
     use super::*;
 

@@ -7,7 +7,9 @@ mod backend;
 mod bench;
 mod bpf_toolchain;
 mod cargo;
+mod check_docs;
 mod ci;
+mod circles;
 mod demo;
 mod dist;
 mod exec;
@@ -22,6 +24,7 @@ mod python_source;
 mod pythons;
 mod server;
 mod setup;
+mod sources;
 mod test;
 mod venv;
 
@@ -51,8 +54,10 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Everything CI asks: format, floors, licences, clippy, docs, and the verbs `dist`, `kernels`, `test` and `fuzz`
     Ci(ci::Options),
-    /// Check who imports whom against the table in profiler/src/lib.rs
+    /// Check who imports whom against the table in profiler/src/lib.rs, and that no modules import each other in a circle
     Floors,
+    /// Check that doc comments stand alone, and that no two types have one name
+    CheckDocs,
     /// Check the licence of every dependency against deny.toml
     Licenses,
 }
@@ -81,6 +86,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Fuzz(opts) => fuzz::run(opts),
         Verb::Ci(opts) => ci::run(opts),
         Verb::Floors => floors::run(),
+        Verb::CheckDocs => check_docs::run(),
         Verb::Licenses => licenses::run(),
     }
 }

@@ -2,7 +2,7 @@
 //! address, a length of two bytes, and so many bytes.
 
 use profiler::{
-    fuzzing::{self, Facts},
+    fuzzing::{self, InterpreterFacts},
     sys::stand_in::{self, Parts},
 };
 
@@ -25,9 +25,9 @@ pub fn of_process(tgid: u32) -> Option<Vec<u8>> {
 }
 
 /// An input as facts and memory; what is cut off at its end is zero.
-pub fn decode(input: &[u8]) -> (Facts, Parts) {
-    let (words, mut rest) = input.split_at(input.len().min(size_of::<Facts>()));
-    let mut facts = <Facts as bytemuck::Zeroable>::zeroed();
+pub fn decode(input: &[u8]) -> (InterpreterFacts, Parts) {
+    let (words, mut rest) = input.split_at(input.len().min(size_of::<InterpreterFacts>()));
+    let mut facts = <InterpreterFacts as bytemuck::Zeroable>::zeroed();
     bytemuck::bytes_of_mut(&mut facts)[..words.len()].copy_from_slice(words);
     let mut parts = Parts::new();
     while let Some((address, behind)) = rest.split_first_chunk()

@@ -69,7 +69,7 @@ type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
 impl Image {
-    /// Of a file that a process maps, out of whose budget it is read.
+    /// The image of a file that a process maps, read out of that process's budget.
     #[must_use]
     pub fn mapped(tgid: u32, mapping: &Mapping) -> Option<Arc<Self>> {
         let file = mapping.open(tgid)?;

@@ -1,6 +1,6 @@
 //! Interpreters in memory that stands in for a process's ([`crate::sys::stand_in`]).
 //!
-//! What is told of one by its file and its mapping is [`Facts`]; all else is memory.
+//! What is told of one by its file and its mapping is [`InterpreterFacts`]; all else is memory.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ const AROUND: u64 = 64;
 /// What a process's files and mappings tell of its interpreter.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Facts {
+pub struct InterpreterFacts {
     /// By its file's name.
     pub minor: u64,
     /// `Py_Version`, or 0.
@@ -54,15 +54,15 @@ pub struct Facts {
     pub main_interpreter: u64,
     /// The word that points to the interpreter that was made last.
     pub newest_interpreter: u64,
-    /// Of one thread.
+    /// `PyThreadState` of one thread.
     pub tstate: u64,
-    /// Of the same.
+    /// That thread's thread pointer.
     pub thread_pointer: u64,
-    /// Of the same.
+    /// That thread's stack pointer.
     pub stack_pointer: u64,
 }
 
-impl Facts {
+impl InterpreterFacts {
     fn image(&self) -> Image {
         let pair = |[first, second]: [u64; 2]| (first != 0 || second != 0).then_some((first, second));
         let symbols = SYMBOLS.into_iter().zip(self.symbols).filter(|(_, address)| *address != 0);
@@ -108,7 +108,7 @@ impl Facts {
 
 /// The facts of a living process; `None` if it runs no interpreter that is walked.
 #[must_use]
-pub fn capture(tgid: u32) -> Option<Facts> {
+pub fn capture(tgid: u32) -> Option<InterpreterFacts> {
     let memory = Memory::of(tgid);
     let known = Interpreter::of(tgid).ok()?;
     let mappings = Mapping::executable(tgid).ok()?;
@@ -121,7 +121,7 @@ pub fn capture(tgid: u32) -> Option<Facts> {
     let asyncio = find::asyncio(tgid, &mappings);
     let Roots { interpreters, .. } = known.roots;
     let pair = |pair: Option<(u64, u64)>| pair.map_or([0; 2], |(first, second)| [first, second]);
-    Some(Facts {
+    Some(InterpreterFacts {
         minor: known.version.split('.').nth(1)?.trim_end_matches('t').parse().ok()?,
         version: image.constant("Py_Version").map_or(0, |[version, ..]| u64::from(version)),
         symbols: SYMBOLS.map(|name| image.symbol(name).unwrap_or(0)),
@@ -151,7 +151,10 @@ pub fn capture(tgid: u32) -> Option<Facts> {
 }
 
 /// Where the fields of the interpreter's structs stand, by its version or by the table in memory.
-pub fn layout<'a>(facts: &Facts, bytes: impl FnOnce(u64, usize) -> Option<&'a [u8]>) -> Option<Layout> {
+pub fn layout<'a>(
+    facts: &InterpreterFacts,
+    bytes: impl FnOnce(u64, usize) -> Option<&'a [u8]>,
+) -> Option<Layout> {
     let runtime = facts.symbols[0].wrapping_add(facts.bias);
     let table = || debug_offsets::read(bytes(runtime, debug_offsets::TABLE_BYTES)?);
     layout::of_version(u32::try_from(facts.minor).ok()?, None).or_else(table)
@@ -159,13 +162,13 @@ pub fn layout<'a>(facts: &Facts, bytes: impl FnOnce(u64, usize) -> Option<&'a [u
 
 /// All names that are read of an interpreter: of its threads, of what they run, and of what their tasks wait for; `None` if it
 /// is not found.
-pub(crate) fn names(facts: &Facts) -> Option<Vec<String>> {
+pub(crate) fn names(facts: &InterpreterFacts) -> Option<Vec<String>> {
     names_of(NOBODY, facts)
 }
 
 /// Reads a living process as [`names`] reads what stands in for one.
 #[must_use]
-pub fn names_of(tgid: u32, facts: &Facts) -> Option<Vec<String>> {
+pub fn names_of(tgid: u32, facts: &InterpreterFacts) -> Option<Vec<String>> {
     let memory = Memory::of(tgid);
     let mapping = facts.mapping();
     let found = Interpreter::in_mapping(tgid, std::slice::from_ref(&mapping), &mapping, &facts.image());

@@ -61,7 +61,7 @@ struct WaitSite {
 }
 
 impl<'a> IdleReport<'a> {
-    /// Of a window; `design` says what a process does by its server's design.
+    /// The idle report of a window; `design` says what a process does by its server's design.
     #[must_use]
     pub fn new(
         profile: &Profile,

@@ -65,7 +65,7 @@ impl PerfMap {
         is_believed.then(|| Self::over(tgid, file))
     }
 
-    /// Of a process that has this file of it.
+    /// The perf map of a process, read from this file.
     pub(crate) const fn over(tgid: u32, file: File) -> Self {
         Self { tgid, file, read_to: 0, rest: Vec::new(), code: BTreeMap::new(), kept: 0 }
     }

@@ -19,7 +19,8 @@ struct Budget {
 
 /// Budget of each process. The threads and tasks of the largest services take a tenth.
 const OF_ONE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
-/// Of all that one user started, so that who starts many takes nothing from others: a thousand workers take a fifth.
+/// Budget of all processes that one user started: who starts many takes nothing from others, and a thousand workers take
+/// a fifth of it.
 const OF_USER: Budget = Budget { reads: 1 << 23, bytes: 512 << 20, time: Duration::from_secs(3) };
 /// Budget of all processes together: a thousand workers take a tenth.
 const OF_ALL: Budget = Budget { reads: 1 << 24, bytes: 1 << 30, time: Duration::from_secs(16) };
