@@ -187,6 +187,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_readme_says_what_stands_here() {
+        let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+        let of_recording = RECORDING.iter().map(|format| (format.extension, format.what));
+        for (extension, what) in
+            of_recording.chain(AUDIT.iter().map(|format| (format.extension, format.what)))
+        {
+            assert!(readme.contains(&format!("`.{extension}` ({what})")), ".{extension} ({what})");
+        }
+    }
+
     fn write(outputs: Outputs<OfRecording>) -> Result<()> {
         outputs.write(|write| write(&fixture::recording(), GraphOptions::default()), |_| {})
     }

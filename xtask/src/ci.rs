@@ -4,9 +4,7 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    bpf_toolchain, cargo::cargo, check_docs, dist, exec::exec, floors, fuzz, kernels, licenses, setup, test,
-};
+use crate::{bpf_toolchain, cargo::cargo, check, dist, exec::exec, fuzz, kernels, licenses, setup, test};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -16,9 +14,7 @@ pub struct Options {
 }
 
 pub fn run(opts: &Options) -> Result<()> {
-    exec(cargo().args(["fmt", "--all", "--check"]))?;
-    floors::run()?;
-    check_docs::run()?;
+    check::format_and_structure()?;
     licenses::run()?;
     setup::run(&setup::Options { lint: true, ..setup::Options::default() })?;
     clippy()?;
@@ -33,9 +29,8 @@ pub fn run(opts: &Options) -> Result<()> {
 /// Two runs, because cargo unifies features over all that one run builds: together, profiler-common would get the
 /// user side's features for BPF too, and pass here in a shape that is never built. They also have different targets.
 fn clippy() -> Result<()> {
-    let user = ["clippy", "--workspace", "--exclude", "profiler-ebpf", "--all-targets"];
     // With the doors that only `fuzz` has.
-    exec(cargo().args(user).args(["--", "-D", "warnings", "--cfg", "fuzzing"]))?;
+    check::lint(&["--cfg", "fuzzing"])?;
     let (compiler, linker) = bpf_toolchain::find().context("failed to find the BPF toolchain")?;
     exec(compiler.cargo("clippy", &linker, env::consts::ARCH).args(["--", "--no-deps", "-D", "warnings"]))
 }

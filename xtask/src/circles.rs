@@ -72,13 +72,12 @@ fn leaves<'a>(base: &mut Vec<String>, tree: &'a str, found: &mut Vec<Vec<String>
         return rest.get(1..).unwrap_or_default();
     }
     base.push(word.to_owned());
-    let rest = match rest.strip_prefix("::") {
-        Some(deeper) => leaves(base, deeper, found),
-        None => {
-            found.push(base.clone());
-            // What it is called here.
-            rest.strip_prefix(" as ").map_or(rest, |name| name.trim_start_matches(is_word))
-        }
+    let rest = if let Some(deeper) = rest.strip_prefix("::") {
+        leaves(base, deeper, found)
+    } else {
+        found.push(base.clone());
+        // What it is called here.
+        rest.strip_prefix(" as ").map_or(rest, |name| name.trim_start_matches(is_word))
     };
     base.pop();
     rest

@@ -7,6 +7,7 @@ mod backend;
 mod bench;
 mod bpf_toolchain;
 mod cargo;
+mod check;
 mod check_docs;
 mod ci;
 mod circles;
@@ -54,6 +55,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Everything CI asks: format, floors, licences, clippy, docs, and the verbs `dist`, `kernels`, `test` and `fuzz`
     Ci(ci::Options),
+    /// What can be said of a change without root: format, floors, doc comments, lints and unit tests
+    Check,
     /// Check who imports whom against the table in profiler/src/lib.rs, and that no modules import each other in a circle
     Floors,
     /// Check that doc comments stand alone, and that no two types have one name
@@ -86,6 +89,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Fuzz(opts) => fuzz::run(opts),
         Verb::Ci(opts) => ci::run(opts),
         Verb::Floors => floors::run(),
+        Verb::Check => check::run(),
         Verb::CheckDocs => check_docs::run(),
         Verb::Licenses => licenses::run(),
     }

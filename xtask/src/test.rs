@@ -18,20 +18,29 @@ use crate::{
 
 #[derive(clap::Args, Default)]
 pub struct Options {
+    /// Run one test program of `tests/tests` alone, and no unit tests
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
     /// For the test programs: a part of the wanted tests' names, --nocapture, …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
 
-pub fn run(Options { args }: &Options) -> Result<()> {
+pub fn run(Options { file, args }: &Options) -> Result<()> {
     setup::run(&setup::Options { test: true, ..setup::Options::default() })?;
     pythons::run()?;
-    let packages = ["--package", "profiler", "--package", "profiler-common", "--package", "xtask"];
-    exec(cargo().arg("test").args(packages).arg("--").args(args))?;
+    if file.is_none() {
+        units(args)?;
+    }
 
     let punchclock = cargo::punchclock()?;
     let venv = venv::with("tests")?;
-    let tests = cargo::executables(cargo().args(["test", "--no-run", "--package", "profiler-tests"]))?;
+    let mut build = cargo();
+    build.args(["test", "--no-run", "--package", "profiler-tests"]);
+    if let Some(file) = file {
+        build.args(["--test", file]);
+    }
+    let tests = cargo::executables(&mut build)?;
     let mut unsteady = Vec::new();
     for test in tests {
         let command = || {
@@ -57,6 +66,12 @@ pub fn run(Options { args }: &Options) -> Result<()> {
         eprintln!("test: {name} failed, and passed when it was run again");
     }
     Ok(())
+}
+
+/// Runs the unit tests, which need no root.
+pub fn units(args: &[String]) -> Result<()> {
+    let packages = ["--package", "profiler", "--package", "profiler-common", "--package", "xtask"];
+    exec(cargo().arg("test").args(packages).arg("--").args(args))
 }
 
 /// Runs a test program. These tests measure a machine on which others work too, whose neighbours now and then take a

@@ -12,12 +12,15 @@ use crate::formats::{self, Format};
 
 /// Clocks every Python worker on and off the CPU.
 #[derive(Debug, Parser)]
-#[command(name = "punchclock", version, propagate_version = true)]
+#[command(name = "punchclock", version, propagate_version = true, after_help = TERMS)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
 }
+
+/// Where words are explained.
+const TERMS: &str = "Terms are explained in docs/glossary.md.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

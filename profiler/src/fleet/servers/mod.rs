@@ -123,6 +123,22 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_have_the_list() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/support.md");
+        let text = std::fs::read_to_string(document).unwrap();
+        let (before, rest) = text.split_once("| as `ps` calls it | |\n|---|---|\n").unwrap();
+        let (listed, after) = rest.split_once("\n\n").map_or(("", rest), |(list, after)| (list, after));
+        let rows = SERVERS.map(|server| format!("| `{}` | {} |", server.name, server.what)).join("\n");
+        if std::env::var_os("BLESS").is_some() {
+            let head = "| as `ps` calls it | |\n|---|---|\n";
+            let after = after.trim_start();
+            std::fs::write(document, format!("{before}{head}{rows}\n\n{after}")).unwrap();
+        } else {
+            assert_eq!(listed, rows, "BLESS=1 writes it");
+        }
+    }
+
+    #[test]
     fn each_has_a_name_of_its_own() {
         for server in SERVERS {
             assert!(std::ptr::eq(named(server.name).unwrap(), server), "{}", server.name);

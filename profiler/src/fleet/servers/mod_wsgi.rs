@@ -17,7 +17,7 @@ use crate::{
 
 /// What is known of it.
 pub static SERVER: Server =
-    Server { name: "mod_wsgi", what: "Apache with mod_wsgi, daemon mode and embedded", recognise, ..PLAIN };
+    Server { name: "mod_wsgi", what: "the daemon groups of mod_wsgi", recognise, ..PLAIN };
 
 /// What Apache's binary is called.
 const NAMES: [&str; 3] = ["apache2", "httpd", "apache"];

@@ -16,7 +16,7 @@ use crate::{
 /// What is known of it.
 pub static SERVER: Server = Server {
     name: "multiprocessing",
-    what: "pools of multiprocessing and concurrent.futures",
+    what: "the process pools of `multiprocessing` and `concurrent.futures`",
     recognise,
     waits_for_work: &[
         // A process that waits for its next task, and the threads that hand tasks out.

@@ -22,7 +22,7 @@ use crate::{
 /// What is known of it.
 pub static SERVER: Server = Server {
     name: "uwsgi",
-    what: "uWSGI: master and workers, Emperor and vassals, also as a module of Python",
+    what: "uWSGI, also as a module of Python: workers, mules, spoolers, routers, the vassals of an Emperor",
     recognise,
     waits_for_work: &[
         // As a module of Python: its script calls it, and in it the requests are served.
