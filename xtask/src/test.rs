@@ -2,7 +2,7 @@
 //! all that is built is built as the user who asked.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, ExitStatus, Stdio},
@@ -18,7 +18,7 @@ use crate::{
 
 #[derive(clap::Args, Default)]
 pub struct Options {
-    /// Run one test program of `tests/tests` alone, and no unit tests
+    /// Run the tests of one file in `tests/tests` alone, and no unit tests
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
     /// For the test programs: a part of the wanted tests' names, --nocapture, …
@@ -37,8 +37,11 @@ pub fn run(Options { file, args }: &Options) -> Result<()> {
     let venv = venv::with("tests")?;
     let mut build = cargo();
     build.args(["test", "--no-run", "--package", "profiler-tests"]);
+    let mut args = args.clone();
     if let Some(file) = file {
-        build.args(["--test", file]);
+        build.args(["--test", &topic(file)?]);
+        // As libtest calls the tests of a module.
+        args = vec![format!("{file}::{}", args.join(" "))];
     }
     let tests = cargo::executables(&mut build)?;
     let mut unsteady = Vec::new();
@@ -59,13 +62,23 @@ pub fn run(Options { file, args }: &Options) -> Result<()> {
             command
         };
         unsteady.extend(
-            pass(command, args).with_context(|| format!("failed to pass the tests in {}", test.display()))?,
+            pass(command, &args)
+                .with_context(|| format!("failed to pass the tests in {}", test.display()))?,
         );
     }
     for name in unsteady {
         eprintln!("test: {name} failed, and passed when it was run again");
     }
     Ok(())
+}
+
+/// The test program, a folder of `tests/tests`, that has a file.
+fn topic(file: &str) -> Result<String> {
+    let folders = fs::read_dir("tests/tests").context("failed to list tests/tests")?;
+    let folders = folders.collect::<Result<Vec<_>, _>>().context("failed to list tests/tests")?;
+    let folder = folders.iter().find(|folder| folder.path().join(format!("{file}.rs")).is_file());
+    let folder = folder.with_context(|| format!("failed to find {file}.rs below tests/tests"))?;
+    Ok(folder.file_name().to_string_lossy().into_owned())
 }
 
 /// Runs the unit tests, which need no root.

@@ -16,7 +16,7 @@ pub fn run(mut input: &[u8]) {
     let [count, minor] = take(&mut input);
     let Some(interpreter) = fuzzing::interpreter_without_memory(u32::from(minor)) else { return };
     stand_in::replace(Parts::new());
-    let (mut intake, mut stacks, mut window) = (EventHandler::default(), Stacks::default(), HashMap::new());
+    let (mut handler, mut stacks, mut window) = (EventHandler::default(), Stacks::default(), HashMap::new());
     while !input.is_empty() {
         let length = usize::from(u16::from_le_bytes(take(&mut input)));
         let (record, rest) = input.split_at(input.len().min(length));
@@ -31,12 +31,12 @@ pub fn run(mut input: &[u8]) {
                 // The process is none, and no addresses of the kernel that runs us are asked for.
                 let mut head = *head;
                 (head.key.tgid, head.kernel_len) = (0, 0);
-                stacks.take_in(&head, frames, Some(&interpreter));
-                intake.take(&Event::Stack(&head, frames));
+                stacks.add_record(&head, frames, Some(&interpreter));
+                handler.handle(&Event::Stack(&head, frames));
                 window.insert(head.key, StackCount { count: u64::from(count), ..StackCount::default() });
             }
             Event::Code(code, lines) => stacks.define(code, lines, &interpreter),
-            event => intake.take(&event),
+            event => handler.handle(&event),
         }
     }
     let (profile, unnamed) = build_profile::profile(&stacks, &window, 99);

@@ -34,7 +34,7 @@ pub static SERVER: Server = Server {
         ("gunicorn/workers/gasgi.py", &["run"]),
         ("gunicorn/dirty/arbiter.py", &[]),
     ],
-    // From the sources of Gunicorn 26.1, and measured by `tests/tests/idle_servers.rs`.
+    // From the sources of Gunicorn 26.1, and measured by `tests/tests/numbers/idle_servers.rs`.
     idle_design: |role, class, _| match (role, class) {
         (Role::Master, _) => design(0.9, 1.1, "the arbiter looks after its workers each second"),
         (Role::Worker, Some("sync")) => {

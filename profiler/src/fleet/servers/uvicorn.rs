@@ -26,7 +26,7 @@ pub static SERVER: Server = Server {
         ("uvicorn/supervisors/multiprocess.py", &[]),
         ("uvicorn/supervisors/basereload.py", &[]),
     ],
-    // From the sources of uvicorn 0.54, and measured by `tests/tests/idle_servers.rs`.
+    // From the sources of uvicorn 0.54, and measured by `tests/tests/numbers/idle_servers.rs`.
     idle_design: |role, _, workers| match role {
         Role::Worker => design(
             9.0,

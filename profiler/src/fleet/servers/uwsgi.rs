@@ -29,7 +29,7 @@ pub static SERVER: Server = Server {
         ("bin/pyuwsgi", &["<module>"]),
         ("bin/uwsgi", &["<module>"]),
     ],
-    // From the sources of uWSGI 2.0.30, and measured by `tests/tests/idle_servers.rs`.
+    // From the sources of uWSGI 2.0.30, and measured by `tests/tests/numbers/idle_servers.rs`.
     idle_design: |role, _, _| match role {
         Role::Master => design(0.9, 1.1, "the master looks after its workers each second"),
         Role::Worker => design(0.0, 0.1, "a worker sleeps until a request comes"),

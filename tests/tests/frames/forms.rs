@@ -340,7 +340,7 @@ fn frames_are_true_in_every_form() {
 fn text(table: &BTreeMap<(u32, String), Vec<&str>>) -> String {
     let heads: Vec<_> = FORMS.iter().map(|form| form.name).collect();
     let mut text = format!(
-        "# Interpreters and forms\n\nWritten by `tests/tests/forms.rs`, which runs each: *true* means that the frames of \
+        "# Interpreters and forms\n\nWritten by `tests/tests/frames/forms.rs`, which runs each: *true* means that the frames of \
          twelve sleeping threads (function, file, line and order) were all what the program said of itself, and at least \
          99.9 % of a busy thread's samples were whole and could be true. A dash: there is no such form of it here. (mod_wsgi \
          loads Debian's shared library.)\n\n\

@@ -1,0 +1,4 @@
+//! Audits of servers.
+
+mod audit;
+mod audit_ends;

@@ -1,0 +1,13 @@
+//! Which processes are workers, and who joins them.
+
+mod first_threads;
+mod late_python;
+mod launchers;
+mod lives;
+mod odd_targets;
+mod only_the_asked;
+mod orphans;
+mod ps;
+mod ps_servers;
+mod record_fleet;
+mod successors;

@@ -1,0 +1,14 @@
+//! What is counted, against the kernel's own counters.
+
+mod budget;
+mod budget_python;
+mod disks_and_pipes;
+mod frozen;
+mod idle_everywhere;
+mod idle_servers;
+mod off_cpu;
+mod one_window;
+mod parked;
+mod settled_waits;
+mod stat;
+mod windows;

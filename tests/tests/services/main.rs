@@ -1,0 +1,3 @@
+//! Problems that were planted in services, found again.
+
+mod found;
