@@ -143,9 +143,9 @@ fn what_is_no_whole_recording_is_told() {
         // Damage may also look like an early end.
         assert!(sentence.contains("damaged") || sentence.contains("cut short"), "{at}: {sentence}");
     }
-    let newer = String::from_utf8_lossy(&whole[..24]).replace("v1", "v2").into_bytes();
+    let newer = String::from_utf8_lossy(&whole[..24]).replace("v2", "v3").into_bytes();
     let sentence = told("newer.punch", &[newer.as_slice(), &whole[24..]].concat());
-    assert!(sentence.contains("newer") && sentence.contains('2'), "{sentence}");
+    assert!(sentence.contains("newer") && sentence.contains('3'), "{sentence}");
     for foreign in
         [&b"\x7fELF\x02\x01\x01"[..], b"one;two;three 4\n", b"PERFILE2 and so on and so on and so on"]
     {
