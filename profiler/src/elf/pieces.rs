@@ -1,29 +1,53 @@
 //! Reads parts of a file on demand, up to a limit of bytes.
 
-use std::{cell::Cell, fs::File, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    fs::File,
+    ops::Range,
+};
 
 use object::{ReadCache, ReadRef};
 
-/// Most bytes that are read of one file: the symbols of the largest libraries have half as many.
-const MAX_BYTES: u64 = 64 << 20;
+/// Most bytes of one file that are held: the symbols of the largest libraries have half as many.
+const MAX_HELD: u64 = 64 << 20;
+/// Most bytes that are asked for, those that are held already among them.
+const MAX_ASKED: u64 = 512 << 20;
+/// Longest name.
+const MAX_NAME: u64 = 4096;
 
 /// A file under an ELF parser. What is asked for beyond the limit, or is not there (any more), cannot be read.
 pub struct Pieces<'file> {
     read: ReadCache<&'file File>,
-    left: Cell<u64>,
+    /// Ranges that are held: offset and bytes.
+    held: RefCell<HashSet<(u64, u64)>>,
+    left_to_hold: Cell<u64>,
+    left_to_ask: Cell<u64>,
 }
 
 impl<'file> Pieces<'file> {
     /// The pieces of a file, of which nothing is read yet.
     #[must_use]
     pub fn of(file: &'file File) -> Self {
-        Self { read: ReadCache::new(file), left: Cell::new(MAX_BYTES) }
+        let (left_to_hold, left_to_ask) = (Cell::new(MAX_HELD), Cell::new(MAX_ASKED));
+        Self { read: ReadCache::new(file), held: RefCell::default(), left_to_hold, left_to_ask }
     }
 
-    fn charge(&self, bytes: u64) -> Result<(), ()> {
-        self.left.set(self.left.get().checked_sub(bytes).ok_or(())?);
+    /// Charges for a range, and for holding it if it is not held yet.
+    fn charge(&self, offset: u64, bytes: u64) -> Result<(), ()> {
+        take(&self.left_to_ask, bytes)?;
+        if self.held.borrow().contains(&(offset, bytes)) {
+            return Ok(());
+        }
+        take(&self.left_to_hold, bytes)?;
+        self.held.borrow_mut().insert((offset, bytes));
         Ok(())
     }
+}
+
+fn take(left: &Cell<u64>, bytes: u64) -> Result<(), ()> {
+    left.set(left.get().checked_sub(bytes).ok_or(())?);
+    Ok(())
 }
 
 impl<'data> ReadRef<'data> for &'data Pieces<'_> {
@@ -32,16 +56,16 @@ impl<'data> ReadRef<'data> for &'data Pieces<'_> {
     }
 
     fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'data [u8], ()> {
-        self.charge(size)?;
+        self.charge(offset, size)?;
         (&self.read).read_bytes_at(offset, size)
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
-        /// Longest name.
-        const MAX_NAME: u64 = 4096;
-        self.charge(MAX_NAME)?;
+        take(&self.left_to_ask, MAX_NAME)?;
         let end = range.end.min(range.start.saturating_add(MAX_NAME));
-        (&self.read).read_bytes_at_until(range.start..end, delimiter)
+        let name = (&self.read).read_bytes_at_until(range.start..end, delimiter)?;
+        self.charge(range.start, name.len() as u64)?;
+        Ok(name)
     }
 }
 
@@ -58,8 +82,13 @@ mod tests {
         assert_eq!((&pieces).read_bytes_at(7, 9).unwrap(), [0; 9]);
         file.set_len(1 << 20).unwrap();
         assert!((&pieces).read_bytes_at(7, 1 << 20).is_err(), "it was cut");
-        // Each read counts, also one of the same bytes again.
-        let reads = (0..1000).take_while(|_| (&pieces).read_bytes_at(0, 1 << 20).is_ok()).count();
-        assert_eq!(reads, 62);
+        // Each read counts, and one of the same bytes again for less.
+        let again = (0..100).take_while(|_| (&pieces).read_bytes_at(0, 1 << 20).is_ok()).count();
+        assert_eq!(again, 100);
+        file.set_len(3 << 30).unwrap();
+        let others = (1..1000).take_while(|mib| (&pieces).read_bytes_at(mib << 20, 1 << 20).is_ok()).count();
+        assert_eq!(others, 61);
+        let again = (0..1000).take_while(|_| (&pieces).read_bytes_at(0, 1 << 20).is_ok()).count();
+        assert!((300..512).contains(&again), "{again}");
     }
 }
