@@ -8,7 +8,7 @@ use std::{
 };
 
 use profiler_common::wait::Reason;
-use profiler_tests::{gunicorn::Gunicorn, load::Load, punchclock::run};
+use profiler_tests::{gunicorn::Gunicorn, load::Load, punchclock::run, truth::busy};
 
 /// Folders with documents, from the repository's root.
 const DOCUMENTS: [&str; 3] = ["", "docs", "docs/design"];
@@ -126,6 +126,9 @@ fn shape(output: &str) -> HashSet<String> {
 
 #[test]
 fn outputs_in_the_readme_have_the_shape_of_what_is_printed() {
+    // One of those that are in no fleet.
+    let (alone, _) = busy();
+    alone.stop();
     let readme = read(&root().join("README.md"));
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let [before, after, picture] = ["before.punch", "after.punch", "waits.svg"]
