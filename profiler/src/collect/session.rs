@@ -34,7 +34,10 @@ use crate::{
 /// How long a process that was forked is given to show its part: titles, sockets and stacks come after the fork.
 const INFANCY: Duration = Duration::from_secs(1);
 /// How long processes that are forked by those that are not followed yet are looked for.
-const FOLLOWING: Duration = Duration::from_secs(2);
+const FOLLOWING: Duration = Duration::from_secs(1);
+/// Newcomers are judged again after so many times what it took the last time, on a CPU: a fleet that forks without end takes a
+/// tenth of a core.
+const JUDGING_SHARE: u32 = 9;
 /// Attempts to catch the scheduler's clock at an edge.
 const ATTEMPTS: u32 = 16;
 /// How long an edge waits for threads on their way out.
@@ -153,6 +156,11 @@ impl Session {
         self.fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect()
     }
 
+    /// The processes of all fleets that were not seen to end.
+    fn living(&self) -> Vec<u32> {
+        self.fleets.iter().flat_map(Fleet::living).map(|member| member.tgid).collect()
+    }
+
     /// True of a worker whose fleet listens on sockets, where it is looked at what these receive.
     #[must_use]
     pub fn work_comes_by_sockets(&self, tgid: u32) -> bool {
@@ -236,8 +244,11 @@ impl Session {
     pub fn judge_newcomers(&mut self) {
         let now = Instant::now();
         if let Some((last, _)) = self.infant.filter(|(_, due)| *due <= now) {
+            let began_ns = clock::thread_cpu_ns();
             fleet::refresh(&mut self.fleets);
-            self.infant = Some((last, last + INFANCY)).filter(|(_, due)| *due > now);
+            let pause = Duration::from_nanos(clock::thread_cpu_ns() - began_ns) * JUDGING_SHARE;
+            let due = (last + INFANCY > now).then(|| (last + INFANCY).max(now + pause));
+            self.infant = due.map(|due| (last, due));
         }
     }
 
@@ -257,9 +268,9 @@ impl Session {
     /// Takes a snapshot and begins an edge, which stays open for stacks to be read until [`Probes::end_edge`]. `each` sees what
     /// the kernel side sent meanwhile.
     pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot)> {
-        let before = procfs_check::read(self.members());
+        let before = procfs_check::read(self.living());
         let mut snapshot = self.begin_edge(&mut each)?;
-        let after = procfs_check::read(self.members());
+        let after = procfs_check::read(self.living());
         self.complete(&mut snapshot, &mut each);
         let mut quality = Quality::default();
         procfs_check::compare(&mut quality, &before, &snapshot.threads, &after);
@@ -315,7 +326,7 @@ impl Session {
 
     /// How long each process's quota has held it, by the kernel's count; without a quota it is absent.
     fn throttled_ns(&mut self) -> HashMap<u32, u64> {
-        for tgid in self.members() {
+        for tgid in self.living() {
             self.groups.entry(tgid).or_insert_with(|| Groups::of(tgid));
         }
         let throttled = |(tgid, groups): (&u32, &Groups)| Some((*tgid, groups.throttled_ns()?));

@@ -34,8 +34,7 @@ pub fn renew(fleets: &mut [Fleet], tgid: u32) {
 
 /// Takes in whoever is below a member by now and in no fleet. Without /proc nobody joins.
 pub fn adopt(fleets: &mut [Fleet]) {
-    let members: Vec<u32> =
-        fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect();
+    let members: Vec<u32> = fleets.iter().flat_map(Fleet::living).map(|member| member.tgid).collect();
     let tree = Tree::around(&members).unwrap_or_default();
     for process in tree.iter() {
         if !fleets.iter().any(|fleet| fleet.member(process.tgid).is_some()) {

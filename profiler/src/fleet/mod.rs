@@ -97,6 +97,11 @@ impl Fleet {
         self.members.iter().filter(move |member| member.role == role)
     }
 
+    /// The members that were not seen to end.
+    pub fn living(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| !member.ended)
+    }
+
     fn workers_mut(&mut self) -> impl Iterator<Item = &mut Member> {
         self.members.iter_mut().filter(|member| member.role == Role::Worker)
     }

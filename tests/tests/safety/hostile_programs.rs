@@ -242,7 +242,7 @@ fn names_code_and_lives() {
         mallory.python("many_waits.py", &["200", "8"]),
         mallory.run(&boundless, &["code"]),
         mallory.run(&boundless, &["code"]),
-        mallory.run(&children, &["500"]),
+        mallory.run(&children, &["200"]),
     ];
     let maps = hostile.each_ref().map(|workload| format!("/tmp/perf-{}.map", workload.tgid()));
     beside(&hostile.map(|workload| Hostile { workload, missing: None }));
