@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// CPU time that a run may take, its window's included: others on this machine take no part of that.
-const MAX_CPU: Duration = Duration::from_secs(5);
+const MAX_CPU: Duration = Duration::from_secs(8);
 /// How long it may take besides its window, whoever takes the CPUs: less than for ever.
 const AROUND: Duration = Duration::from_secs(20);
 /// Most memory that it may have, KiB.
