@@ -152,16 +152,21 @@ fn records(neighbour: &Neighbour, targets: &str) -> Vec<String> {
     let before = neighbour.books();
     let rate = RATE_HZ.to_string();
     let outputs = ["-o", "all.punch", "-o", "all.folded"];
-    let run =
-        Bounded::start(&[&["record", "-r", &rate, "-n", "-d", "300", "-p", targets][..], &outputs].concat());
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
-    wait_for("the sampling clocks", || Attached::to(run.tgid()).clocks() >= cpus);
-    let ended = neighbour.work(run);
+    let words = [&["-r", &rate, "-n", "-p", targets][..], &outputs].concat();
+    let ended = neighbour.work(sampling(&words));
     let recording = Recording::read(&ended.path("all.punch"));
     neighbour.assert_exact(recording.stat(), before);
     neighbour.assert_whole(&recording);
     assert_does_not_act(&fs::read_to_string(ended.path("all.folded")).expect("it is written"));
     notes(recording.stat())
+}
+
+/// A `record` with these words, whose window has begun and ends when it is interrupted.
+fn sampling(words: &[&str]) -> Bounded {
+    let run = Bounded::start(&[&["record", "-d", "300"], words].concat());
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    wait_for("the sampling clocks", || Attached::to(run.tgid()).clocks() >= cpus);
+    run
 }
 
 fn dumps(neighbour: &Neighbour, targets: &str) -> Vec<String> {
@@ -257,12 +262,8 @@ fn names_code_and_lives() {
 fn stacks_without_end() {
     let (neighbour, mallory) = (Neighbour::new(), Mallory::with_workloads());
     let record = |targets: &str| {
-        let words =
-            ["record", "--max-memory", "16M", "-r", "499", "-d", "300", "-o", "all.punch", "-p", targets];
-        let run = Bounded::start(&words);
-        let cpus = thread::available_parallelism().map_or(1, usize::from);
-        wait_for("the sampling clocks", || Attached::to(run.tgid()).clocks() >= cpus);
-        neighbour.work(run)
+        let words = ["--max-memory", "16M", "-r", "499", "-o", "all.punch", "-p", targets];
+        neighbour.work(sampling(&words))
     };
     let alone = record(&neighbour.workload.pid());
     let hostile = mallory.python("many_stacks.py", &[]);
