@@ -169,6 +169,26 @@ pub struct OpenWait {
     pub syscall: u32,
 }
 
+/// Parts of the time since a wait began, ns. What is in neither, the thread ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitParts {
+    /// Time in a run queue.
+    pub queued: u64,
+    /// Time that the kernel counts neither as on-CPU nor as run-queue time: the thread was blocked.
+    pub blocked: u64,
+}
+
+impl OpenWait {
+    /// Splits the time from the start of the wait until `now`, by the thread's cumulative times at `now`, all in ns.
+    #[inline(always)]
+    #[must_use]
+    pub const fn split(&self, now: u64, on_cpu: u64, run_queue: u64) -> WaitParts {
+        let queued = run_queue.saturating_sub(self.run_delay);
+        let ran = on_cpu.saturating_sub(self.on_cpu);
+        WaitParts { queued, blocked: now.saturating_sub(self.since).saturating_sub(queued.wrapping_add(ran)) }
+    }
+}
+
 /// Takes the place of a [`Reason`] when the thread did not want to leave the CPU.
 pub const PREEMPTED: u32 = u32::MAX;
 /// Takes the place of a [`Reason`] when the thread was preempted on its way to sleep. It waits for a CPU, but the kernel counts
@@ -238,6 +258,15 @@ mod tests {
             assert_eq!(bucket(1 << exponent), exponent + 1, "2^{exponent}");
         }
         assert_eq!((bucket(1 << 45), bucket(u64::MAX)), (BUCKETS - 1, BUCKETS - 1));
+    }
+
+    #[test]
+    fn what_is_neither_run_nor_queued_is_blocked() {
+        let open = OpenWait { since: 1000, on_cpu: 50, run_delay: 70, ..OpenWait::default() };
+        assert_eq!(open.split(1600, 55, 90), WaitParts { queued: 20, blocked: 575 });
+        // Clocks that are read one after the other may tell more than there was.
+        assert_eq!(open.split(1010, 55, 90), WaitParts { queued: 20, blocked: 0 });
+        assert_eq!(open.split(900, 0, 0), WaitParts { queued: 0, blocked: 0 });
     }
 
     #[test]

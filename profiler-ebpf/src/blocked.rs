@@ -18,7 +18,10 @@ use profiler_common::{
     event::{RecordKind, ThreadAtEdge, ThreadRecord},
     loss_cause::LossCause,
     python::fold,
-    wait::{BEFORE_US, KERNEL_REASONS, NO_SYSCALL, OpenWait, PREEMPTED, Reason, UNQUEUED, Waits, bucket},
+    wait::{
+        BEFORE_US, KERNEL_REASONS, NO_SYSCALL, OpenWait, PREEMPTED, Reason, UNQUEUED, WaitParts, Waits,
+        bucket,
+    },
 };
 
 use crate::{
@@ -92,18 +95,16 @@ fn open_at(task: Task, since: u64) -> OpenWait {
     OpenWait { since, on_cpu, run_delay, hash: 0, reason: PREEMPTED, syscall: NO_SYSCALL }
 }
 
-/// Closes a wait: blocked time is the time that the kernel counted neither as on-CPU nor as run-queue time.
+/// Closes a wait, and counts its parts.
 #[inline(always)]
 fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), LossCause> {
     let open = waits.open;
-    let waited = task.run_delay().saturating_sub(open.run_delay) + in_queue;
-    let ran = task.on_cpu().saturating_sub(open.on_cpu);
-    let blocked = now.saturating_sub(open.since).saturating_sub(waited + ran);
+    let WaitParts { queued, blocked } = open.split(now, task.on_cpu(), task.run_delay() + in_queue);
     let reason = open.reason as usize;
     let is_unqueued = open.reason == UNQUEUED;
     let edge = change(task, waits, |waits| {
         waits.open.since = 0;
-        waits.run_queue[bucket(if is_unqueued { waited + blocked } else { waited })] += 1;
+        waits.run_queue[bucket(if is_unqueued { queued + blocked } else { queued })] += 1;
         if is_unqueued {
             waits.unqueued_ns += blocked;
         } else if reason < KERNEL_REASONS {

@@ -55,12 +55,9 @@ pub fn open_wait(living: &ThreadRecord, clock_offset_ns: u64) -> Option<WaitSoFa
 /// Time since the open wait began that is neither on-CPU nor run-queue time, ns: the kernel side closes a wait by the same
 /// rule.
 fn unclaimed_ns(living: &ThreadRecord, clock_offset_ns: u64) -> u64 {
-    let open = living.waits.open;
     let times = of_living(living, clock_offset_ns);
     let now = living.task.read_ns.wrapping_sub(clock_offset_ns);
-    let waited = times.run_queue_ns.saturating_sub(open.run_delay);
-    let ran = times.on_cpu_ns.saturating_sub(open.on_cpu);
-    now.saturating_sub(open.since + waited + ran)
+    living.waits.open.split(now, times.on_cpu_ns, times.run_queue_ns).blocked
 }
 
 /// The waits of a thread that lives, the one under way counted up to the instant of reading.
