@@ -13,7 +13,7 @@ use profiler::model::{
     report::{
         Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
     },
-    tables::{Frame, FrameKind, Stack},
+    tables::{Frame, FrameKind, Stack, StackId},
     waits::Waits,
     worker::Role,
 };
@@ -390,7 +390,13 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
 }
 
 /// A stack of the class: through the server into the application, and down one of its first `calls` calls.
-fn stack(profile: &mut Profile, class: &str, stacks: u32, random: &mut Random, calls: u64) -> Option<u32> {
+fn stack(
+    profile: &mut Profile,
+    class: &str,
+    stacks: u32,
+    random: &mut Random,
+    calls: u64,
+) -> Option<StackId> {
     let mut caller = None;
     let mut call = |name: &str, file: &str, line: u32| {
         let (name, file) = (profile.strings.intern(name.to_owned()), profile.strings.intern(file.to_owned()));

@@ -11,7 +11,7 @@ use crate::{
         accounting::{FleetDelta, WorkerDelta},
         profile::Profile,
         report::{Finding, Setup, Severity},
-        tables::FrameKind,
+        tables::{FrameKind, StackId},
     },
 };
 
@@ -84,7 +84,7 @@ fn running(profile: &Profile, tgid: u32) -> Option<String> {
 }
 
 /// The innermost Python function of the heaviest stacks, with its file and line.
-fn heaviest(profile: &Profile, stacks: impl Iterator<Item = (Option<u32>, u64)>) -> Option<String> {
+fn heaviest(profile: &Profile, stacks: impl Iterator<Item = (Option<StackId>, u64)>) -> Option<String> {
     let mut sums = std::collections::BTreeMap::new();
     for (stack, weight) in stacks {
         let frames = profile.frames_of(stack);

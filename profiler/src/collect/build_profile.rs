@@ -12,7 +12,7 @@ use crate::{
     collect::stacks::{Stacks, UnresolvedFrame},
     model::{
         profile::{BlockedSample, Profile, Sample},
-        tables::{Frame, FrameKind, Stack},
+        tables::{Frame, FrameId, FrameKind, Stack, StackId},
     },
     symbolize::native,
     units,
@@ -26,7 +26,7 @@ const SWITCH: &str = "__schedule";
 pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<String>) {
     let named = resolve_names(stacks, rate_hz);
     let mut samples: HashMap<Sample, u64> = HashMap::new();
-    let mut blocked: HashMap<(u32, u32, Option<u32>, Reason), StackCount> = HashMap::new();
+    let mut blocked: HashMap<(u32, u32, Option<StackId>, Reason), StackCount> = HashMap::new();
     for (key, count) in window {
         let (stack, tid) = (named.stack_of(stacks, key), stacks.tid_of(key));
         if key.reason == ON_CPU {
@@ -57,14 +57,14 @@ pub struct BuiltProfile {
     pub profile: Profile,
     /// Why names are missing, in sentences.
     pub unnamed: Vec<String>,
-    chains: Vec<u32>,
+    chains: Vec<StackId>,
 }
 
 impl BuiltProfile {
     /// The index of a stack in the profile; `None` if it was never described.
     #[must_use]
-    pub fn stack_of(&self, stacks: &Stacks, key: &StackKey) -> Option<u32> {
-        stacks.described.get(key).map(|described| self.chains[described.chain as usize])
+    pub fn stack_of(&self, stacks: &Stacks, key: &StackKey) -> Option<StackId> {
+        stacks.described.get(key).map(|described| self.chains[described.chain.index()])
     }
 }
 
@@ -122,19 +122,19 @@ pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
         frames.push(profile.frames.intern(frame));
     }
     let switch = profile.strings.rows().iter().position(|name| name == SWITCH);
-    let is_switch = |frame: u32| {
+    let is_switch = |frame: FrameId| {
         profile
             .frames
             .get(frame)
-            .is_some_and(|frame| frame.kind == FrameKind::Kernel && Some(frame.name as usize) == switch)
+            .is_some_and(|frame| frame.kind == FrameKind::Kernel && Some(frame.name.index()) == switch)
     };
-    let mut chains: Vec<u32> = Vec::with_capacity(stacks.chains.rows().len());
+    let mut chains: Vec<StackId> = Vec::with_capacity(stacks.chains.rows().len());
     // The switch, and the tracing programs that it calls, are left out: the stack ends at its caller.
     let mut is_cut: Vec<bool> = Vec::with_capacity(stacks.chains.rows().len());
     for chain in stacks.chains.rows() {
         // A caller was interned before its leaf.
-        let caller = chain.caller.map(|caller| (chains[caller as usize], is_cut[caller as usize]));
-        let frame = frames[chain.frame as usize];
+        let caller = chain.caller.map(|caller| (chains[caller.index()], is_cut[caller.index()]));
+        let frame = frames[chain.frame.index()];
         match caller {
             Some((caller, cut)) if cut || is_switch(frame) => {
                 chains.push(caller);

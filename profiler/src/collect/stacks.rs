@@ -18,7 +18,7 @@ use crate::{
     },
     model::{
         quality::{Losses, Quality, SampleQuality},
-        tables::{InternTable, Stack},
+        tables::{Id, InternTable, StringId},
     },
     python::{CodePart, Interpreter},
     symbolize::{
@@ -38,28 +38,35 @@ const BYTES: usize = 2 * (size_of::<(StackKey, StackCount)>() + size_of::<(Stack
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum UnresolvedFrame {
     Python {
-        name: u32,
-        file: u32,
+        name: StringId,
+        file: StringId,
         line: u32,
     },
     Native(FileOffset),
     /// Code that was made at run time.
-    Jit(u32),
+    Jit(StringId),
     Kernel(u64),
-    KernelNamed(u32),
+    KernelNamed(StringId),
     Mark(&'static str),
+}
+
+/// A chain of such frames: its leaf and the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct UnresolvedStack {
+    pub(super) frame: Id<UnresolvedFrame>,
+    pub(super) caller: Option<Id<UnresolvedStack>>,
 }
 
 /// One distinct stack of a thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Described {
-    pub(super) chain: u32,
+    pub(super) chain: Id<UnresolvedStack>,
     end: u32,
     python_len: u32,
     /// True if its thread held the GIL; absent if that is not known.
     holds_gil: Option<bool>,
     /// Index of the name of the asyncio task that ran.
-    task: Option<u32>,
+    task: Option<StringId>,
     /// What is known of the wait that the kernel cannot know.
     reason: Option<Reason>,
 }
@@ -91,7 +98,7 @@ pub struct RawStack<'a> {
     /// True if its thread ran a greenlet that is not its main one.
     pub in_greenlet: bool,
     /// Index of the name of the asyncio task that ran.
-    pub task: Option<u32>,
+    pub task: Option<StringId>,
     /// What it waits for, where that is known better than the kernel side knows it.
     pub reason: Option<Reason>,
 }
@@ -101,7 +108,7 @@ pub struct RawStack<'a> {
 pub struct Stacks {
     pub(super) strings: InternTable<String>,
     pub(super) frames: InternTable<UnresolvedFrame>,
-    pub(super) chains: InternTable<Stack>,
+    pub(super) chains: InternTable<UnresolvedStack>,
     pub(super) described: HashMap<StackKey, Described>,
     codes: Codes,
     pub(super) modules: Modules,
@@ -242,7 +249,7 @@ impl Stacks {
 
     /// Index of the name of the asyncio task that ran on this stack.
     #[must_use]
-    pub fn task(&self, key: &StackKey) -> Option<u32> {
+    pub fn task(&self, key: &StackKey) -> Option<StringId> {
         self.described.get(key)?.task
     }
 
@@ -300,8 +307,8 @@ impl Stacks {
         idle_rules::reclassify(reason, runs, frames)
     }
 
-    fn string(&self, index: u32) -> &str {
-        self.strings.get(index).map_or("", String::as_str)
+    fn string(&self, id: StringId) -> &str {
+        self.strings.get(id).map_or("", String::as_str)
     }
 
     /// How complete a window's samples are.
@@ -344,9 +351,9 @@ impl Stacks {
         ])
     }
 
-    fn push(&mut self, chain: &mut Option<u32>, frame: UnresolvedFrame) {
+    fn push(&mut self, chain: &mut Option<Id<UnresolvedStack>>, frame: UnresolvedFrame) {
         let frame = self.frames.intern(frame);
-        *chain = Some(self.chains.intern(Stack { frame, caller: *chain }));
+        *chain = Some(self.chains.intern(UnresolvedStack { frame, caller: *chain }));
     }
 
     /// Native frames, leaf first, and what they are to Python. Where code keeps no frame pointers a chain ends in noise:

@@ -13,7 +13,7 @@ use crate::model::{
     report::{
         Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
     },
-    tables::{Frame, FrameKind, Stack},
+    tables::{Frame, FrameKind, Stack, StackId},
     waits::Waits,
     worker::{Death, Role, Slot},
 };
@@ -137,8 +137,8 @@ fn series(class: &str, best: f64) -> Series {
     }
 }
 
-/// Adds a stack, root first, and gives its index.
-pub fn stack(profile: &mut Profile, frames: &[(FrameKind, &str, &str, u32)]) -> Option<u32> {
+/// Adds a stack, root first, and gives its id.
+pub fn stack(profile: &mut Profile, frames: &[(FrameKind, &str, &str, u32)]) -> Option<StackId> {
     let mut caller = None;
     for &(kind, name, file, line) in frames {
         let name = profile.strings.intern(name.to_owned());

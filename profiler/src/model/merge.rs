@@ -7,7 +7,7 @@ use crate::model::{
     profile::{BlockedSample, Profile, Sample},
     quality::{Quality, SampleQuality},
     recording::Recording,
-    tables::{Frame, Stack},
+    tables::{Frame, Stack, StackId},
 };
 
 impl Recording {
@@ -34,17 +34,17 @@ impl Profile {
         let strings: Vec<_> =
             other.strings.rows().iter().map(|string| self.strings.intern(string.clone())).collect();
         let frame = |frame: &Frame| Frame {
-            name: strings[frame.name as usize],
-            file: frame.file.map(|file| strings[file as usize]),
+            name: strings[frame.name.index()],
+            file: frame.file.map(|file| strings[file.index()]),
             ..frame.clone()
         };
         let frames: Vec<_> = other.frames.rows().iter().map(|row| self.frames.intern(frame(row))).collect();
-        let mut stacks = Vec::with_capacity(other.stacks.rows().len());
+        let mut stacks: Vec<StackId> = Vec::with_capacity(other.stacks.rows().len());
         for stack in other.stacks.rows() {
-            let caller = stack.caller.map(|caller| stacks[caller as usize]);
-            stacks.push(self.stacks.intern(Stack { frame: frames[stack.frame as usize], caller }));
+            let caller = stack.caller.map(|caller| stacks[caller.index()]);
+            stacks.push(self.stacks.intern(Stack { frame: frames[stack.frame.index()], caller }));
         }
-        let mine = |stack: Option<u32>| stack.map(|stack| stacks[stack as usize]);
+        let mine = |stack: Option<StackId>| stack.map(|stack| stacks[stack.index()]);
         let theirs = other.samples.iter().map(|sample| Sample {
             stack: mine(sample.stack),
             task: sample.task.map(|task| self.strings.intern(other.string(task).to_owned())),

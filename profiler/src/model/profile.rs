@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     accounting::StatDelta,
-    tables::{Frame, InternTable, Stack},
+    tables::{Frame, InternTable, Stack, StackId, StringId},
 };
 
 /// Sampled stacks with everything needed to show them.
@@ -35,8 +35,8 @@ pub struct BlockedSample {
     pub tgid: u32,
     /// Thread id.
     pub tid: u32,
-    /// Index of the stack; absent if none was kept: it was lost, or the wait was too short for one to be wanted.
-    pub stack: Option<u32>,
+    /// The stack; absent if none was kept: it was lost, or the wait was too short for one to be wanted.
+    pub stack: Option<StackId>,
     /// What the thread waits for.
     #[serde(with = "reason_name")]
     pub reason: Reason,
@@ -70,37 +70,37 @@ pub struct Sample {
     pub tgid: u32,
     /// Thread id.
     pub tid: u32,
-    /// Index of the stack; absent if its description was lost.
-    pub stack: Option<u32>,
+    /// The stack; absent if its description was lost.
+    pub stack: Option<StackId>,
     /// Times sampled.
     pub count: u64,
     /// True if it held the GIL; absent if that is not known, or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gil: Option<bool>,
-    /// Index of the name of the asyncio task that ran; absent if none did, or it is not known.
+    /// The name of the asyncio task that ran; absent if none did, or it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<u32>,
+    pub task: Option<StringId>,
 }
 
 impl Profile {
     /// The frames of a stack, root first.
     #[must_use]
-    pub fn frames_of(&self, stack: Option<u32>) -> Vec<&Frame> {
+    pub fn frames_of(&self, stack: Option<StackId>) -> Vec<&Frame> {
         let mut frames = Vec::new();
         let mut next = stack;
         // A caller comes before its leaf in the table, so a damaged file cannot make this run in circles.
-        while let Some((index, stack)) = next.and_then(|index| Some((index, self.stacks.get(index)?))) {
+        while let Some((id, stack)) = next.and_then(|id| Some((id, self.stacks.get(id)?))) {
             frames.extend(self.frames.get(stack.frame));
-            next = stack.caller.filter(|caller| *caller < index);
+            next = stack.caller.filter(|caller| *caller < id);
         }
         frames.reverse();
         frames
     }
 
-    /// The string at an index, or a question mark.
+    /// The string with an id, or a question mark.
     #[must_use]
-    pub fn string(&self, index: u32) -> &str {
-        self.strings.get(index).map_or("?", String::as_str)
+    pub fn string(&self, id: StringId) -> &str {
+        self.strings.get(id).map_or("?", String::as_str)
     }
 
     /// Makes the waits on a thread's stacks add up to what its books say of the same window, reason by reason. What has no

@@ -3,7 +3,10 @@
 
 use std::iter;
 
-use crate::model::profile::Profile;
+use crate::model::{
+    profile::Profile,
+    tables::{StackId, StringId},
+};
 
 /// The deepest stack: Python's, native and kernel frames at the collector's limits, several times over.
 pub const MAX_DEPTH: u32 = 8192;
@@ -47,12 +50,12 @@ impl StackSizes {
     /// The size of each stack of a profile, its callers included. Fails if a stack has no end.
     pub fn of(profile: &Profile) -> Result<Self, &'static str> {
         let texts: Vec<u64> = profile.strings.rows().iter().map(|text| shown_bytes(text)).collect();
-        let bytes = |text: u32| texts.get(text as usize).copied().unwrap_or(0);
+        let bytes = |text: StringId| texts.get(text.index()).copied().unwrap_or(0);
         let mut sizes: Vec<StackSize> = Vec::with_capacity(profile.stacks.rows().len());
         for stack in profile.stacks.rows() {
             let callers = match stack.caller {
                 None => StackSize::default(),
-                Some(caller) => *sizes.get(caller as usize).ok_or("a stack comes before its caller")?,
+                Some(caller) => *sizes.get(caller.index()).ok_or("a stack comes before its caller")?,
             };
             if callers.frames == u64::from(MAX_DEPTH) {
                 return Err("a stack is too deep");
@@ -65,8 +68,8 @@ impl StackSizes {
     }
 
     /// Takes a stack from what is left; false if it does not fit.
-    pub fn take(&self, stack: Option<u32>, left: &mut Left) -> bool {
-        let size = stack.and_then(|stack| self.0.get(stack as usize)).copied().unwrap_or_default();
+    pub fn take(&self, stack: Option<StackId>, left: &mut Left) -> bool {
+        let size = stack.and_then(|stack| self.0.get(stack.index())).copied().unwrap_or_default();
         let rest = left.0.frames.checked_sub(size.frames).zip(left.0.bytes.checked_sub(size.bytes));
         let Some((frames, bytes)) = rest else { return false };
         *left = Left(StackSize { frames, bytes });

@@ -1,39 +1,116 @@
 //! Interned tables: each distinct string, frame and stack is stored once and named by an index.
 //!
-//! A stack is a chain: its leaf frame and the stack of its caller. An index is only good for the table that
-//! gave it.
+//! A stack is a chain: its leaf frame and the stack of its caller. An id is only good for the table that gave it, and its type
+//! says for which kind of table.
 
-use std::{collections::HashMap, fmt, hash::Hash, marker::PhantomData};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    fmt,
+    hash::{Hash, Hasher},
+    marker::PhantomData,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Most rows of a table that is read: a row takes many times the memory that its text has.
 pub const MAX_ROWS: usize = 1 << 21;
 
+/// The place of a row in a table of `T`, from 0. In JSON it is the number.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent, bound = "")]
+pub struct Id<T> {
+    index: u32,
+    #[serde(skip)]
+    table: PhantomData<fn() -> T>,
+}
+
+/// The id of a name or a path.
+pub type StringId = Id<String>;
+/// The id of a line of stacks.
+pub type FrameId = Id<Frame>;
+/// The id of a chain of frames.
+pub type StackId = Id<Stack>;
+
+impl<T> Id<T> {
+    /// The id of the row at an index.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self { index, table: PhantomData }
+    }
+
+    /// The index of the row.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+// Not derived, for that would ask the same of `T`.
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Id<T> {}
+
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index
+    }
+}
+
+impl<T> Eq for Id<T> {}
+
+impl<T> Hash for Id<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.index.hash(state);
+    }
+}
+
+impl<T> PartialOrd for Id<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Id<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.index.cmp(&other.index)
+    }
+}
+
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.index.fmt(f)
+    }
+}
+
 /// An append-only table of distinct values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "Vec<T>", bound(serialize = "T: Clone + Serialize"))]
 pub struct InternTable<T: Clone + Eq + Hash> {
     rows: Vec<T>,
-    index: HashMap<T, u32>,
+    ids: HashMap<T, Id<T>>,
 }
 
 impl<T: Clone + Eq + Hash> InternTable<T> {
-    /// The index of a value, which is added if it is new.
-    pub fn intern(&mut self, value: T) -> u32 {
-        if let Some(&index) = self.index.get(&value) {
-            return index;
+    /// The id of a value, which is added if it is new.
+    pub fn intern(&mut self, value: T) -> Id<T> {
+        if let Some(&id) = self.ids.get(&value) {
+            return id;
         }
-        let index = self.rows.len() as u32;
+        let id = Id::new(self.rows.len() as u32);
         self.rows.push(value.clone());
-        self.index.insert(value, index);
-        index
+        self.ids.insert(value, id);
+        id
     }
 
-    /// The value at an index of this table.
+    /// The value with an id of this table.
     #[must_use]
-    pub fn get(&self, index: u32) -> Option<&T> {
-        self.rows.get(index as usize)
+    pub fn get(&self, id: Id<T>) -> Option<&T> {
+        self.rows.get(id.index())
     }
 
     /// All values, in the order of their indexes.
@@ -45,14 +122,14 @@ impl<T: Clone + Eq + Hash> InternTable<T> {
 
 impl<T: Clone + Eq + Hash> Default for InternTable<T> {
     fn default() -> Self {
-        Self { rows: Vec::new(), index: HashMap::new() }
+        Self { rows: Vec::new(), ids: HashMap::new() }
     }
 }
 
 impl<T: Clone + Eq + Hash> From<Vec<T>> for InternTable<T> {
     fn from(rows: Vec<T>) -> Self {
-        let index = rows.iter().cloned().zip(0..).collect();
-        Self { rows, index }
+        let ids = rows.iter().cloned().zip((0..).map(Id::new)).collect();
+        Self { rows, ids }
     }
 }
 
@@ -109,10 +186,10 @@ pub enum FrameKind {
 pub struct Frame {
     /// What it is of.
     pub kind: FrameKind,
-    /// Index of the function's name: Python's qualified name from 3.11 on.
-    pub name: u32,
-    /// Index of the source file (Python) or the module (native); absent if not known.
-    pub file: Option<u32>,
+    /// Function's name: Python's qualified name from 3.11 on.
+    pub name: StringId,
+    /// Source file (Python) or module (native); absent if not known.
+    pub file: Option<StringId>,
     /// Line that was executing, from 1; 0 if not known.
     pub line: u32,
 }
@@ -120,8 +197,8 @@ pub struct Frame {
 /// A stack: its leaf and the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stack {
-    /// Index of the leaf frame.
-    pub frame: u32,
-    /// Index of the caller's stack; absent at the root.
-    pub caller: Option<u32>,
+    /// Leaf frame.
+    pub frame: FrameId,
+    /// Caller's stack; absent at the root.
+    pub caller: Option<StackId>,
 }

@@ -4,7 +4,7 @@ use crate::model::{
     profile::Profile,
     recording::Recording,
     shown::{Left, StackSizes},
-    tables::{Frame, InternTable},
+    tables::{Frame, Id, InternTable},
     waits::Waits,
     window::WorkerWindow,
 };
@@ -45,8 +45,8 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     check_sums(recording)
 }
 
-fn has<T: Clone + Eq + std::hash::Hash>(table: &InternTable<T>, index: u32) -> bool {
-    table.get(index).is_some()
+fn has<T: Clone + Eq + std::hash::Hash>(table: &InternTable<T>, id: Id<T>) -> bool {
+    table.get(id).is_some()
 }
 
 /// Renderers add up workers, and a worker's parts; so all numbers together must fit.
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn indexes_stay_in_their_tables() {
-        let strings = |recording: &mut Recording| recording.profile.strings.rows().len() as u32;
+        let strings = |recording: &mut Recording| Id::new(recording.profile.strings.rows().len() as u32);
         let frame = |name, file| Frame { kind: FrameKind::Mark, name, file, line: 0 };
         let bad_name = refusal(|recording| {
             let name = strings(recording);
@@ -105,28 +105,28 @@ mod tests {
         });
         let bad_file = refusal(|recording| {
             let file = Some(strings(recording));
-            recording.profile.frames.intern(frame(0, file));
+            recording.profile.frames.intern(frame(Id::new(0), file));
         });
         assert_eq!([bad_name, bad_file], ["a frame names a string that is not there"; 2]);
         let bad_frame = refusal(|recording| {
-            recording.profile.stacks.intern(Stack { frame: 1000, caller: None });
+            recording.profile.stacks.intern(Stack { frame: Id::new(1000), caller: None });
         });
         assert_eq!(bad_frame, "a stack names a frame that is not there");
-        let bad_stack = refusal(|recording| recording.profile.samples[0].stack = Some(1000));
+        let bad_stack = refusal(|recording| recording.profile.samples[0].stack = Some(Id::new(1000)));
         assert_eq!(bad_stack, "a sample names a stack that is not there");
     }
 
     #[test]
     fn stacks_end() {
         let circle = refusal(|recording| {
-            let next = recording.profile.stacks.rows().len() as u32;
-            recording.profile.stacks.intern(Stack { frame: 0, caller: Some(next) });
+            let next = Id::new(recording.profile.stacks.rows().len() as u32);
+            recording.profile.stacks.intern(Stack { frame: Id::new(0), caller: Some(next) });
         });
         assert_eq!(circle, "a stack comes before its caller");
         let endless = refusal(|recording| {
             let mut caller = None;
             for _ in 0..=MAX_DEPTH {
-                caller = Some(recording.profile.stacks.intern(Stack { frame: 0, caller }));
+                caller = Some(recording.profile.stacks.intern(Stack { frame: Id::new(0), caller }));
             }
         });
         assert_eq!(endless, "a stack is too deep");

@@ -12,7 +12,7 @@ use crate::{
         profile::Profile,
         recording::Recording,
         sample::Weights,
-        tables::FrameKind,
+        tables::{FrameKind, StackId, StringId},
         worker::Role,
     },
     render::label::{Label, Labels, Tint},
@@ -145,7 +145,7 @@ impl<'a> Folding<'a> {
         &mut self,
         tgid: u32,
         who: Who,
-        stack: Option<u32>,
+        stack: Option<StackId>,
         leaf: Option<&str>,
         value: u64,
     ) {
@@ -184,13 +184,14 @@ pub(super) struct FoldedProcess<'a> {
 pub(super) struct Who {
     /// The thread's id.
     pub(super) thread: Option<u32>,
-    /// Index of the name of the asyncio task.
-    pub(super) task: Option<u32>,
+    /// Name of the asyncio task.
+    pub(super) task: Option<StringId>,
 }
 
 /// The processes whose Python stacks could be walked.
 fn walked(profile: &Profile) -> HashSet<u32> {
-    let is_python = |stack| profile.frames_of(stack).iter().any(|frame| frame.kind == FrameKind::Python);
+    let is_python =
+        |stack: Option<StackId>| profile.frames_of(stack).iter().any(|frame| frame.kind == FrameKind::Python);
     let sampled = profile.samples.iter().map(|sample| (sample.tgid, sample.stack));
     let blocked = profile.blocked.iter().map(|sample| (sample.tgid, sample.stack));
     sampled.chain(blocked).filter(|(_, stack)| is_python(*stack)).map(|(tgid, _)| tgid).collect()
@@ -234,7 +235,7 @@ impl GraphOptions {
 }
 
 /// Why a stack shows no frame.
-fn absence(stack: Option<u32>, process: Option<&FoldedProcess>) -> &'static str {
+fn absence(stack: Option<StackId>, process: Option<&FoldedProcess>) -> &'static str {
     match process {
         _ if stack.is_none() => "[stack lost]",
         Some(process) if process.walked => "[no Python frames]",
