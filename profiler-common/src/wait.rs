@@ -180,7 +180,7 @@ pub struct WaitParts {
 
 impl OpenWait {
     /// Splits the time from the start of the wait until `now`, by the thread's cumulative times at `now`, all in ns.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub const fn split(&self, now: u64, on_cpu: u64, run_queue: u64) -> WaitParts {
         let queued = run_queue.saturating_sub(self.run_delay);

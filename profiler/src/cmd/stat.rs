@@ -43,7 +43,7 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
         }
         let start = recorder.start_edge().clone();
         let end = watch(&mut recorder, &start, args, deadline).await?;
-        show(&recorder.delta(&start, &end)?, args)
+        show(&recorder.delta(&start, &end), args)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -64,7 +64,7 @@ async fn watch(
     loop {
         let goes_on = recorder.run(Some(next.min(deadline)), || true).await?;
         let edge = recorder.edge()?;
-        show(&recorder.delta(&last, &edge)?, args)?;
+        show(&recorder.delta(&last, &edge), args)?;
         if !goes_on || Instant::now() >= deadline {
             return Ok(edge);
         }

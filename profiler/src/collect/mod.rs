@@ -1,6 +1,7 @@
 //! Collects from the kernel side and builds the model: sessions, windows, stacks and their names.
 
 mod allowance;
+mod assemble;
 pub mod build_profile;
 mod counts;
 pub mod dump;

@@ -1,6 +1,6 @@
 //! Records a window: exact numbers, sampled stacks, and the stacks on which threads wait.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
 use profiler_common::{
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     bpf::{self, Counts, MapSizes, ProbePlan, SamplingClock, Snapshot},
     collect::{
+        assemble::{self, Reclassified, WindowFacts},
         build_profile, counts, dump,
         event_handler::EventHandler,
         session::{self, Session, Waited, after},
@@ -219,44 +220,49 @@ impl Recorder {
     }
 
     /// What happened between two edges, each wait counted for what it was for.
-    pub fn delta(&mut self, start: &RecorderEdge, end: &RecorderEdge) -> Result<StatDelta> {
+    #[must_use]
+    pub fn delta(&self, start: &RecorderEdge, end: &RecorderEdge) -> StatDelta {
         let window = counts::between(&start.stacks, end.stacks.clone());
         self.delta_with(start, end, &window)
     }
 
     /// What happened between two edges, with what was counted on stacks.
-    fn delta_with(&mut self, start: &RecorderEdge, end: &RecorderEdge, window: &Counts) -> Result<StatDelta> {
+    fn delta_with(&self, start: &RecorderEdge, end: &RecorderEdge, window: &Counts) -> StatDelta {
         let Self { session, handler, notes, .. } = self;
-        let mut stat = session.delta(&start.edge, &end.edge, |tgid| handler.has_gil(tgid))?;
-        stat.quality.notes.extend(notes.iter().cloned());
-        stat.quality.notes.extend(handler.notes(window));
-        for worker in stat.processes_mut().filter(|worker| worker.born) {
-            worker.boot_cpu_ns = handler.boot_cpu_ns(worker.tgid);
+        let mut quality = session.quality(&start.edge, &end.edge);
+        quality.notes.extend(notes.iter().cloned());
+        quality.notes.extend(handler.notes(window));
+        quality.count_losses_between(&start.losses, &end.losses);
+        handler.stacks.count_undescribed(window, &mut quality);
+        let facts = WindowFacts {
+            fleets: &session.fleets,
+            has_gil: &|tgid| handler.has_gil(tgid),
+            throttled_ns: &|tgid| session::throttled_between(&start.edge, &end.edge, tgid),
+            boot_cpu_ns: &|tgid| handler.boot_cpu_ns(tgid),
+            deaths: session.deaths(),
+            reclassified: reclassified(&handler.stacks, window),
+            empty_wakeups: self.empty_wakeups(window),
+        };
+        StatDelta {
+            schema_version: SCHEMA_VERSION,
+            started_unix_ns: start.edge.unix_ns,
+            duration_ns: end.edge.stat.at_ns.saturating_sub(start.edge.stat.at_ns),
+            fleets: assemble::fleets(&start.edge.stat, &end.edge.stat, &facts),
+            quality,
         }
-        stat.quality.count_losses_between(&start.losses, &end.losses);
-        handler.stacks.count_undescribed(window, &mut stat.quality);
+    }
+
+    /// Waits for work that ended without any, by tgid: of workers whose work comes by sockets.
+    fn empty_wakeups(&self, window: &Counts) -> HashMap<u32, u64> {
+        let mut empty = HashMap::new();
         for (key, count) in window {
-            let kernels = Reason::ALL.get(key.reason as usize);
-            let (Some(&from), Some(to)) = (kernels, handler.stacks.reason(key)) else { continue };
-            if from != to {
-                let histogram = Histogram::between(&[0; _], &count.lengths);
-                let thread = (key.tgid, handler.stacks.tid_of(key));
-                reclassify(
-                    &mut stat,
-                    thread,
-                    from,
-                    to,
-                    &Blocked { ns: count.ns, count: count.count, histogram },
-                );
-            }
-            if to == Reason::Idle && session.work_comes_by_sockets(key.tgid) {
-                let mut workers = stat.processes_mut();
-                if let Some(worker) = workers.find(|worker| worker.tgid == key.tgid) {
-                    *worker.empty_wakeups.get_or_insert(0) += count.empty;
-                }
+            if self.handler.stacks.reason(key) == Some(Reason::Idle)
+                && self.session.work_comes_by_sockets(key.tgid)
+            {
+                *empty.entry(key.tgid).or_default() += count.empty;
             }
         }
-        Ok(stat)
+        empty
     }
 
     /// The edge between two seconds. It is not compared with `/proc`, and of the stacks only those are counted that
@@ -307,7 +313,7 @@ impl Recorder {
         self.handler.update_versions(&mut self.session);
         let start = self.start.clone();
         let window = counts::between(&start.stacks, std::mem::take(&mut end.stacks));
-        let mut stat = self.delta_with(&start, &end, &window)?;
+        let mut stat = self.delta_with(&start, &end, &window);
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.handler.stacks.assess(&window, clock.name()));
@@ -409,12 +415,17 @@ fn thread_of<'a>(
     threads.find(|thread| thread.tid == tid)
 }
 
-/// Counts a thread's waits for another reason, in its row and in its process's.
-fn reclassify(stat: &mut StatDelta, (tgid, tid): (u32, u32), from: Reason, to: Reason, waits: &Blocked) {
-    let mut workers = stat.processes_mut();
-    let Some(worker) = workers.find(|worker| worker.tgid == tgid) else { return };
-    worker.waits.reclassify(from, to, waits);
-    if let Some(thread) = worker.threads.iter_mut().find(|thread| thread.tid == tid) {
-        thread.waits.reclassify(from, to, waits);
+/// The waits of a window that were for something else than the kernel says, by tgid.
+fn reclassified(stacks: &Stacks, window: &Counts) -> HashMap<u32, Vec<Reclassified>> {
+    let mut reclassified: HashMap<_, Vec<_>> = HashMap::new();
+    for (key, count) in window {
+        let kernels = Reason::ALL.get(key.reason as usize).copied();
+        if let Some((from, to)) = kernels.zip(stacks.reason(key)).filter(|(from, to)| from != to) {
+            let histogram = Histogram::between(&[0; _], &count.lengths);
+            let waits = Blocked { ns: count.ns, count: count.count, histogram };
+            let of_stack = Reclassified { tid: stacks.tid_of(key), from, to, waits };
+            reclassified.entry(key.tgid).or_default().push(of_stack);
+        }
     }
+    reclassified
 }

@@ -23,8 +23,6 @@ use crate::{
     },
     fleet::{self, Fleet},
     model::{
-        SCHEMA_VERSION,
-        accounting::StatDelta,
         quality::{Losses, Quality},
         worker::{Death, Role},
     },
@@ -358,13 +356,9 @@ impl Session {
             .extend(unlisted.into_iter().filter(|(key, _)| !listed.contains(key)).map(|(_, thread)| thread));
     }
 
-    /// What happened between two edges. `has_gil` tells of a process whether waits for one are told apart there.
-    pub fn delta(
-        &mut self,
-        start: &SessionEdge,
-        end: &SessionEdge,
-        has_gil: impl Fn(u32) -> bool,
-    ) -> Result<StatDelta> {
+    /// How exact and complete the counters between two edges are.
+    #[must_use]
+    pub fn quality(&self, start: &SessionEdge, end: &SessionEdge) -> Quality {
         let mut quality = Quality {
             user_system_split: "by the kernel's ticks, scaled to the exact on-CPU time".to_owned(),
             own_cpu_ns: end.own_cpu_ns.saturating_sub(start.own_cpu_ns),
@@ -390,22 +384,21 @@ impl Session {
         }
         quality.count_losses_between(&start.losses, &end.losses);
         quality.count_loss(LossCause::ProcessesFull, self.without_room.len() as u64);
-        let throttled_ns = |tgid: u32| {
-            let end = end.throttled_ns.get(&tgid)?;
-            Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))
-        };
-        let mut fleets = end.stat.since(&start.stat, &self.fleets, has_gil, throttled_ns);
-        for worker in fleets.iter_mut().flat_map(|fleet| &mut fleet.workers).filter(|worker| worker.exited) {
-            worker.death = self.deaths.get(&worker.tgid).copied();
-        }
-        Ok(StatDelta {
-            schema_version: SCHEMA_VERSION,
-            started_unix_ns: start.unix_ns,
-            duration_ns: end.stat.at_ns.saturating_sub(start.stat.at_ns),
-            fleets,
-            quality,
-        })
+        quality
     }
+
+    /// How processes ended, by tgid.
+    #[must_use]
+    pub const fn deaths(&self) -> &HashMap<u32, Death> {
+        &self.deaths
+    }
+}
+
+/// How long quotas held a process between two edges, ns; `None` without a quota.
+#[must_use]
+pub fn throttled_between(start: &SessionEdge, end: &SessionEdge, tgid: u32) -> Option<u64> {
+    let end = end.throttled_ns.get(&tgid)?;
+    Some(end - start.throttled_ns.get(&tgid).unwrap_or(&0))
 }
 
 /// One edge of a window: all threads, and what was lost by then.

@@ -1,4 +1,4 @@
-//! Cumulative snapshots of all threads, and the difference of two.
+//! Cumulative snapshots of all threads, and what each did between two.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,9 +10,8 @@ use profiler_common::{event::ThreadRecord, sched::TaskCounters, wait};
 use crate::{
     bpf::Snapshot,
     collect::thread_times,
-    fleet::Fleet,
     model::{
-        accounting::{Counters, CumulativeTimes, FleetDelta, ThreadDelta, WorkerDelta},
+        accounting::{Counters, CumulativeTimes, ThreadDelta},
         waits::Waits,
     },
 };
@@ -110,60 +109,9 @@ impl StatSnapshot {
         }
     }
 
-    /// What happened since an earlier snapshot, by fleet. `has_gil` tells of a process whether waits for one are told
-    /// apart there, `throttled_ns` how long its quota held it.
-    #[must_use]
-    pub fn since(
-        &self,
-        start: &Self,
-        fleets: &[Fleet],
-        has_gil: impl Fn(u32) -> bool,
-        throttled_ns: impl Fn(u32) -> Option<u64>,
-    ) -> Vec<FleetDelta> {
-        let mut threads = self.threads_since(start, has_gil);
-        fleets
-            .iter()
-            .map(|fleet| FleetDelta {
-                name: fleet.name.clone(),
-                server: fleet.server.clone(),
-                workers: fleet
-                    .members
-                    .iter()
-                    .filter_map(|member| {
-                        let threads = threads.remove(&member.tgid)?;
-                        let (mut counters, mut waits) = (Counters::default(), Waits::default());
-                        let born = threads
-                            .iter()
-                            .any(|(key, thread)| thread.tid == member.tgid && self.is_born(key, start));
-                        let threads: Vec<_> = threads.into_iter().map(|(_, thread)| thread).collect();
-                        for thread in &threads {
-                            counters.add(&thread.counters);
-                            waits.add(&thread.waits);
-                        }
-                        Some(WorkerDelta {
-                            role: member.role,
-                            slot: member.slot,
-                            worker_class: member.worker_class.clone(),
-                            tgid: member.tgid,
-                            python: member.python.clone(),
-                            counters,
-                            waits,
-                            throttled_ns: throttled_ns(member.tgid),
-                            empty_wakeups: None,
-                            born,
-                            boot_cpu_ns: None,
-                            death: None,
-                            exited: threads.iter().all(|thread| thread.exited),
-                            threads,
-                        })
-                    })
-                    .collect(),
-            })
-            .collect()
-    }
-
     /// True of a process's first thread if the process began to live since an earlier snapshot.
-    fn is_born(&self, key: &ThreadKey, start: &Self) -> bool {
+    #[must_use]
+    pub fn is_born(&self, key: &ThreadKey, start: &Self) -> bool {
         let is_born = |thread: &Thread| thread.process_birth_ns >= start.at_ns;
         !start.threads.contains_key(key) && self.threads.get(key).is_some_and(is_born)
     }

@@ -14,6 +14,7 @@ thread_local! {
 
 /// A process with this command line, words separated by blanks; a title is one word and begins with `gunicorn: `, or
 /// with a quote.
+#[must_use]
 pub fn process(tgid: u32, ppid: u32, line: &str) -> Process {
     let words: Vec<_> = match line.strip_prefix('\'') {
         Some(title) => vec![title],
@@ -33,6 +34,7 @@ pub fn process(tgid: u32, ppid: u32, line: &str) -> Process {
 }
 
 /// A host with these processes: (tgid, parent, command line).
+#[must_use]
 pub fn host(processes: &[(u32, u32, &str)]) -> Tree {
     let processes: Vec<_> = processes.iter().map(|(tgid, ppid, line)| process(*tgid, *ppid, line)).collect();
     HOST.set(processes.iter().map(|process| (process.tgid, process.clone())).collect());
@@ -48,6 +50,7 @@ pub fn becomes(tgid: u32, process: Option<Process>) {
 }
 
 /// Eyes that see the last [`host`] of this thread, and nothing inside of its processes.
+#[must_use]
 pub fn probe() -> ProcessProbe {
     ProcessProbe {
         process: |tgid| HOST.with_borrow(|host| host.get(&tgid).cloned()),
@@ -66,6 +69,7 @@ pub fn found(tree: &Tree, probe: &ProcessProbe) -> Vec<String> {
 }
 
 /// A fleet in short.
+#[must_use]
 pub fn short(fleet: &Fleet) -> String {
     let member = |member: &crate::fleet::Member| {
         let role = match member.role {

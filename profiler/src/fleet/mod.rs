@@ -8,7 +8,7 @@ mod command;
 mod discover;
 mod event_loop;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod join;
 mod launcher;
 mod options;
