@@ -155,3 +155,47 @@ fn summary(recommendation: Option<&Recommendation>, curves: &[Curve]) -> Vec<Str
     }
     summary
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::fixture::{URL, loaded, setup};
+
+    /// One that bends at four, and one with half as much; each for another part of a CPU.
+    fn observed() -> Observed {
+        let (fast, slow) = (setup("gthread", 2), setup("sync", 2));
+        let of_fast = [(1.0, 100.0), (2.0, 200.0), (4.0, 300.0), (8.0, 301.0), (16.0, 299.0)];
+        let of_slow = [(1.0, 50.0), (2.0, 100.0), (4.0, 150.0), (8.0, 151.0), (16.0, 149.0)];
+        let mut observed = Observed::default();
+        observed.loaded.extend(of_slow.map(|(level, rate)| loaded(&slow, level, rate, 4.0)));
+        observed.loaded.extend(of_fast.map(|(level, rate)| loaded(&fast, level, rate, 2.0)));
+        observed
+    }
+
+    #[test]
+    fn the_best_set_up_comes_first_and_its_knee_is_found() {
+        let conclusions = conclude(&observed(), URL, 8.0);
+        let best = setup("gthread", 2);
+        assert_eq!(conclusions.recommendation.as_ref().map(|it| &it.best), Some(&best));
+        assert_eq!(
+            conclusions.series.iter().map(|series| &series.setup).collect::<Vec<_>>(),
+            [&best, &setup("sync", 2)]
+        );
+        let series = &conclusions.series[0];
+        assert_eq!(series.knee.as_ref().map(|knee| knee.level), Some(4.0));
+        let rates: Vec<_> = series.points.iter().map(|point| point.throughput.value.round()).collect();
+        assert_eq!(rates, [100.0, 200.0, 300.0, 301.0, 299.0]);
+        assert!((series.points[2].cpu_ms_per_request.value - 2.0).abs() < 1e-9);
+        assert!(series.usl.is_some(), "five points are enough");
+        assert_eq!(conclusions.runs.len(), 10);
+        assert!(conclusions.summary[0].contains("gthread"), "{:?}", conclusions.summary);
+        assert_eq!(conclusions.throughput_while_measured, None);
+    }
+
+    #[test]
+    fn nothing_is_concluded_of_another_url() {
+        let conclusions = conclude(&observed(), "http://127.0.0.1/other", 8.0);
+        assert!(conclusions.runs.is_empty() && conclusions.series.is_empty());
+        assert_eq!(conclusions.recommendation, None);
+    }
+}

@@ -169,3 +169,58 @@ fn shared(observed: &Observed) -> Option<Finding> {
                 .to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{
+            fixture::{URL, loaded, setup},
+            points,
+        },
+        model::fixture,
+    };
+
+    fn claims(observed: &Observed) -> Vec<String> {
+        let setups = [setup("gthread", 2), setup("sync", 2)];
+        let loaded: Vec<_> = observed.loaded.iter().collect();
+        let curves = setups.map(|setup| (setup.clone(), points::curve(&loaded, &setup, 8.0)));
+        let findings = findings(observed, &curves, &[None, None]);
+        assert!(findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.severity)));
+        findings.into_iter().map(|finding| finding.claim).collect()
+    }
+
+    #[test]
+    fn failures_and_shared_cpus_are_found() {
+        let mut observed = Observed::default();
+        observed.loaded.push(loaded(&setup("gthread", 2), 4.0, 100.0, 1.0));
+        assert_eq!(observed.loaded[0].run.url, URL);
+        assert_eq!(claims(&observed), Vec::<String>::new());
+        observed.loaded[0].run.load.errors.insert("status 500".to_owned(), 50);
+        observed.shared_cpus = Some("both may use CPU 0".to_owned());
+        let found = claims(&observed);
+        assert!(found[0].ends_with("requests failed") && found[0].contains("gthread"), "{found:?}");
+        assert_eq!(found[1], "the load generator and the workers shared CPUs");
+    }
+
+    #[test]
+    fn who_is_busy_without_work_is_named_with_its_function() {
+        let mut stat = fixture::stat();
+        for worker in stat.processes_mut() {
+            (worker.counters.wakeups, worker.counters.on_cpu_ns) = (0, 0);
+        }
+        let quiet =
+            Idling { setup: setup("sync", 2), stat: stat.clone(), profile: fixture::recording().profile };
+        let mut observed = Observed { idle: vec![quiet], ..Observed::default() };
+        assert_eq!(claims(&observed), Vec::<String>::new());
+        for worker in observed.idle[0].stat.processes_mut().filter(|worker| worker.tgid == 1234) {
+            worker.counters.wakeups = 1_000;
+        }
+        let found = claims(&observed);
+        assert!(
+            found.len() == 1 && found[0].contains("worker 1234 is busy while there is nothing to do"),
+            "{found:?}"
+        );
+        assert!(found[0].contains("most of it in SyncWorker.wait"), "{found:?}");
+    }
+}

@@ -5,6 +5,8 @@
 mod causes;
 mod conclude;
 mod findings;
+#[cfg(test)]
+mod fixture;
 mod observed;
 pub mod plan;
 mod points;

@@ -155,3 +155,41 @@ fn mean_by_worker(windows: &[&Loaded]) -> Vec<f64> {
     };
     (0..workers).map(mean).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::fixture::{loaded, setup};
+
+    #[test]
+    fn a_point_is_all_windows_of_its_level() {
+        let (setup, other) = (setup("sync", 2), setup("sync", 4));
+        let windows = [
+            loaded(&setup, 4.0, 90.0, 1.0),
+            loaded(&setup, 2.0, 50.0, 1.0),
+            loaded(&setup, 4.0, 110.0, 2.0),
+            loaded(&other, 4.0, 500.0, 1.0),
+        ];
+        let curve = curve(&windows.iter().collect::<Vec<_>>(), &setup, 8.0);
+        let levels: Vec<_> = curve.iter().map(|seen| (seen.point.level, seen.point.windows)).collect();
+        assert_eq!(levels, [(2.0, 1), (4.0, 2)]);
+        let point = &curve[1].point;
+        let near = |estimate: &Estimate, value: f64| (estimate.value - value).abs() < 1e-9;
+        assert!(near(&point.throughput, 100.0), "{:?}", point.throughput);
+        // 90 answers of 1 ms and 110 of 2.
+        assert!(near(&point.cpu_ms_per_request, 310.0 / 200.0), "{:?}", point.cpu_ms_per_request);
+        assert!(near(&point.voluntary_switches_per_request, 2.0));
+        let Estimate { low, high, .. } = point.throughput;
+        assert!(low < 90.0 && high > 110.0, "{low}…{high} of 90 and 110");
+        assert_eq!(point.latency_p99_ms.map(|latency| latency.value), Some(9.0));
+    }
+
+    #[test]
+    fn tight_is_what_is_known_to_a_share() {
+        let setup = setup("sync", 2);
+        let alike = [loaded(&setup, 4.0, 100.0, 1.0), loaded(&setup, 4.0, 101.0, 1.0)];
+        assert!(are_tight(&alike, 0.05) && !are_tight(&alike, 0.001));
+        let apart = [loaded(&setup, 4.0, 100.0, 1.0), loaded(&setup, 4.0, 200.0, 1.0)];
+        assert!(!are_tight(&apart, 0.05));
+    }
+}
