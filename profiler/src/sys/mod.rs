@@ -9,6 +9,7 @@ pub mod caps;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+mod draft;
 pub mod heap;
 pub mod kernel;
 pub mod limits;

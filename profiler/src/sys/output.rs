@@ -1,23 +1,21 @@
 //! Files that appear whole or not at all.
 //!
-//! Whether an output can be written is tried before anything is attached. It is written under a name of its own
-//! beside the final one, which it takes only when all its bytes are on the disk: until then an older file of that
-//! name stays as it is, and between the two nothing is there that a `kill -9` could leave behind. Under `sudo` it is written
-//! with the rights of who called it, and is his. Where these do not do it is root's, unless a link of his led there.
+//! Whether an output can be written is tried before anything is attached. It takes its name only when all its bytes are on the
+//! disk: until then an older file of that name stays as it is. Under `sudo` it is written with the rights of who called it,
+//! and is his. Where these do not do it is root's, unless a link of his led there.
 
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
-
-use tempfile::NamedTempFile;
 
 use crate::{
     failure::Failure,
     sys::{
         caller,
+        draft::Draft,
         links::{self, Way},
         privileges::{may_replace_any, without_overriding},
     },
@@ -70,7 +68,7 @@ impl OutputFile {
         };
         let mut denied = io::Error::from(io::ErrorKind::PermissionDenied);
         for &writer in writers {
-            match writer.write(|| open_beside(&target, access)?.close()) {
+            match writer.write(|| open_beside(&target, access).map(drop)) {
                 Ok(()) => return Ok(Self { path: path.to_owned(), target, access, writer }),
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = error,
                 Err(error) => return Err(refused(error)),
@@ -95,12 +93,12 @@ impl OutputFile {
     pub fn commit(self, contents: &[u8]) -> Result<(), Failure> {
         let Self { path, target, access, writer } = self;
         let write = || {
-            let mut temporary = open_beside(&target, access)?;
-            temporary.write_all(contents)?;
-            temporary.as_file().sync_all()?;
-            temporary.persist(&target).map_err(|error| error.error)
+            let mut draft = open_beside(&target, access)?;
+            draft.file().write_all(contents)?;
+            draft.file().sync_all()?;
+            draft.publish(&target)
         };
-        writer.write(write).map(drop).map_err(|error| Failure::Output { path, why: clause(&error) })
+        writer.write(write).map_err(|error| Failure::Output { path, why: clause(&error) })
     }
 }
 
@@ -114,8 +112,8 @@ impl Writer {
     }
 }
 
-/// Checks what is there, and opens a file with a name of its own beside it.
-fn open_beside(target: &Path, access: Access) -> io::Result<NamedTempFile> {
+/// Checks what is there, and opens a file that can take its place.
+fn open_beside(target: &Path, access: Access) -> io::Result<Draft> {
     let there = match fs::symlink_metadata(target) {
         Ok(there) if there.is_dir() => return Err(io::Error::other("it is a folder")),
         Ok(there) if !there.is_file() => return Err(io::Error::other("it is not a regular file")),
@@ -130,18 +128,14 @@ fn open_beside(target: &Path, access: Access) -> io::Result<NamedTempFile> {
         Access::Owner => 0o600,
         Access::Umask => 0o666,
     };
-    let temporary = tempfile::Builder::new()
-        .prefix(".punchclock-")
-        .suffix(".part")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
+    let mut draft = Draft::open(folder, mode)?;
     let about = fs::metadata(folder)?;
-    let (ours, owner) = (temporary.as_file().metadata()?.uid(), about.uid());
+    let (ours, owner) = (draft.file().metadata()?.uid(), about.uid());
     let is_anothers = there.is_some_and(|there| there.uid() != ours);
     if is_anothers && about.mode() & STICKY != 0 && owner != ours && !may_replace_any() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    Ok(temporary)
+    Ok(draft)
 }
 
 /// An error as the end of a sentence: without its number, and without the path that tempfile puts behind it.
@@ -155,7 +149,10 @@ fn clause(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::{
+        os::unix::fs::PermissionsExt as _,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
