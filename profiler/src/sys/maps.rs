@@ -9,8 +9,9 @@ use crate::sys::{budget, tids};
 
 /// Most lines that are read: twice what the kernel lets a process have by default (`vm.max_map_count`).
 const MAX_LINES: usize = 1 << 17;
-/// Most bytes: each line has a path, which may be as long as somebody likes to nest folders.
-const MAX_BYTES: u64 = 24 << 20;
+/// Most bytes: each line has a path, which may be as long as somebody likes to nest folders. So many are 190 for each mapping
+/// that the kernel allows by default, and take some 0.2 s to read.
+const MAX_BYTES: u64 = 12 << 20;
 
 /// One mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
