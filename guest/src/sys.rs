@@ -19,12 +19,13 @@ pub fn mount(kind: &str, folder: &str, options: &str) -> Result<()> {
     Err(io::Error::last_os_error()).with_context(|| format!("failed to mount {kind} on {folder}"))
 }
 
-/// Ends the machine; returns only if that failed.
+/// Ends the machine; returns only if that failed. QEMU is told to end where a machine starts anew: one that has slept does not
+/// hear of its power.
 pub fn power_off() {
     // SAFETY: sync and reboot take no memory of ours.
     unsafe {
         libc::sync();
-        libc::reboot(libc::RB_POWER_OFF);
+        libc::reboot(libc::RB_AUTOBOOT);
     }
 }
 

@@ -36,7 +36,7 @@ pub fn adds_up(
 }
 
 /// The threads that do not add up.
-fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
+pub fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
     let mut worst = 0.0_f64;
     let mut short = Vec::new();
     for thread in window.threads()? {

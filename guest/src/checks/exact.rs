@@ -31,6 +31,19 @@ pub struct Window {
 impl Window {
     /// Watches a tree work for a while.
     pub fn watch(punchclock: &Punchclock, tree: &Tree, more: &[&str]) -> Result<Self> {
+        Self::watch_while(punchclock, tree, more, || {
+            thread::sleep(WORK);
+            Ok(())
+        })
+    }
+
+    /// Watches a tree work while something is done.
+    pub fn watch_while(
+        punchclock: &Punchclock,
+        tree: &Tree,
+        more: &[&str],
+        done: impl FnOnce() -> Result<()>,
+    ) -> Result<Self> {
         let pid = tree.pid();
         let arguments = ["stat", "--json", "-t", "-d", "300", "-i", "0.1", "-p", &pid];
         let stopped = tree.stop()?;
@@ -39,7 +52,7 @@ impl Window {
         let mut stat = punchclock.start(&[&arguments, more].concat())?;
         stat.wait_until("the first interval", |stat| Ok(stat.said()?.contains('\n')))?;
         drop(stopped);
-        thread::sleep(WORK);
+        done()?;
         let _stopped = tree.stop()?;
         let after = tree.books();
         let document = stat.interrupt()?.well()?.json()?;

@@ -8,6 +8,7 @@ mod lives;
 mod loads;
 mod recorded;
 mod refusal;
+mod sleep;
 mod waits;
 
 use std::path::Path;
@@ -34,6 +35,9 @@ pub fn quick(report: &mut Report, punchclock: &Punchclock) {
 /// All there is; Python's part once for each interpreter.
 pub fn thorough(report: &mut Report, punchclock: &Punchclock, pythons: &[&Path]) {
     quick(report, punchclock);
+    if let Some(tree) = report.check("tree", |_| Tree::native()) {
+        report.check("sleep", |numbers| sleep::is_no_time(punchclock, &tree, numbers));
+    }
     report.check("doctor", |_| loads::doctor_says_so(punchclock));
     report.check("lives", |numbers| lives::are_all_told(punchclock, numbers));
     for python in pythons {
