@@ -15,7 +15,7 @@ pub mod snapshot;
 
 use std::{fs::File, io::Write as _};
 
-use profiler::render::escape;
+use profiler::render::term::escape;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::inert;

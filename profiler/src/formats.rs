@@ -13,9 +13,13 @@ use crate::{
     model::{diff::Per, recording::Recording, report::Report},
     recording,
     render::{
-        self, diffgraph, flamegraph,
-        fold::{self, GraphOptions},
-        folded, html, json, markdown,
+        graph::{
+            differential, flamegraph,
+            fold::{self, GraphOptions},
+            folded,
+        },
+        report::{self, html, markdown},
+        stat::json,
     },
     sys::output::{Access, OutputFile},
 };
@@ -86,7 +90,7 @@ pub static COMPARISON: [Format<OfComparison>; 1] = [Format {
     write: |before, after, per| {
         let unknown =
             || Failure::Usage("the recordings do not tell what the graph is to be counted by".to_owned());
-        Ok(diffgraph::svg(before, after, per)?.ok_or_else(unknown)?)
+        Ok(differential::svg(before, after, per)?.ok_or_else(unknown)?)
     },
 }];
 
@@ -104,7 +108,7 @@ pub static AUDIT: [Format<OfAudit>; 3] = [
         what: "Markdown",
         open: "",
         access: Access::Umask,
-        write: |reports| Ok(render::joined(reports, markdown::markdown).into_bytes()),
+        write: |reports| Ok(report::joined(reports, markdown::markdown).into_bytes()),
     },
     Format {
         extension: "json",

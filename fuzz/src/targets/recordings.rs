@@ -12,12 +12,14 @@ use profiler::{
     },
     recording,
     render::{
-        compare, diffgraph, escape, flamegraph,
-        fold::{By, GraphOptions, TimeKind, Weight, fold},
-        folded,
-        grid::TableOptions,
-        idle::IdleReport,
-        json, text,
+        compare,
+        graph::{
+            differential, flamegraph,
+            fold::{By, GraphOptions, TimeKind, Weight, fold},
+            folded,
+        },
+        stat::{idle::IdleReport, json, text},
+        term::{escape, grid::TableOptions},
     },
 };
 
@@ -93,7 +95,7 @@ fn render(recording: &Recording, shape: GraphOptions) {
     }
     let graphs = [
         flamegraph::svg(recording, shape).expect("it can be drawn"),
-        diffgraph::svg(recording, recording, Per::Wall).expect("it can be drawn").unwrap_or_default(),
+        differential::svg(recording, recording, Per::Wall).expect("it can be drawn").unwrap_or_default(),
     ];
     for graph in graphs {
         // The script that is in each is indented.

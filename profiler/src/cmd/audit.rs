@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     formats::{self, OfAudit, Outputs},
     model::report::{Report, Setup},
-    render::{self, grid::TableOptions, json},
+    render::{report, stat::json, term::grid::TableOptions},
     sys::{clock, heap},
 };
 
@@ -42,7 +42,7 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
         print(&json::any(&reports)?)?;
     } else {
         let options = TableOptions { threads: false, colour: outputs::colour() };
-        print(&render::joined(&reports, |report| render::audit_text::text(report, options)))?;
+        print(&report::joined(&reports, |report| report::text::text(report, options)))?;
     }
     match reports.iter().find(|report| report.runs.is_empty()) {
         Some(report) if report.interrupted => Err(Failure::Interrupted.into()),

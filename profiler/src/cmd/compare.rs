@@ -14,7 +14,7 @@ use crate::{
         recording::Recording,
     },
     recording,
-    render::{compare as text, grid::TableOptions, json},
+    render::{compare as text, stat::json, term::grid::TableOptions},
 };
 
 /// What the shell is told when a threshold is crossed.

@@ -12,8 +12,8 @@ use anyhow::Context;
 use crate::{
     cli,
     render::{
-        escape,
-        fold::{By, GraphOptions, TimeKind, Weight},
+        graph::fold::{By, GraphOptions, TimeKind, Weight},
+        term::escape,
     },
     units,
 };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::render::escape;
+use crate::render::term::escape;
 
 /// A line that says what is done and for how long yet.
 pub struct Progress {

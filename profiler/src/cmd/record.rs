@@ -27,7 +27,10 @@ use crate::{
     fleet::{self, Fleet},
     formats::{self, OfRecording, Outputs},
     model::recording::{About, Recording},
-    render::{grid::TableOptions, json, text},
+    render::{
+        stat::{json, text},
+        term::grid::TableOptions,
+    },
     sys::{caller, clock, heap, limits, lines::LineCounter, privileges},
 };
 

@@ -7,7 +7,10 @@ use crate::{
     cmd::outputs,
     formats::{self, Outputs},
     recording,
-    render::{grid::TableOptions, json, text},
+    render::{
+        stat::{json, text},
+        term::grid::TableOptions,
+    },
 };
 
 /// Runs the verb.

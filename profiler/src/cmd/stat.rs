@@ -19,7 +19,10 @@ use crate::{
     failure::Failure,
     fleet::servers,
     model::accounting::StatDelta,
-    render::{grid::TableOptions, idle::IdleReport, json, text},
+    render::{
+        stat::{idle::IdleReport, json, text},
+        term::grid::TableOptions,
+    },
     sys::{clock, heap, privileges},
 };
 

@@ -3,7 +3,7 @@
 
 use crate::{
     model::diff::{Diff, FunctionDiff, GroupDiff, NumberDiff},
-    render::{
+    render::term::{
         escape,
         grid::{self, Column, RowKind, TableOptions},
     },

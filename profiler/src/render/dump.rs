@@ -7,7 +7,7 @@ use crate::{
         dump::{Dump, FleetDump, FrameDump, RunState, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
-    render::escape,
+    render::term::escape,
     units,
 };
 

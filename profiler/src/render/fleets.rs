@@ -5,7 +5,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{model::SCHEMA_VERSION, render::escape};
+use crate::{model::SCHEMA_VERSION, render::term::escape};
 
 /// The rows of one fleet, and its headline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,11 +5,13 @@ use std::{env, fs, path::Path};
 use crate::{
     model::fixture,
     render::{
-        flamegraph,
-        fold::{By, GraphOptions, fold},
-        folded,
-        grid::TableOptions,
-        text,
+        graph::{
+            flamegraph,
+            fold::{By, GraphOptions, fold},
+            folded,
+        },
+        stat::text,
+        term::grid::TableOptions,
     },
 };
 

@@ -11,8 +11,8 @@ use std::{
 use profiler::{
     model::report::Report,
     render::{
-        fold::{By, GraphOptions, fold},
-        html::html,
+        graph::fold::{By, GraphOptions, fold},
+        report::html::html,
     },
 };
 use profiler_tests::{cannot_run, example, gunicorn::venv};

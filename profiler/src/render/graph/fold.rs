@@ -15,7 +15,7 @@ use crate::{
         tables::{FrameKind, StackId, StringId},
         worker::Role,
     },
-    render::label::{Label, Labels, Tint},
+    render::graph::label::{Label, Labels, Tint},
 };
 
 /// Options of a flame graph, or of folded stacks.
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{fixture, profile::Sample, sample::Weights},
-        render::folded,
+        render::graph::folded,
     };
 
     fn lines(recording: &Recording, graph: GraphOptions) -> Vec<String> {

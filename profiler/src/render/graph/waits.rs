@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::render::fold::{Folding, Weight, Who};
+use crate::render::graph::fold::{Folding, Weight, Who};
 
 impl Folding<'_> {
     /// Adds the waits.
@@ -65,7 +65,7 @@ fn leaf(reason: Reason) -> String {
 mod tests {
     use crate::{
         model::{fixture, recording::Recording},
-        render::{
+        render::graph::{
             fold::{By, GraphOptions, TimeKind, Weight, fold},
             folded,
         },

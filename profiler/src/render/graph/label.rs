@@ -11,7 +11,7 @@ use crate::{
         profile::Profile,
         tables::{Frame, FrameKind},
     },
-    render::escape,
+    render::term::escape,
 };
 
 /// Where a frame's code comes from: its colour.
@@ -36,7 +36,7 @@ pub enum Tint {
 /// One box of a flame graph, one word of a line of folded stacks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
-    /// Text of the label, escaped by `escape.rs`.
+    /// Text of the label, escaped by `term/escape.rs`.
     pub text: Rc<str>,
     /// Colour of the label.
     pub tint: Tint,

@@ -16,9 +16,12 @@ pub use routes::pages;
 use crate::{
     model::report::{Finding, Report},
     render::{
-        audit_tables::{self, ReportTable},
-        audit_words, escape,
-        html::{flames::Flames, plots::Plot},
+        report::{
+            html::{flames::Flames, plots::Plot},
+            tables::{self, ReportTable},
+            words,
+        },
+        term::escape,
     },
 };
 
@@ -75,28 +78,28 @@ pub fn html(report: &Report) -> Result<String> {
     let shown = |text: &String| escape::visible(text).into_owned();
     let recommendation = report.recommendation.as_ref();
     let claim = |finding: &Finding| Claim {
-        severity: audit_words::severity(finding.severity),
+        severity: words::severity(finding.severity),
         what: shown(&finding.claim),
         evidence: shown(&finding.evidence),
         advice: shown(&finding.advice),
     };
     let page = Page {
-        style: include_str!("../../../templates/report.css"),
-        script: include_str!("../../../templates/report.js"),
+        style: include_str!("../../../../templates/report.css"),
+        script: include_str!("../../../../templates/report.js"),
         report,
         title: shown(&report.subject),
-        headline: audit_words::headline(report),
-        margin: recommendation.and_then(audit_words::margin),
+        headline: words::headline(report),
+        margin: recommendation.and_then(words::margin),
         reason: recommendation.map(|recommendation| shown(&recommendation.reason)).unwrap_or_default(),
         summary: report.summary.iter().map(shown).collect(),
         findings: report.findings.iter().map(claim).collect(),
         setups: report.series.iter().map(|series| shown(&series.setup.name())).collect(),
-        best: audit_tables::best(report),
-        levels: audit_tables::levels(report),
-        idle: audit_tables::idle(report),
-        curves: audit_tables::curves(report),
-        budget: audit_tables::budget(report),
-        windows: audit_tables::windows(report),
+        best: tables::best(report),
+        levels: tables::levels(report),
+        idle: tables::idle(report),
+        curves: tables::curves(report),
+        budget: tables::budget(report),
+        windows: tables::windows(report),
         throughput: plots::throughput(report)?,
         plots: plots::others(report)?,
         budgets: plots::budgets(report)?,
@@ -111,9 +114,9 @@ pub fn html(report: &Report) -> Result<String> {
                 last_words: problem.last_words.iter().map(shown).collect(),
             })
             .collect(),
-        environment: audit_words::environment(report),
+        environment: words::environment(report),
         commands: report.commands.iter().map(shown).collect(),
-        quality: audit_words::quality(report),
+        quality: words::quality(report),
     };
     page.render().context("failed to render the report")
 }

@@ -5,19 +5,20 @@ use std::fmt::Write;
 use crate::{
     model::report::{Finding, Problem, Report},
     render::{
-        audit_tables::{self, Cell, ReportTable},
-        audit_words, escape,
+        report::{
+            tables::{self, Cell, ReportTable},
+            words,
+        },
+        term::escape,
     },
 };
 
 /// Writes a report.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
-    let mut blocks = vec![format!("# {}", marked(&audit_words::headline(report)))];
+    let mut blocks = vec![format!("# {}", marked(&words::headline(report)))];
     let recommendation = report.recommendation.as_ref();
-    blocks.extend(
-        recommendation.and_then(audit_words::margin).map(|margin| format!("**{}**", marked(&margin))),
-    );
+    blocks.extend(recommendation.and_then(words::margin).map(|margin| format!("**{}**", marked(&margin))));
     let reason = recommendation
         .map(|recommendation| recommendation.reason.as_str())
         .filter(|reason| !reason.is_empty());
@@ -26,25 +27,19 @@ pub fn markdown(report: &Report) -> String {
         blocks
             .push("The audit was ended early by the user; this is what was measured until then.".to_owned());
     }
-    blocks.extend(audit_tables::best(report).iter().map(table));
+    blocks.extend(tables::best(report).iter().map(table));
     section(&mut blocks, "Findings", report.findings.iter().map(finding));
     section(&mut blocks, "Problems", report.problems.iter().map(problem));
-    let tables = [
-        audit_tables::levels,
-        audit_tables::curves,
-        audit_tables::idle,
-        audit_tables::budget,
-        audit_tables::windows,
-    ];
+    let tables = [tables::levels, tables::curves, tables::idle, tables::budget, tables::windows];
     let tables: Vec<_> = tables.iter().filter_map(|table| table(report)).collect();
     section(&mut blocks, "Numbers", tables.iter().map(table));
-    let facts = audit_words::environment(report).into_iter();
+    let facts = words::environment(report).into_iter();
     let facts: Vec<_> = facts.map(|(name, fact)| format!("- {name}: {}", marked(&fact))).collect();
     blocks.push(format!("## How it was made\n\n{}", facts.join("\n")));
     if !report.commands.is_empty() {
         blocks.push(format!("### Commands\n\n{}", code(&report.commands)));
     }
-    let sentences = audit_words::quality(report).into_iter();
+    let sentences = words::quality(report).into_iter();
     let sentences: Vec<_> = sentences.map(|sentence| format!("- {}", marked(&sentence))).collect();
     blocks.push(format!("### Quality\n\n{}", sentences.join("\n")));
     let blocks: Vec<_> = blocks.iter().map(|block| block.trim_end()).collect();
@@ -62,7 +57,7 @@ fn section(blocks: &mut Vec<String>, head: &str, below: impl Iterator<Item = Str
 
 // Writing to a string cannot fail.
 fn finding(finding: &Finding) -> String {
-    let mut text = format!("- **{}** ({})", plain(&finding.claim), audit_words::severity(finding.severity));
+    let mut text = format!("- **{}** ({})", plain(&finding.claim), words::severity(finding.severity));
     if !finding.evidence.is_empty() {
         let _ = write!(text, "\n  {}", plain(&finding.evidence));
     }

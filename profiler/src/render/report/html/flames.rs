@@ -11,9 +11,11 @@ use serde::Serialize;
 use crate::{
     model::{recording::Recording, report::Report},
     render::{
-        escape,
-        fold::{By, Folded, GraphOptions, TimeKind, fold},
-        label::{Label, Tint},
+        graph::{
+            fold::{By, Folded, GraphOptions, TimeKind, fold},
+            label::{Label, Tint},
+        },
+        term::escape,
     },
 };
 

@@ -8,7 +8,7 @@ use crate::{
         waits::Waits,
         worker::Role,
     },
-    render::{
+    render::term::{
         escape,
         grid::{self, Column, RowKind, TableOptions},
     },

@@ -3,9 +3,14 @@
 use crate::{
     model::report::{Finding, Report},
     render::{
-        audit_tables::{self, ReportTable},
-        audit_words, escape,
-        grid::{self, Column, RowKind, TableOptions},
+        report::{
+            tables::{self, ReportTable},
+            words,
+        },
+        term::{
+            escape,
+            grid::{self, Column, RowKind, TableOptions},
+        },
     },
 };
 
@@ -18,7 +23,7 @@ const FINDINGS: usize = 5;
 #[must_use]
 pub fn text(report: &Report, options: TableOptions) -> String {
     let mut blocks = vec![answer(report, options)];
-    let table = audit_tables::levels(report).map(|table| grid(&table, options));
+    let table = tables::levels(report).map(|table| grid(&table, options));
     blocks.extend(table);
     blocks.extend(findings(&report.findings, options));
     let problems = report.problems.iter().map(|problem| {
@@ -32,14 +37,14 @@ pub fn text(report: &Report, options: TableOptions) -> String {
     if !problems.is_empty() {
         blocks.push(problems.join("\n"));
     }
-    blocks.push(format!("quality: {}", audit_words::quality(report).join("\n  ")));
+    blocks.push(format!("quality: {}", words::quality(report).join("\n  ")));
     blocks.join("\n\n") + "\n"
 }
 
 fn answer(report: &Report, options: TableOptions) -> String {
     let recommendation = report.recommendation.as_ref();
-    let mut lines = vec![bold(&audit_words::headline(report), options)];
-    lines.extend(recommendation.and_then(audit_words::margin));
+    let mut lines = vec![bold(&words::headline(report), options)];
+    lines.extend(recommendation.and_then(words::margin));
     let reason =
         recommendation.map(|recommendation| &recommendation.reason).filter(|reason| !reason.is_empty());
     let sentences = reason.into_iter().chain(&report.summary);
@@ -66,7 +71,7 @@ fn findings(findings: &[Finding], options: TableOptions) -> Option<String> {
 
 /// A table as a grid that fits the screen: intervals of throughputs only, and the name of a set-up once.
 fn grid(table: &ReportTable, options: TableOptions) -> String {
-    let shown = |at: &usize| table.columns[*at].name != audit_tables::WINDOWS;
+    let shown = |at: &usize| table.columns[*at].name != tables::WINDOWS;
     let shown: Vec<usize> = (0..table.columns.len()).filter(shown).collect();
     let columns = shown.iter().map(|at| &table.columns[*at]);
     let heads: Vec<_> = columns.clone().map(head).collect();
@@ -79,7 +84,7 @@ fn grid(table: &ReportTable, options: TableOptions) -> String {
     let rows = table.rows.iter().map(|row| {
         let text = |at: &usize| match (&row.cells[*at], table.columns[*at].name.as_str()) {
             _ if *at == 0 && !row.begins => String::new(),
-            (cell, audit_tables::THROUGHPUT) if !cell.interval.is_empty() => {
+            (cell, tables::THROUGHPUT) if !cell.interval.is_empty() => {
                 format!("{} ({})", cell.text, cell.interval)
             }
             (cell, _) => cell.text.clone(),
@@ -90,7 +95,7 @@ fn grid(table: &ReportTable, options: TableOptions) -> String {
 }
 
 /// The lines of a column's head.
-fn head(column: &audit_tables::TableColumn) -> Vec<String> {
+fn head(column: &tables::TableColumn) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in column.name.split(' ') {
         match lines.last_mut() {

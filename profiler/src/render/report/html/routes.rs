@@ -5,7 +5,10 @@ use askama::Template;
 
 use crate::{
     model::report::Report,
-    render::{audit_words, escape, html::html},
+    render::{
+        report::{html::html, words},
+        term::escape,
+    },
 };
 
 /// The file.
@@ -31,7 +34,7 @@ pub fn pages(reports: &[Report]) -> Result<String> {
     let route = |report: &Report| {
         Ok(Route {
             url: escape::visible(&report.url).into_owned(),
-            headline: audit_words::headline(report),
+            headline: words::headline(report),
             page: html(report)?,
         })
     };

@@ -1,12 +1,12 @@
 //! Folded stacks, one a line: `root;caller;leaf 123`. Every flame graph tool reads them.
 //!
-//! Names are escaped by `escape.rs`: a `;` in a name is `\x3b`, a line break
+//! Names are escaped by `term/escape.rs`: a `;` in a name is `\x3b`, a line break
 //! `\x0a`, a backslash is doubled. Readers take two numbers at the end of a line for those before and after a change, so the
 //! blank before a number at the end of a leaf's name is `\x20`.
 
 use std::{borrow::Cow, fmt::Write};
 
-use crate::render::{fold::Folded, label::Label};
+use crate::render::graph::{fold::Folded, label::Label};
 
 /// The text of merged stacks.
 #[must_use]
@@ -44,7 +44,7 @@ pub(super) fn as_leaf(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::label::Tint;
+    use crate::render::graph::label::Tint;
 
     #[test]
     fn each_stack_is_one_line() {

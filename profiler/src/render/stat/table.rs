@@ -10,10 +10,11 @@ use crate::{
         worker::Role,
     },
     render::{
-        budget, escape,
-        grid::{self, Column, TableOptions},
-        imbalance, lifecycle,
-        rows::rows,
+        stat::{budget, imbalance, lifecycle, rows::rows},
+        term::{
+            escape,
+            grid::{self, Column, TableOptions},
+        },
     },
     units,
 };

@@ -8,7 +8,7 @@ use crate::{
         estimate::Estimate,
         report::{Recommendation, Report, Setup, Severity},
     },
-    render::{escape, quality},
+    render::{stat::quality, term::escape},
     units,
 };
 

@@ -14,9 +14,11 @@ use crate::{
         tables::{Frame, FrameKind},
     },
     render::{
-        escape,
-        grid::{self, Column, RowKind, TableOptions},
-        quality,
+        stat::quality,
+        term::{
+            escape,
+            grid::{self, Column, RowKind, TableOptions},
+        },
     },
     units,
 };

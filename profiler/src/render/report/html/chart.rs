@@ -16,7 +16,7 @@ use plotters::{
     },
 };
 
-use crate::{model::estimate::Estimate, render::html::axis::Axis};
+use crate::{model::estimate::Estimate, render::report::html::axis::Axis};
 
 /// A plot's width and height: four times what is shown on a wide screen, for plotters rounds to whole units.
 pub type PlotSize = (u32, u32);

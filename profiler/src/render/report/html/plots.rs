@@ -8,11 +8,14 @@ use crate::{
         report::{Point, Report, Series, Usl},
     },
     render::{
-        audit_tables, audit_words, escape,
-        html::{
-            axis::Axis,
-            chart::{self, LARGE, LineChart, PlotLine, PlotSize, SMALL},
+        report::{
+            html::{
+                axis::Axis,
+                chart::{self, LARGE, LineChart, PlotLine, PlotSize, SMALL},
+            },
+            tables, words,
         },
+        term::escape,
     },
     units,
 };
@@ -127,7 +130,7 @@ pub fn others(report: &Report) -> Result<Vec<Plot>> {
 
 /// Where the time of the workers' threads went: a plot for each set-up of which it is known.
 pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
-    let states = audit_tables::states(report);
+    let states = tables::states(report);
     let mut plots = Vec::new();
     for series in &report.series {
         let told = || series.points.iter().filter(|point| !point.budget.is_empty());
@@ -143,7 +146,7 @@ pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
         }
         let words = told().map(|point| {
             let shares = point.budget.iter().map(|(state, share)| {
-                format!("{} {} %", audit_words::state(state), units::decimal(share * 100.0, 1))
+                format!("{} {} %", words::state(state), units::decimal(share * 100.0, 1))
             });
             format!("at {}: {}", units::decimal(point.level, 0), shares.collect::<Vec<_>>().join(", "))
         });
@@ -151,7 +154,7 @@ pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
             title: escape::visible(&series.setup.name()).into_owned(),
             caption: "",
             description: words.collect::<Vec<_>>().join("; "),
-            elements: chart::bars(audit_words::level(report), &bars)?,
+            elements: chart::bars(words::level(report), &bars)?,
             size: SMALL,
         });
     }
@@ -161,13 +164,13 @@ pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
 /// The colours of the states in any budget, and their names.
 #[must_use]
 pub fn state_legend(report: &Report) -> Vec<(usize, String)> {
-    let states = audit_tables::states(report);
-    states.iter().enumerate().map(|(at, state)| (colour(at, state), audit_words::state(state))).collect()
+    let states = tables::states(report);
+    states.iter().enumerate().map(|(at, state)| (colour(at, state), words::state(state))).collect()
 }
 
 /// A state's colour: a known one's own.
 fn colour(at: usize, state: &str) -> usize {
-    audit_words::STATES.iter().position(|known| *known == state).unwrap_or(at)
+    words::STATES.iter().position(|known| *known == state).unwrap_or(at)
 }
 
 fn levels(report: &Report) -> Axis {
@@ -222,7 +225,7 @@ impl Sketch {
         let axis = Axis::numbers(lines.iter().flat_map(numbers).chain(room), may_be_log);
         let title = if axis.is_log() { format!("{title} (logarithmic)") } else { title.to_owned() };
         let description = lines.iter().map(|line| in_words(report, line)).collect::<Vec<_>>().join("; ");
-        let level_name = audit_words::level(report);
+        let level_name = words::level(report);
         let chart =
             LineChart { size, level_name, levels: levels(report), numbers: axis, drawn: lines, limit };
         Ok(Some(Plot { title, caption, description, elements: chart::lines(&chart)?, size }))

@@ -10,7 +10,7 @@ use crate::{
         estimate::Estimate,
         report::{IdleCost, Point, Report, Run, Series},
     },
-    render::{audit_words, escape},
+    render::{report::words, term::escape},
     units,
 };
 
@@ -70,7 +70,7 @@ pub fn best(report: &Report) -> Option<ReportTable> {
     let best = |series: &Series| series.points.iter().cloned().max_by(by_throughput);
     let points = report.series.iter().enumerate().filter_map(|(at, series)| Some((at, best(series)?)));
     let points: Vec<_> = points.collect();
-    let level = audit_words::level(report);
+    let level = words::level(report);
     let numbers: [NumberColumns<Point>; 7] = [
         (level, "", &|point| Some(exact(point.level))),
         (THROUGHPUT, "/s", &|point| Some(point.throughput)),
@@ -88,7 +88,7 @@ pub fn best(report: &Report) -> Option<ReportTable> {
 pub fn levels(report: &Report) -> Option<ReportTable> {
     let points = all_points(report);
     let numbers: [NumberColumns<Point>; 10] = [
-        (audit_words::level(report), "", &|point| Some(exact(point.level))),
+        (words::level(report), "", &|point| Some(exact(point.level))),
         (THROUGHPUT, "/s", &|point| Some(point.throughput)),
         ("latency p50", "ms", &|point| point.latency_p50_ms),
         ("latency p99", "ms", &|point| point.latency_p99_ms),
@@ -115,11 +115,11 @@ pub fn budget(report: &Report) -> Option<ReportTable> {
     let states = states(report);
     let shares: Vec<_> = states.iter().map(|state| move |point: &Point| Some(share(point, state))).collect();
     let mut numbers: Vec<NumberColumns<Point>> =
-        vec![(audit_words::level(report), "", &|point| Some(exact(point.level)))];
+        vec![(words::level(report), "", &|point| Some(exact(point.level)))];
     numbers.extend(shares.iter().map(|share| ("", "%", share as &dyn Fn(&Point) -> Option<Estimate>)));
     let mut table = table("Where the time of the workers' threads went", report, &points, &[], &numbers)?;
     for (column, state) in table.columns.iter_mut().skip(2).zip(states) {
-        column.name = audit_words::state(state);
+        column.name = words::state(state);
     }
     Some(table)
 }
@@ -174,7 +174,7 @@ pub fn windows(report: &Report) -> Option<ReportTable> {
     let latency = |ns: Option<u64>| ns.map(|ns| exact(ns as f64 / 1e6));
     let numbers: [NumberColumns<&Run>; 10] = [
         ("began after", "s", &|run| Some(exact(run.at_ns as f64 / 1e9))),
-        (audit_words::level(report), "", &|run| Some(exact(run.level))),
+        (words::level(report), "", &|run| Some(exact(run.level))),
         ("requests", "", &|run| Some(exact(run.load.requests as f64))),
         (THROUGHPUT, "/s", &|run| Some(exact(run.load.throughput()))),
         ("latency p50", "ms", &|run| latency(run.load.latency.map(|latency| latency.p50_ns))),
@@ -204,8 +204,8 @@ pub fn states(report: &Report) -> Vec<&str> {
     let points = report.series.iter().flat_map(|series| &series.points);
     let budgets = points.flat_map(|point| &point.budget).filter(|(_, share)| **share > 0.0);
     let occurring: BTreeSet<&str> = budgets.map(|(state, _)| state.as_str()).collect();
-    let known = audit_words::STATES.into_iter().filter(|state| occurring.contains(state));
-    let others = occurring.iter().copied().filter(|state| !audit_words::STATES.contains(state));
+    let known = words::STATES.into_iter().filter(|state| occurring.contains(state));
+    let others = occurring.iter().copied().filter(|state| !words::STATES.contains(state));
     known.chain(others).collect()
 }
 

@@ -10,10 +10,12 @@ use profiler_common::wait::Reason;
 use crate::{
     model::{recording::Recording, worker::Role},
     render::{
-        escape,
-        fold::{Folded, GraphOptions, TimeKind, Weight, fold},
-        folded,
-        label::Tint,
+        graph::{
+            fold::{Folded, GraphOptions, TimeKind, Weight, fold},
+            folded,
+            label::Tint,
+        },
+        term::escape,
     },
     units,
 };
@@ -175,7 +177,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{fixture, profile::Sample, tables::FrameKind},
-        render::fold::By,
+        render::graph::fold::By,
     };
 
     fn draw(recording: &Recording, graph: GraphOptions) -> String {

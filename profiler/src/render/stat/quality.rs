@@ -8,7 +8,7 @@ use crate::{
         accounting::StatDelta,
         quality::{Quality, SampleQuality},
     },
-    render::escape,
+    render::term::escape,
     units,
 };
 

@@ -8,7 +8,10 @@ use crate::{
         accounting::{Counters, FleetDelta, ThreadDelta, WorkerDelta},
         worker::{Role, Slot},
     },
-    render::{escape, grid::RowKind, lifecycle},
+    render::{
+        stat::lifecycle,
+        term::{escape, grid::RowKind},
+    },
     units,
 };
 

@@ -8,9 +8,11 @@ use crate::{
         quality::Quality,
     },
     render::{
-        escape,
-        imbalance::{self, Imbalance},
-        lifecycle,
+        stat::{
+            imbalance::{self, Imbalance},
+            lifecycle,
+        },
+        term::escape,
     },
 };
 

@@ -13,10 +13,12 @@ use inferno::flamegraph::{
 use crate::{
     model::{diff::Per, recording::Recording},
     render::{
-        escape,
-        fold::{By, Folded, GraphOptions, fold},
-        folded,
-        label::Label,
+        graph::{
+            fold::{By, Folded, GraphOptions, fold},
+            folded,
+            label::Label,
+        },
+        term::escape,
     },
 };
 
@@ -83,7 +85,7 @@ fn without_line(mut label: Label) -> Label {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::fixture, render::label::Tint};
+    use crate::{model::fixture, render::graph::label::Tint};
 
     #[test]
     fn lines_are_no_difference() {

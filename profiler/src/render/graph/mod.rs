@@ -1,0 +1,8 @@
+//! Stacks: folded ones, and flame graphs of one recording or of what differs between two.
+
+pub mod differential;
+pub mod flamegraph;
+pub mod fold;
+pub mod folded;
+pub mod label;
+mod waits;
