@@ -18,8 +18,9 @@ use crate::{
             fold::{self, GraphOptions},
             folded,
         },
+        json,
         report::{self, html, markdown},
-        stat::json,
+        stat,
     },
     sys::output::{Access, OutputFile},
 };
@@ -66,7 +67,7 @@ pub static RECORDING: [Format<OfRecording>; 4] = [
         what: "the numbers",
         open: "",
         access: Access::Umask,
-        write: |recording, _| Ok(json::document(&recording.stat)?.into_bytes()),
+        write: |recording, _| Ok(stat::json(&recording.stat)?.into_bytes()),
     },
     Format {
         extension: "punch",
@@ -115,7 +116,7 @@ pub static AUDIT: [Format<OfAudit>; 3] = [
         what: "the numbers",
         open: "",
         access: Access::Umask,
-        write: |reports| Ok(json::any(&reports)?.into_bytes()),
+        write: |reports| Ok(json::document(&reports)?.into_bytes()),
     },
 ];
 

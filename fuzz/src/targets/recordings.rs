@@ -18,7 +18,8 @@ use profiler::{
             fold::{By, GraphOptions, TimeKind, Weight, fold},
             folded,
         },
-        stat::{idle::IdleReport, json, text},
+        json,
+        stat::{self, idle::IdleReport},
         term::{escape, grid::TableOptions},
     },
 };
@@ -79,7 +80,7 @@ fn render(recording: &Recording, shape: GraphOptions) {
     let audit = IdleReport::new(&recording.profile, &recording.stat, servers::idle_design);
     let diff = diff(("before", recording), ("after", recording), None);
     for text in [
-        text(&recording.stat, look),
+        stat::text(&recording.stat, look),
         folded::text(&fold(recording, shape)),
         audit.text(look),
         compare::text(&diff, look),
@@ -89,7 +90,7 @@ fn render(recording: &Recording, shape: GraphOptions) {
         inert::check(&text);
     }
     let documents =
-        [json::document(&recording.stat), json::line(&recording.stat), audit.json(), json::any(&diff)];
+        [stat::json(&recording.stat), stat::json_line(&recording.stat), audit.json(), json::document(&diff)];
     for document in documents {
         inert::check(&document.expect("all of it is numbers and texts"));
     }

@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     formats::{self, OfAudit, Outputs},
     model::report::{Report, Setup},
-    render::{report, stat::json, term::grid::TableOptions},
+    render::{json, report, term::grid::TableOptions},
     sys::{clock, heap},
 };
 
@@ -39,7 +39,7 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
     phases.finish();
     outputs.write(|write| write(&reports), say)?;
     if args.json {
-        print(&json::any(&reports)?)?;
+        print(&json::document(&reports)?)?;
     } else {
         let options = TableOptions { threads: false, colour: outputs::colour() };
         print(&report::joined(&reports, |report| report::text::text(report, options)))?;

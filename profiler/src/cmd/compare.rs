@@ -14,7 +14,7 @@ use crate::{
         recording::Recording,
     },
     recording,
-    render::{compare as text, stat::json, term::grid::TableOptions},
+    render::{compare as text, json, term::grid::TableOptions},
 };
 
 /// What the shell is told when a threshold is crossed.
@@ -58,7 +58,7 @@ fn read(args: &Compare) -> Result<Vec<(String, Recording)>> {
 
 fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
     if args.json {
-        return print(&json::any(&diffs)?);
+        return print(&json::document(&diffs)?);
     }
     let options = TableOptions { threads: false, colour: outputs::colour() };
     let shown =

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
     cli::Doctor,
     cmd::{outputs::print, runtime::block_on},
-    collect::preflight::{self, Check, CheckStatus},
+    collect::preflight,
     fleet::{self, ProcessProbe, Tree},
+    model::check::Check,
+    render::{checks, json},
 };
 
 /// Runs every check and tells what was found, and which verbs work; exit code 4 if one does not.
@@ -22,24 +24,10 @@ pub fn run(args: &Doctor) -> Result<ExitCode> {
         Ok(checks)
     })?;
     let text = if args.json {
-        serde_json::to_string_pretty(&checks).context("failed to write JSON")? + "\n"
+        json::document(&checks)?
     } else {
-        let sentences: String = checks.iter().map(sentence).collect();
-        sentences + &preflight::summary(&checks) + "\n"
+        checks::text(&checks, &preflight::summary(&checks))
     };
     print(&text)?;
     Ok(if checks.iter().any(Check::is_missing) { ExitCode::from(4) } else { ExitCode::SUCCESS })
-}
-
-fn sentence(check: &Check) -> String {
-    let Check { name, found, status } = check;
-    match status {
-        CheckStatus::Ok => format!("✓ {name}: {found}\n"),
-        CheckStatus::Degraded { lost, fix } => {
-            format!("! {name}: {found}\n    lost  {lost}\n    help  {fix}\n")
-        }
-        CheckStatus::Missing { needed_for, fix } => {
-            format!("✗ {name}: {found}\n    needed for  {needed_for}\n    help        {fix}\n")
-        }
-    }
 }

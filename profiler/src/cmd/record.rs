@@ -64,7 +64,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         outputs.write(|write| write(&recording, args.graph.into()), say)?;
     }
     if args.json {
-        print(&json::document(&recording.stat)?)?;
+        print(&json(&recording.stat)?)?;
     } else {
         print(&text(&recording.stat, TableOptions { threads: false, colour: outputs::colour() }))?;
     }

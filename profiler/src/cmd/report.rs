@@ -19,7 +19,7 @@ pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
     let recording = recording::read(&args.recording)?;
     outputs.write(|write| write(&recording, args.graph.into()), outputs::say)?;
     if args.json {
-        outputs::print(&json::document(&recording.stat)?)?;
+        outputs::print(&json(&recording.stat)?)?;
     } else if args.output.is_empty() {
         let options = TableOptions { threads: args.threads, colour: outputs::colour() };
         outputs::print(&text(&recording.stat, options))?;

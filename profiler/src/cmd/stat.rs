@@ -20,7 +20,7 @@ use crate::{
     fleet::servers,
     model::accounting::StatDelta,
     render::{
-        stat::{idle::IdleReport, json, text},
+        stat::{idle::IdleReport, json, json_line, text},
         term::grid::TableOptions,
     },
     sys::{clock, heap, privileges},
@@ -81,7 +81,7 @@ fn show(stat: &StatDelta, args: &Stat) -> Result<()> {
         return Err(Failure::all_ended().into());
     }
     if args.json {
-        return print(&if args.interval.is_some() { json::line(stat)? } else { json::document(stat)? });
+        return print(&if args.interval.is_some() { json_line(stat)? } else { json(stat)? });
     }
     print(&text(stat, TableOptions { threads: args.threads, colour: outputs::colour() }))
 }

@@ -9,13 +9,15 @@ use std::{
 
 use anyhow::Context as _;
 use profiler_common::config::BlockedStacks;
-use serde::Serialize;
 
 use crate::{
     bpf::{MapSizes, ProbePlan, Probes, SamplingClock, missing_kernel_features},
     failure::Failure,
     fleet::Fleet,
-    model::worker::Role,
+    model::{
+        check::{Check, CheckStatus},
+        worker::Role,
+    },
     python::Interpreter,
     sys::{
         btf::Btf,
@@ -28,62 +30,6 @@ use crate::{
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// The oldest kernel that is meant to work; each feature is looked for besides.
 const KERNEL_FLOOR: (u32, u32) = (5, 15);
-
-/// How a condition stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename_all = "lowercase")]
-pub enum CheckStatus {
-    /// Fulfilled.
-    Ok,
-    /// Something is lost, the rest works.
-    Degraded {
-        /// What.
-        lost: String,
-        /// The one command that helps.
-        fix: String,
-    },
-    /// What it is needed for does not work without it.
-    Missing {
-        /// What for.
-        needed_for: String,
-        /// The one command that helps.
-        fix: String,
-    },
-}
-
-/// One condition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What it is about.
-    pub name: String,
-    /// What was found.
-    pub found: String,
-    /// How it stands.
-    #[serde(flatten)]
-    pub status: CheckStatus,
-}
-
-impl Check {
-    fn ok(name: &str, found: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), found: found.into(), status: CheckStatus::Ok }
-    }
-
-    fn degraded(name: &str, found: impl Into<String>, lost: &str, fix: &str) -> Self {
-        let status = CheckStatus::Degraded { lost: lost.to_owned(), fix: fix.to_owned() };
-        Self { name: name.to_owned(), found: found.into(), status }
-    }
-
-    fn missing(name: &str, found: impl Into<String>, needed_for: &str, fix: &str) -> Self {
-        let status = CheckStatus::Missing { needed_for: needed_for.to_owned(), fix: fix.to_owned() };
-        Self { name: name.to_owned(), found: found.into(), status }
-    }
-
-    /// True if something does not work without it.
-    #[must_use]
-    pub const fn is_missing(&self) -> bool {
-        matches!(self.status, CheckStatus::Missing { .. })
-    }
-}
 
 /// The conditions that can be read off without loading anything.
 #[must_use]

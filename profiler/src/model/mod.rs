@@ -1,6 +1,7 @@
 //! Data that users can be shown: no input or output, no clocks, no log.
 
 pub mod accounting;
+pub mod check;
 pub mod design;
 pub mod diff;
 pub mod dump;

@@ -7,7 +7,10 @@ use crate::{
         dump::{Dump, FleetDump, FrameDump, RunState, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
-    render::term::escape,
+    render::{
+        json,
+        term::{self, escape},
+    },
     units,
 };
 
@@ -38,7 +41,7 @@ pub fn text(dump: &Dump, options: DumpOptions) -> String {
 
 /// The dump as one JSON document, with a line break at its end.
 pub fn json(dump: &Dump) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string_pretty(dump)?) + "\n")
+    json::document(dump)
 }
 
 fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, options: DumpOptions) {
@@ -47,8 +50,7 @@ fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, options: Dum
         worker.python.as_ref().map_or("not Python".to_owned(), |version| format!("Python {version}"));
     let headline =
         format!("{} {} · {} {}{class} · {python}", fleet.server, fleet.name, worker.role.name(), worker.tgid);
-    let headline = escape::visible(&headline).into_owned();
-    let headline = if options.colour { format!("\x1b[1m{headline}\x1b[0m") } else { headline };
+    let headline = term::bold(&escape::visible(&headline), options.colour);
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{headline}");
     for thread in &worker.threads {

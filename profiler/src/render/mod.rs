@@ -3,12 +3,14 @@
 //!
 //! All names are of strangers: [`term::escape`] is what every picture puts them through.
 
+pub mod checks;
 pub mod compare;
 pub mod dump;
 pub mod fleets;
 #[cfg(test)]
 mod golden;
 pub mod graph;
+pub mod json;
 pub mod report;
 pub mod stat;
 pub mod term;

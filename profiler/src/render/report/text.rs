@@ -8,7 +8,7 @@ use crate::{
             words,
         },
         term::{
-            escape,
+            self, escape,
             grid::{self, Column, RowKind, TableOptions},
         },
     },
@@ -43,7 +43,7 @@ pub fn text(report: &Report, options: TableOptions) -> String {
 
 fn answer(report: &Report, options: TableOptions) -> String {
     let recommendation = report.recommendation.as_ref();
-    let mut lines = vec![bold(&words::headline(report), options)];
+    let mut lines = vec![term::bold(&words::headline(report), options.colour)];
     lines.extend(recommendation.and_then(words::margin));
     let reason =
         recommendation.map(|recommendation| &recommendation.reason).filter(|reason| !reason.is_empty());
@@ -58,7 +58,7 @@ fn answer(report: &Report, options: TableOptions) -> String {
 fn findings(findings: &[Finding], options: TableOptions) -> Option<String> {
     let mut lines = Vec::new();
     for finding in findings.iter().take(FINDINGS) {
-        lines.push(bold(&escape::visible(&finding.claim), options));
+        lines.push(term::bold(&escape::visible(&finding.claim), options.colour));
         let below = [&finding.evidence, &finding.advice].map(|text| escape::visible(text));
         lines.extend(below.iter().filter(|text| !text.is_empty()).map(|text| format!("  {text}")));
     }
@@ -109,10 +109,6 @@ fn head(column: &tables::TableColumn) -> Vec<String> {
         lines.push(column.unit.replace("per ", "/"));
     }
     lines
-}
-
-fn bold(text: &str, options: TableOptions) -> String {
-    if options.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 #[cfg(test)]

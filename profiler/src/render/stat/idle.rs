@@ -14,6 +14,7 @@ use crate::{
         tables::{Frame, FrameKind},
     },
     render::{
+        json,
         stat::quality,
         term::{
             escape,
@@ -110,7 +111,7 @@ impl<'a> IdleReport<'a> {
 
     /// The report as one JSON document, with a line break at its end.
     pub fn json(&self) -> anyhow::Result<String> {
-        Ok(escape::json(serde_json::to_string_pretty(self)?) + "\n")
+        json::document(self)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     render::{
         stat::{budget, imbalance, lifecycle, rows::rows},
         term::{
-            escape,
+            self, escape,
             grid::{self, Column, TableOptions},
         },
     },
@@ -82,8 +82,7 @@ fn block(fleet: &FleetDelta, duration_ns: u64, options: TableOptions) -> String 
         let texts = row.texts(duration_ns).into_iter().enumerate();
         (row.kind, texts.filter(|(index, _)| is_shown(index)).map(|(_, text)| text).collect())
     });
-    let header = headline(fleet, duration_ns);
-    let header = if options.colour { format!("\x1b[1m{header}\x1b[0m") } else { header };
+    let header = term::bold(&headline(fleet, duration_ns), options.colour);
     let mut text = format!("{header}\n{}\n", grid::text(&columns, rows, options));
     if fleet.workers.iter().any(|worker| worker.waits.are_measured) {
         text += &["\n", &budget::text(fleet, options), "\n"].concat();

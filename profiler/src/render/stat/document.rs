@@ -7,18 +7,15 @@ use crate::{
         accounting::{FleetDelta, StatDelta},
         quality::Quality,
     },
-    render::{
-        stat::{
-            imbalance::{self, Imbalance},
-            lifecycle,
-        },
-        term::escape,
+    render::stat::{
+        imbalance::{self, Imbalance},
+        lifecycle,
     },
 };
 
 /// A [`StatDelta`] with its fleets' computed numbers.
 #[derive(Serialize)]
-struct StatDocument<'a> {
+pub struct StatDocument<'a> {
     schema_version: u32,
     started_unix_ns: u64,
     duration_ns: u64,
@@ -39,7 +36,9 @@ struct FleetEntry<'a> {
 }
 
 impl<'a> StatDocument<'a> {
-    fn of(stat: &'a StatDelta) -> Self {
+    /// The document of a window.
+    #[must_use]
+    pub fn of(stat: &'a StatDelta) -> Self {
         let StatDelta { schema_version, started_unix_ns, duration_ns, fleets, quality } = stat;
         let fleets = fleets.iter().map(|delta| FleetEntry {
             delta,
@@ -57,31 +56,19 @@ impl<'a> StatDocument<'a> {
     }
 }
 
-/// One document, indented, with a line break at its end.
-pub fn document(stat: &StatDelta) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string_pretty(&StatDocument::of(stat))?) + "\n")
-}
-
-/// Anything else of the model: reports of an audit, comparisons.
-pub fn any(model: &impl Serialize) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string_pretty(model)?) + "\n")
-}
-
-/// One document on a line of its own, for a stream of them.
-pub fn line(stat: &StatDelta) -> anyhow::Result<String> {
-    Ok(escape::json(serde_json::to_string(&StatDocument::of(stat))?) + "\n")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::fixture;
+    use crate::{
+        model::fixture,
+        render::stat::{json, json_line},
+    };
 
     #[test]
     fn the_schema_is_the_public_one() {
-        let text = document(&fixture::stat()).unwrap();
+        let text = json(&fixture::stat()).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["schema_version"], 2);
         assert_eq!(value["duration_ns"], 1_000_000_000);
@@ -122,7 +109,7 @@ mod tests {
     fn a_line_is_a_line_even_with_a_hostile_name() {
         let mut stat = fixture::stat();
         stat.fleets[0].name = "a\n\u{9b}2J\u{2028}b".to_owned();
-        let text = line(&stat).unwrap();
+        let text = json_line(&stat).unwrap();
         assert_eq!(text.lines().count(), 1);
         assert!(text.is_ascii());
         assert_eq!(serde_json::from_str::<StatDelta>(&text).unwrap(), stat);
