@@ -9,10 +9,12 @@ use crate::{
     fleet::servers,
     model::{
         accounting::{FleetDelta, WorkerDelta},
+        plumbing,
         profile::Profile,
         report::{Finding, Setup, Severity},
-        tables::{FrameKind, StackId},
+        tables::StackId,
     },
+    render::location::{self, ShortPaths},
 };
 
 /// An idle process should wake up at most this many times as often as its server's design says …
@@ -83,18 +85,17 @@ fn running(profile: &Profile, tgid: u32) -> Option<String> {
     heaviest(profile, samples.map(|sample| (sample.stack, sample.count)))
 }
 
-/// The innermost Python function of the heaviest stacks, with its file and line.
+/// The function, and its file, of whom the heaviest stacks are.
 fn heaviest(profile: &Profile, stacks: impl Iterator<Item = (Option<StackId>, u64)>) -> Option<String> {
     let mut sums = std::collections::BTreeMap::new();
     for (stack, weight) in stacks {
-        let frames = profile.frames_of(stack);
-        if let Some(frame) = frames.iter().rev().find(|frame| frame.kind == FrameKind::Python) {
+        if let Some(frame) = plumbing::responsible(profile, stack) {
             *sums.entry((frame.name, frame.file)).or_insert(0) += weight;
         }
     }
     let ((name, file), _) = sums.into_iter().max_by_key(|(_, weight)| *weight)?;
-    let file = file.map(|file| format!(" ({})", profile.string(file))).unwrap_or_default();
-    Some(format!("{}{file}", profile.string(name)))
+    let file = file.map_or("", |file| profile.string(file));
+    Some(location::text(profile.string(name), ShortPaths::of_profile(profile).of(file), 0))
 }
 
 fn errors((setup, seen): &Curve) -> Option<Finding> {
@@ -221,6 +222,6 @@ mod tests {
             found.len() == 1 && found[0].contains("worker 1234 is busy while there is nothing to do"),
             "{found:?}"
         );
-        assert!(found[0].contains("most of it in SyncWorker.wait"), "{found:?}");
+        assert!(found[0].contains("most of it in SyncWorker.wait (gunicorn/workers/sync.py)"), "{found:?}");
     }
 }

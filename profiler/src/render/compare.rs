@@ -3,9 +3,12 @@
 
 use crate::{
     model::diff::{Diff, FunctionDiff, GroupDiff, NumberDiff},
-    render::term::{
-        escape,
-        grid::{self, Column, RowKind, TableOptions},
+    render::{
+        location::{self, ShortPaths},
+        term::{
+            escape,
+            grid::{self, Column, RowKind, TableOptions},
+        },
     },
     units,
 };
@@ -28,8 +31,7 @@ pub fn text(diff: &Diff, options: TableOptions) -> String {
     }
     blocks.push(sentences(diff).join("\n"));
     if !diff.functions.is_empty() {
-        let rows =
-            diff.functions.iter().take(FUNCTIONS).map(|one| (RowKind::Process, function(one).to_vec()));
+        let rows = functions(diff).into_iter().map(|cells| (RowKind::Process, cells));
         let table = grid::text(&columns(&FUNCTION), rows, options);
         blocks.push(format!("functions, ms of on-CPU time per {}\n{table}", diff.per.name()));
     }
@@ -47,8 +49,7 @@ pub fn markdown(diff: &Diff) -> String {
         blocks.push(format!("### {}\n\n{}", marked(&title(group)), table(&NUMBERS, &rows)));
     }
     if !diff.functions.is_empty() {
-        let rows: Vec<_> = diff.functions.iter().take(FUNCTIONS).map(|one| function(one).to_vec()).collect();
-        let table = table(&FUNCTION, &rows);
+        let table = table(&FUNCTION, &functions(diff));
         blocks.push(format!("### Functions, ms of on-CPU time per {}\n\n{table}", diff.per.name()));
     }
     blocks.extend(diff.notes.iter().map(|note| marked(&escape::visible(note))));
@@ -124,11 +125,18 @@ fn cells(number: &NumberDiff) -> [String; 7] {
     ]
 }
 
-fn function(function: &FunctionDiff) -> [String; 7] {
-    let file = if function.file.is_empty() { String::new() } else { format!(" ({})", short(&function.file)) };
+/// The rows of the functions that changed most.
+fn functions(diff: &Diff) -> Vec<Vec<String>> {
+    let shown = || diff.functions.iter().take(FUNCTIONS);
+    let paths = ShortPaths::new(shown().map(|function| function.file.as_str()));
+    shown().map(|one| function(one, &paths).to_vec()).collect()
+}
+
+fn function(function: &FunctionDiff, paths: &ShortPaths<'_>) -> [String; 7] {
+    let name = location::text(&function.name, paths.of(&function.file), 0);
     let [low, high] = function.self_change_interval_ms;
     [
-        escape::visible(&format!("{}{file}", function.name)).into_owned(),
+        escape::visible(&name).into_owned(),
         figure(function.self_before_ms),
         figure(function.self_after_ms),
         figure(function.self_after_ms - function.self_before_ms),
@@ -136,11 +144,6 @@ fn function(function: &FunctionDiff) -> [String; 7] {
         figure(function.total_before_ms),
         figure(function.total_after_ms),
     ]
-}
-
-/// The last two parts of a path.
-fn short(path: &str) -> &str {
-    path.rmatch_indices('/').nth(1).map_or(path, |(slash, _)| &path[slash + 1..])
 }
 
 /// Four significant digits, with the sign of what is less than nothing.
@@ -221,6 +224,7 @@ mod tests {
         let text = text(&diff, TableOptions { threads: false, colour: false });
         assert!(text.starts_with("a.punch ("), "{text}");
         assert!(text.contains("cpu_ms_per_second") && text.contains("application"), "{text}");
+        assert!(text.contains("loads (json/__init__.py)"), "{text}");
         assert!(text.contains("the windows do not tell") && text.contains("note: no intervals"), "{text}");
         let markdown = markdown(&diff);
         assert!(markdown.contains("b\\|&lt;i>.punch"), "{markdown}");

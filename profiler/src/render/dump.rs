@@ -8,7 +8,7 @@ use crate::{
         tables::FrameKind,
     },
     render::{
-        json,
+        json, location,
         term::{self, escape},
     },
     units,
@@ -98,11 +98,7 @@ fn awaits(task: &TaskDump) -> String {
 fn line(frame: &FrameDump) -> String {
     let name =
         if frame.kind == FrameKind::Kernel { format!("{}_[k]", frame.name) } else { frame.name.clone() };
-    match (&frame.file, frame.line) {
-        (None, _) => name,
-        (Some(file), 0) => format!("{name} ({file})"),
-        (Some(file), line) => format!("{name} ({file}:{line})"),
-    }
+    location::text(&name, frame.file.as_deref().unwrap_or_default(), frame.line)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod fleets;
 mod golden;
 pub mod graph;
 pub mod json;
+pub mod location;
 pub mod report;
 pub mod stat;
 pub mod term;

@@ -11,10 +11,10 @@ use crate::{
         design::Design,
         plumbing,
         profile::Profile,
-        tables::{Frame, FrameKind},
     },
     render::{
         json,
+        location::{self, ShortPaths},
         stat::quality,
         term::{
             escape,
@@ -55,6 +55,9 @@ struct IdleProcess<'a> {
 /// A function in which a process sleeps.
 #[derive(Clone, Debug, Default, Serialize)]
 struct WaitSite {
+    /// `poll_flags (shop/poller.py:7)`
+    #[serde(skip)]
+    place: String,
     function: String,
     file: String,
     line: u32,
@@ -162,7 +165,7 @@ impl IdleProcess<'_> {
         let other = others().next().filter(|_| wakeups.saturating_mul(2) >= self.worker.counters.wakeups);
         let tgid = self.worker.tgid;
         let unknown = || format!("`punchclock record -p {tgid}` shows what it runs then");
-        let why = other.map_or_else(unknown, WaitSite::name);
+        let why = other.map_or_else(unknown, |site| site.place.clone());
         Some(format!("{who}: {rate} wake-ups/s instead of {}/s by design: {why}", range(design)))
     }
 }
@@ -173,18 +176,8 @@ fn range(design: Design) -> String {
 
 impl WaitSite {
     fn text(&self) -> String {
-        let Self { reason, wakeups, .. } = self;
-        let place = self.name();
+        let Self { place, reason, wakeups, .. } = self;
         format!("{place}, {reason}, {}", units::counted(*wakeups, "wake-up"))
-    }
-
-    /// `poll_flags (shop/poller.py:7)`
-    fn name(&self) -> String {
-        let Self { function, file, line, .. } = self;
-        let file = file.rsplit('/').take(2).collect::<Vec<_>>();
-        let file = file.into_iter().rev().collect::<Vec<_>>().join("/");
-        let name = if file.is_empty() { function.clone() } else { format!("{function} ({file}:{line})") };
-        escape::visible(&name).into_owned()
     }
 }
 
@@ -192,13 +185,7 @@ impl WaitSite {
 fn places(profile: &Profile, tgid: u32) -> Vec<WaitSite> {
     let mut places: BTreeMap<(String, String, u32, Reason), (u64, u64)> = BTreeMap::new();
     for sample in profile.blocked.iter().filter(|sample| sample.tgid == tgid) {
-        let frames = profile.frames_of(sample.stack);
-        let python = || frames.iter().rev().filter(|frame| frame.kind == FrameKind::Python);
-        let is_plumbing =
-            |frame: &Frame| frame.file.is_some_and(|file| plumbing::is_plumbing(profile.string(file)));
-        // All of a timer's frames are plumbing.
-        let leaf = python().find(|frame| !is_plumbing(frame)).or_else(|| python().next());
-        let (function, file, line) = leaf.map_or_else(
+        let (function, file, line) = plumbing::responsible(profile, sample.stack).map_or_else(
             || ("[no Python frames]".to_owned(), String::new(), 0),
             |frame| {
                 let file = frame.file.map_or("", |file| profile.string(file));
@@ -208,14 +195,17 @@ fn places(profile: &Profile, tgid: u32) -> Vec<WaitSite> {
         let sums = places.entry((function, file, line, sample.reason)).or_default();
         *sums = (sums.0 + sample.count, sums.1 + sample.ns);
     }
-    let place = |((function, file, line, reason), (wakeups, ns)): ((_, _, _, Reason), _)| WaitSite {
-        function,
-        file,
-        line,
-        reason: reason.name(),
-        wakeups,
-        ns,
-    };
+    let paths = ShortPaths::of_profile(profile);
+    let place =
+        |((function, file, line, reason), (wakeups, ns)): ((String, String, _, Reason), _)| WaitSite {
+            place: escape::visible(&location::text(&function, paths.of(&file), line)).into_owned(),
+            function,
+            file,
+            line,
+            reason: reason.name(),
+            wakeups,
+            ns,
+        };
     let mut places: Vec<_> = places.into_iter().map(place).collect();
     places.sort_by_key(|place| std::cmp::Reverse((place.wakeups, place.ns)));
     places
@@ -245,7 +235,10 @@ mod tests {
         let text = audit(&recording).text(TableOptions::default());
         let row = text.lines().find(|line| line.starts_with("master 1230")).unwrap();
         assert!(row.contains("2,000.0") && row.contains("1.00") && row.contains("0.90–1.10"), "{text}");
-        assert!(text.contains("SyncWorker.wait (workers/sync.py:35), idle, 1,360 wake-ups"), "{text}");
+        assert!(
+            text.contains("SyncWorker.wait (gunicorn/workers/sync.py:35), idle, 1,360 wake-ups"),
+            "{text}"
+        );
         assert!(text.contains("timer 100 %"), "{text}");
         assert!(!text.contains("master 1230: "), "{text}");
         assert!(text.contains("worker 1234: 1.0 wake-ups/s instead of 0.06–0.08/s by design: "), "{text}");
