@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::{model::report::Knee, stats::variation};
+use crate::{model::report::Knee, render::reason, stats::variation};
 
 /// The numbers of one set-up under one load.
 #[derive(Clone, Debug, Default)]
@@ -149,7 +149,7 @@ fn wait(facts: &Facts) -> Option<Cause> {
         evidence: format!(
             "of the time in which they had work, the workers waited {} for {}",
             percent(part(&reason)),
-            object(reason)
+            reason::object(reason)
         ),
         advice,
     })
@@ -166,21 +166,6 @@ fn imbalance(facts: &Facts) -> Option<Cause> {
         ),
         advice: "connections stick to workers: close them sooner, or let the kernel deal them out (reuse_port)",
     })
-}
-
-/// What is waited for, in a sentence.
-const fn object(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Gil => "the GIL",
-        Reason::Lock => "a lock",
-        Reason::Socket => "a socket",
-        Reason::Pipe => "a pipe",
-        Reason::Disk => "a disk",
-        Reason::Sleep => "a time",
-        Reason::Child => "a child",
-        Reason::PageFault => "memory",
-        _ => "something else",
-    }
 }
 
 fn share(facts: &Facts, name: &str) -> f64 {

@@ -46,7 +46,7 @@ pub fn dump(
             tid: living.task.tid,
             name: name_of(handler, living),
             state: activity.state,
-            reason: activity.key.and_then(|key| stacks.reason(&key)).map(profiler_common::wait::Reason::name),
+            reason: activity.key.and_then(|key| stacks.reason(&key)),
             for_ns: activity.for_ns,
             frames,
             tasks: tasks_of(handler, living),

@@ -1,8 +1,9 @@
 //! One stack of each thread at one instant.
 
+use profiler_common::wait::Reason;
 use serde::Serialize;
 
-use crate::model::{quality::Quality, tables::FrameKind, worker::Role};
+use crate::model::{profile::reason_name, quality::Quality, tables::FrameKind, worker::Role};
 
 /// What every thread of some fleets was doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,8 +54,8 @@ pub struct ThreadDump {
     /// What it does.
     pub state: RunState,
     /// What it waits for, if it is blocked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reason_name::serialize_some")]
+    pub reason: Option<Reason>,
     /// For how long it has been blocked, or waits for a CPU, ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub for_ns: Option<u64>,

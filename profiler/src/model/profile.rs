@@ -47,13 +47,18 @@ pub struct BlockedSample {
 }
 
 /// A reason by its name.
-mod reason_name {
+pub(crate) mod reason_name {
     use profiler_common::wait::Reason;
     use serde::{Deserialize, Deserializer, Serializer, de};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
     pub fn serialize<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(reason.name())
+    }
+
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub fn serialize_some<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_some(&reason.map(Reason::name))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reason, D::Error> {

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use profiler_common::wait::Reason;
+
 use crate::{
     model::{
         dump::{Dump, FleetDump, FrameDump, RunState, TaskDump, ThreadDump, WorkerDump},
         tables::FrameKind,
     },
     render::{
-        json, location,
+        json, location, reason,
         term::{self, escape},
     },
     units,
@@ -77,8 +79,8 @@ fn doing(thread: &ThreadDump) -> String {
     };
     let time = thread.for_ns.map(|ns| format!(" for {} ms", units::ms(ns))).unwrap_or_default();
     let reason = match thread.reason {
-        Some("idle") => ", waiting for work".to_owned(),
-        Some(reason) => format!(", {}", reason.replace('_', " ")),
+        Some(Reason::Idle) => format!(", waiting for {}", reason::object(Reason::Idle)),
+        Some(reason) => format!(", {}", reason::label(reason)),
         None => String::new(),
     };
     format!("{} {}: {state}{time}{reason}", thread.tid, thread.name)
@@ -117,7 +119,7 @@ mod tests {
             tid: 8,
             name: "pool\x1b[2J".to_owned(),
             state: RunState::Blocked,
-            reason: Some("page_fault"),
+            reason: Some(Reason::PageFault),
             for_ns: Some(1_204_500_000),
             frames: vec![
                 frame(FrameKind::Kernel, "schedule", None, 0),

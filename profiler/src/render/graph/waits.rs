@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::render::graph::fold::{Folding, Weight, Who};
+use crate::render::{
+    graph::fold::{Folding, Weight, Who},
+    reason,
+};
 
 impl Folding<'_> {
     /// Adds the waits.
@@ -58,7 +61,7 @@ impl Folding<'_> {
 }
 
 fn leaf(reason: Reason) -> String {
-    format!("[{}]", reason.name().replace('_', " "))
+    format!("[{}]", reason::label(reason))
 }
 
 #[cfg(test)]

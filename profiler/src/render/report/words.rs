@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use profiler_common::wait::Reason;
+
 use crate::{
     model::{
         estimate::Estimate,
         report::{Recommendation, Report, Setup, Severity},
     },
-    render::{stat::quality, term::escape},
+    render::{reason, stat::quality, term::escape},
     units,
 };
 
@@ -88,10 +90,10 @@ pub fn level(report: &Report) -> &'static str {
 /// A state of a budget as people say it.
 #[must_use]
 pub fn state(name: &str) -> String {
-    match name {
-        "on_cpu" => "on CPU".to_owned(),
-        "gil" => "GIL".to_owned(),
-        name => escape::visible(name).replace('_', " "),
+    match Reason::ALL.into_iter().find(|reason| reason.name() == name) {
+        Some(reason) => reason::title(reason).to_owned(),
+        None if name == "on_cpu" => "on CPU".to_owned(),
+        None => escape::visible(name).replace('_', " "),
     }
 }
 

@@ -8,9 +8,12 @@ use crate::{
         waits::Waits,
         worker::Role,
     },
-    render::term::{
-        escape,
-        grid::{self, Column, RowKind, TableOptions},
+    render::{
+        reason,
+        term::{
+            escape,
+            grid::{self, Column, RowKind, TableOptions},
+        },
     },
     units,
 };
@@ -113,7 +116,7 @@ fn columns(&Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<Column> 
     if uncounted {
         columns.push(number("uncounted\n%".to_owned()));
     }
-    columns.extend(reasons.iter().map(|reason| number(format!("{}\n%", reason.name().replace('_', " ")))));
+    columns.extend(reasons.iter().map(|reason| number(format!("{}\n%", reason::label(*reason)))));
     columns.push(number("residual\n%".to_owned()));
     columns
 }

@@ -10,11 +10,12 @@ use crate::{
         accounting::{FleetDelta, StatDelta, WorkerDelta},
         design::Design,
         plumbing,
-        profile::Profile,
+        profile::{Profile, reason_name},
     },
     render::{
         json,
         location::{self, ShortPaths},
+        reason,
         stat::quality,
         term::{
             escape,
@@ -53,7 +54,7 @@ struct IdleProcess<'a> {
 }
 
 /// A function in which a process sleeps.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct WaitSite {
     /// `poll_flags (shop/poller.py:7)`
     #[serde(skip)]
@@ -61,7 +62,8 @@ struct WaitSite {
     function: String,
     file: String,
     line: u32,
-    reason: &'static str,
+    #[serde(with = "reason_name")]
+    reason: Reason,
     wakeups: u64,
     ns: u64,
 }
@@ -160,7 +162,7 @@ impl IdleProcess<'_> {
         let design = self.by_design.filter(|design| self.wakeups_per_second > 1.5 * design.to_per_second)?;
         let who = format!("{} {}", self.worker.role.name(), self.worker.tgid);
         let rate = units::decimal(self.wakeups_per_second, 1);
-        let others = || self.sleeps_on.iter().filter(|place| place.reason != Reason::Idle.name());
+        let others = || self.sleeps_on.iter().filter(|place| place.reason != Reason::Idle);
         let wakeups: u64 = others().map(|place| place.wakeups).sum();
         let other = others().next().filter(|_| wakeups.saturating_mul(2) >= self.worker.counters.wakeups);
         let tgid = self.worker.tgid;
@@ -177,7 +179,7 @@ fn range(design: Design) -> String {
 impl WaitSite {
     fn text(&self) -> String {
         let Self { place, reason, wakeups, .. } = self;
-        format!("{place}, {reason}, {}", units::counted(*wakeups, "wake-up"))
+        format!("{place}, {}, {}", reason::label(*reason), units::counted(*wakeups, "wake-up"))
     }
 }
 
@@ -202,7 +204,7 @@ fn places(profile: &Profile, tgid: u32) -> Vec<WaitSite> {
             function,
             file,
             line,
-            reason: reason.name(),
+            reason,
             wakeups,
             ns,
         };
