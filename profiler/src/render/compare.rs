@@ -5,6 +5,7 @@ use crate::{
     model::diff::{Diff, FunctionDiff, GroupDiff, NumberDiff},
     render::{
         location::{self, ShortPaths},
+        markdown,
         term::{
             escape,
             grid::{self, Column, RowKind, TableOptions},
@@ -42,17 +43,17 @@ pub fn text(diff: &Diff, options: TableOptions) -> String {
 /// For a pull request.
 #[must_use]
 pub fn markdown(diff: &Diff) -> String {
-    let mut blocks = vec![format!("## {}", marked(&headline(diff)))];
-    blocks.extend(sentences(diff).iter().map(|sentence| format!("- {}", marked(sentence))));
+    let mut blocks = vec![format!("## {}", markdown::line(&headline(diff)))];
+    blocks.extend(sentences(diff).iter().map(|sentence| format!("- {}", markdown::line(sentence))));
     for group in &diff.groups {
-        let rows: Vec<_> = shown(group).map(|number| cells(number).to_vec()).collect();
-        blocks.push(format!("### {}\n\n{}", marked(&title(group)), table(&NUMBERS, &rows)));
+        let rows = shown(group).map(|number| cells(number).to_vec()).collect();
+        blocks.push(format!("### {}\n\n{}", markdown::line(&title(group)), table(&NUMBERS, rows)));
     }
     if !diff.functions.is_empty() {
-        let table = table(&FUNCTION, &functions(diff));
+        let table = table(&FUNCTION, functions(diff));
         blocks.push(format!("### Functions, ms of on-CPU time per {}\n\n{table}", diff.per.name()));
     }
-    blocks.extend(diff.notes.iter().map(|note| marked(&escape::visible(note))));
+    blocks.extend(diff.notes.iter().map(|note| markdown::line(&escape::visible(note))));
     blocks.join("\n\n") + "\n"
 }
 
@@ -188,28 +189,9 @@ fn sentences(diff: &Diff) -> Vec<String> {
     sentences
 }
 
-fn table(heads: &[Head], rows: &[Vec<String>]) -> String {
-    let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let mut lines = vec![
-        row(heads.iter().map(|(head, _)| head.trim().to_owned()).collect()),
-        row(heads.iter().map(|(_, is_text)| if *is_text { "---" } else { "---:" }.to_owned()).collect()),
-    ];
-    lines.extend(rows.iter().map(|cells| row(cells.iter().map(|cell| marked(cell)).collect())));
-    lines.join("\n")
-}
-
-/// Text in which nothing is markup.
-fn marked(text: &str) -> String {
-    let mut marked = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => marked.push_str("&amp;"),
-            '<' => marked.push_str("&lt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' => marked.extend(['\\', c]),
-            _ => marked.push(c),
-        }
-    }
-    marked
+fn table(heads: &[Head], rows: Vec<Vec<String>>) -> String {
+    let heads = heads.iter().map(|(head, is_text)| (head.trim().to_owned(), *is_text));
+    markdown::table(heads, rows.into_iter())
 }
 
 #[cfg(test)]
@@ -227,7 +209,7 @@ mod tests {
         assert!(text.contains("loads (json/__init__.py)"), "{text}");
         assert!(text.contains("the windows do not tell") && text.contains("note: no intervals"), "{text}");
         let markdown = markdown(&diff);
-        assert!(markdown.contains("b\\|&lt;i>.punch"), "{markdown}");
+        assert!(markdown.contains("b\\|\\<i\\>.punch"), "{markdown}");
         let rows: Vec<_> = markdown.lines().filter(|line| line.starts_with("| ")).collect();
         assert!(rows.iter().all(|row| row.replace("\\|", "").matches('|').count() == 8), "{markdown}");
     }

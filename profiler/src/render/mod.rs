@@ -12,6 +12,7 @@ mod golden;
 pub mod graph;
 pub mod json;
 pub mod location;
+pub mod markdown;
 pub mod reason;
 pub mod report;
 pub mod stat;

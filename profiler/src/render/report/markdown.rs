@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     model::report::{Finding, Problem, Report},
     render::{
+        markdown::{self, line},
         report::{
             tables::{self, Cell, ReportTable},
             words,
@@ -16,9 +17,9 @@ use crate::{
 /// Writes a report.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
-    let mut blocks = vec![format!("# {}", marked(&words::headline(report)))];
+    let mut blocks = vec![format!("# {}", line(&words::headline(report)))];
     let recommendation = report.recommendation.as_ref();
-    blocks.extend(recommendation.and_then(words::margin).map(|margin| format!("**{}**", marked(&margin))));
+    blocks.extend(recommendation.and_then(words::margin).map(|margin| format!("**{}**", line(&margin))));
     let reason = recommendation
         .map(|recommendation| recommendation.reason.as_str())
         .filter(|reason| !reason.is_empty());
@@ -34,13 +35,13 @@ pub fn markdown(report: &Report) -> String {
     let tables: Vec<_> = tables.iter().filter_map(|table| table(report)).collect();
     section(&mut blocks, "Numbers", tables.iter().map(table));
     let facts = words::environment(report).into_iter();
-    let facts: Vec<_> = facts.map(|(name, fact)| format!("- {name}: {}", marked(&fact))).collect();
+    let facts: Vec<_> = facts.map(|(name, fact)| format!("- {name}: {}", line(&fact))).collect();
     blocks.push(format!("## How it was made\n\n{}", facts.join("\n")));
     if !report.commands.is_empty() {
         blocks.push(format!("### Commands\n\n{}", code(&report.commands)));
     }
     let sentences = words::quality(report).into_iter();
-    let sentences: Vec<_> = sentences.map(|sentence| format!("- {}", marked(&sentence))).collect();
+    let sentences: Vec<_> = sentences.map(|sentence| format!("- {}", line(&sentence))).collect();
     blocks.push(format!("### Quality\n\n{}", sentences.join("\n")));
     let blocks: Vec<_> = blocks.iter().map(|block| block.trim_end()).collect();
     blocks.join("\n\n") + "\n"
@@ -76,26 +77,16 @@ fn problem(problem: &Problem) -> String {
 }
 
 fn table(table: &ReportTable) -> String {
-    let mut text = format!("### {}\n\n", marked(table.title));
     let heads = table.columns.iter().map(|column| {
         let unit = if column.unit.is_empty() { String::new() } else { format!(", {}", column.unit) };
-        marked(&format!("{}{unit}", column.name))
+        (format!("{}{unit}", column.name), column.is_text)
     });
-    row(&mut text, heads);
-    row(&mut text, table.columns.iter().map(|column| if column.is_text { "---" } else { "---:" }.to_owned()));
-    for cells in table.rows.iter().map(|row| &row.cells) {
-        row(&mut text, cells.iter().map(cell));
-    }
-    text
-}
-
-fn row(text: &mut String, cells: impl Iterator<Item = String>) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
+    let rows = table.rows.iter().map(|row| row.cells.iter().map(cell).collect());
+    format!("### {}\n\n{}", line(table.title), markdown::table(heads, rows))
 }
 
 fn cell(Cell { text, interval }: &Cell) -> String {
-    if interval.is_empty() { marked(text) } else { format!("{text} ({interval})") }
+    if interval.is_empty() { text.clone() } else { format!("{text} ({interval})") }
 }
 
 /// Lines as they are: indented ones, for no line can end those.
@@ -106,21 +97,7 @@ fn code(lines: &[String]) -> String {
 
 /// Any text in one line, in which nothing is markup.
 fn plain(text: &str) -> String {
-    marked(&escape::visible(text))
-}
-
-/// A text that is safe for a terminal, in which nothing is markup.
-fn marked(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len() + 8);
-    for (at, c) in text.char_indices() {
-        // At its beginning these make a list, a rule or a head of what stands above.
-        let begins = at == 0 && "-+=#".contains(c);
-        if begins || "\\`*_[]<>&|~$".contains(c) {
-            safe.push('\\');
-        }
-        safe.push(c);
-    }
-    safe
+    line(&escape::visible(text))
 }
 
 #[cfg(test)]
