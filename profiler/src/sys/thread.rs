@@ -25,10 +25,7 @@ pub fn has_slept_since(tgid: u32, tid: u32, voluntary: u64) -> bool {
 /// The first argument of the system call in which a thread sleeps; `None` if it is in none, runs, is gone, or may not be seen.
 #[must_use]
 pub fn first_argument(tgid: u32, tid: u32) -> Option<u64> {
-    // `/proc/TGID/task/TID/syscall` is the call's number and its arguments, or `-1` and pointers.
-    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")).ok()?;
-    let (_, arguments) = text.split_once(' ').filter(|(number, _)| *number != "-1")?;
-    u64::from_str_radix(arguments.split_whitespace().next()?.strip_prefix("0x")?, 16).ok()
+    syscall(tgid, tid)?.split_last_chunk::<2>()?.0.first().copied()
 }
 
 /// True if a thread sleeps in `poll`, and the first of the descriptors that it polls is a pipe's.
@@ -43,9 +40,15 @@ pub fn polls_pipe(tgid: u32, tid: u32) -> bool {
 /// The stack pointer of a thread that sleeps; `None` if it runs, is gone, or may not be seen.
 #[must_use]
 pub fn stack_pointer(tgid: u32, tid: u32) -> Option<u64> {
-    // `/proc/TGID/task/TID/syscall` ends with the stack pointer and the instruction pointer.
+    syscall(tgid, tid)?.split_last_chunk().map(|(_, [stack_pointer, _])| *stack_pointer)
+}
+
+/// The words of `/proc/TGID/task/TID/syscall` behind the system call's number: its arguments, of which there are none where
+/// a thread sleeps outside of one, then the stack pointer and the instruction pointer. None of a thread that runs.
+fn syscall(tgid: u32, tid: u32) -> Option<Vec<u64>> {
     let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")).ok()?;
-    u64::from_str_radix(text.split_whitespace().nth_back(1)?.strip_prefix("0x")?, 16).ok()
+    let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+    text.split_whitespace().skip(1).map(hex).collect()
 }
 
 /// How long a thread has waited for a CPU since it began, ns; `None` if it is gone.
