@@ -6,19 +6,16 @@
 // Only what `cargo xtask fuzz` builds has the doors that lead in.
 #![cfg(fuzzing)]
 
-mod heap;
 mod inert;
 mod targets;
 
 use std::{env, io::Write as _, process::exit, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
+use profiler::sys::allocator;
 
 /// Bytes that one input may take.
 const MEMORY: usize = 64 << 20;
-
-#[global_allocator]
-static HEAP: heap::Counted = heap::Counted;
 
 /// The target that `FUZZ_TARGET` names.
 static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -27,7 +24,7 @@ static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
 });
 
 fuzz_target!(init: begin(), |input: &[u8]| {
-    heap::within(MEMORY, || TARGET(input));
+    allocator::within(MEMORY, || TARGET(input));
 });
 
 /// Finds the target; or, if `FUZZ_SNAPSHOT` has a process's number, writes its interpreter as a seed, and ends.

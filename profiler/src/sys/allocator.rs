@@ -8,7 +8,30 @@ use std::{
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 
+/// Most that may be on it while a bounded run lasts.
+#[cfg(fuzzing)]
+static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Runs something that may take so many bytes more than are used now: more ends the program, as a panic does.
+#[cfg(fuzzing)]
+pub fn within(bytes: usize, run: impl FnOnce()) {
+    LIMIT.store(used() + bytes, Relaxed);
+    run();
+    LIMIT.store(usize::MAX, Relaxed);
+}
+
+#[cfg(fuzzing)]
+fn check_limit(bytes: usize) {
+    if used() > LIMIT.load(Relaxed) {
+        // The message is allocated, too.
+        LIMIT.store(usize::MAX, Relaxed);
+        eprintln!("an input takes too much memory: {bytes} bytes more");
+        std::process::abort();
+    }
+}
+
 /// What is on the heap, bytes.
+#[must_use]
 pub fn used() -> usize {
     USED.load(Relaxed)
 }
@@ -48,6 +71,8 @@ fn count(before: usize, now: usize, block: *mut u8) -> *mut u8 {
     if !block.is_null() {
         USED.fetch_add(now, Relaxed);
         USED.fetch_sub(before, Relaxed);
+        #[cfg(fuzzing)]
+        check_limit(now);
     }
     block
 }

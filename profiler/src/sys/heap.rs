@@ -8,21 +8,13 @@ use std::{
     },
 };
 
-#[cfg(not(fuzzing))]
-use crate::sys::allocator::used;
-use crate::sys::budget;
+use crate::sys::{allocator::used, budget};
 
 /// What was used when the first window began: the kernel's types, the fleets, the interpreters.
 static BEFORE: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(256 << 20);
 /// What is kept of each process, bytes.
 static KEPT: Mutex<Option<HashMap<u32, usize>>> = Mutex::new(None);
-
-/// What is on the heap, bytes: the fuzzer counts that itself.
-#[cfg(fuzzing)]
-const fn used() -> usize {
-    0
-}
 
 /// Bounds what is kept of targets, and what is made of it.
 pub fn bound(bytes: usize) {

@@ -1,7 +1,6 @@
 //! Interfaces of the operating system: `/proc`, clocks, memory, files and privileges.
 pub mod affinity;
-#[cfg(not(fuzzing))]
-mod allocator;
+pub mod allocator;
 pub mod btf;
 pub mod budget;
 pub mod caller;
