@@ -5,11 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use inferno::flamegraph::{
-    self, Options, TextTruncateDirection,
-    color::{BackgroundColor, Color},
-};
-
 use crate::{
     model::{diff::Per, recording::Recording},
     render::{
@@ -17,6 +12,7 @@ use crate::{
             fold::{By, Folded, GraphOptions, fold},
             folded,
             label::Label,
+            svg,
         },
         term::escape,
     },
@@ -24,8 +20,6 @@ use crate::{
 
 /// A count is so many parts of a nanosecond by unit, so that rounding hides nothing.
 const PARTS: f64 = 1000.0;
-/// Narrowest box that is drawn, in per cent of the picture's width; the same as in a single flame graph.
-const MIN_WIDTH_PERCENT: f64 = 0.01;
 
 /// Draws what differs. `None` if there is nothing to divide by.
 pub fn svg(before: &Recording, after: &Recording, per: Per) -> anyhow::Result<Option<Vec<u8>>> {
@@ -37,24 +31,12 @@ pub fn svg(before: &Recording, after: &Recording, per: Per) -> anyhow::Result<Op
         .rev()
         .map(|stack| format!("{stack} {} {}", count(&old, stack), count(&new, stack)))
         .collect();
-    let mut options = Options::default();
+    let mut options = svg::options();
     let name = |recording: &Recording| escape::frame(&recording.about.command);
     options.title = format!("on-CPU time per {}: what changed", per.name());
     options.subtitle = Some(format!("red: more, blue: less. From `{}` to `{}`", name(before), name(after)));
     (options.count_name, options.factor) = (format!("µs per {}", per.name()), 1e-3 / PARTS);
-    options.name_type = String::new();
-    options.min_width = MIN_WIDTH_PERCENT;
-    options.text_truncate_direction = TextTruncateDirection::Right;
-    options.bgcolors = Some(BackgroundColor::Flat(Color { r: 250, g: 250, b: 250 }));
-    options.flame_chart = true;
-    let mut svg = Vec::new();
-    let empty = ["[nothing ran in these windows] 1 1"];
-    if lines.is_empty() {
-        flamegraph::from_lines(&mut options, empty, &mut svg)?;
-    } else {
-        flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
-    }
-    Ok(Some(svg))
+    svg::draw(&mut options, &lines, "[nothing ran in these windows] 1 1").map(Some)
 }
 
 /// Counts by stack, without the roots, which may be called otherwise.

@@ -1,10 +1,6 @@
 //! A flame graph as SVG: zoom and search work in any browser, without a network.
 
-use inferno::flamegraph::{
-    self, Options, TextTruncateDirection,
-    color::{BackgroundColor, BasicPalette, Color, Palette, PaletteMap},
-};
-
+use inferno::flamegraph::color::{BasicPalette, Color, Palette, PaletteMap};
 use profiler_common::wait::Reason;
 
 use crate::{
@@ -14,28 +10,21 @@ use crate::{
             fold::{Folded, GraphOptions, TimeKind, Weight, fold},
             folded,
             label::Tint,
+            svg,
         },
         term::escape,
     },
     units,
 };
 
-/// Boxes narrower than this are not drawn, in percent of the whole: a hundredth of a pixel on most screens, so
-/// that zooming finds one sample in ten thousand.
-const MIN_WIDTH_PERCENT: f64 = 0.01;
-
 /// Draws a recording.
 pub fn svg(recording: &Recording, graph: GraphOptions) -> anyhow::Result<Vec<u8>> {
     let folded = fold(recording, graph);
     let mut palette = palette(&folded);
-    let mut options = Options::default();
+    let mut options = svg::options();
     options.title = title(recording, graph);
     options.subtitle = Some(subtitle(recording, &folded, graph));
     (options.count_name, options.factor) = unit(&folded, graph);
-    options.name_type = String::new();
-    options.min_width = MIN_WIDTH_PERCENT;
-    options.text_truncate_direction = TextTruncateDirection::Right;
-    options.bgcolors = Some(BackgroundColor::Flat(Color { r: 250, g: 250, b: 250 }));
     if graph.time == TimeKind::OffCpu {
         // What flame graphs of waits have everywhere.
         options.colors = Palette::Basic(BasicPalette::Blue);
@@ -43,21 +32,13 @@ pub fn svg(recording: &Recording, graph: GraphOptions) -> anyhow::Result<Vec<u8>
     } else {
         options.palette_map = Some(&mut palette);
     }
-    // Takes the lines in the reverse of the order given. In the other modes it sorts them as text, in which
-    // `foo::bar` comes between `foo` and `foo;callee`, and tears `foo` apart.
-    options.flame_chart = true;
     let lines: Vec<String> =
         folded.iter().rev().map(|(stack, value)| format!("{} {value}", folded::joined(stack))).collect();
-    let empty = [match graph.time {
+    let empty = match graph.time {
         TimeKind::OnCpu => "[nothing ran in this window] 1",
         TimeKind::OffCpu | TimeKind::Wall => "[nothing waited in this window] 1",
-    }];
-    let mut svg = Vec::new();
-    if lines.is_empty() {
-        flamegraph::from_lines(&mut options, empty, &mut svg)?;
-    } else {
-        flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
-    }
+    };
+    let svg = svg::draw(&mut options, &lines, empty)?;
     Ok(with_singulars(&svg, &options.count_name))
 }
 

@@ -5,4 +5,5 @@ pub mod flamegraph;
 pub mod fold;
 pub mod folded;
 pub mod label;
+mod svg;
 mod waits;

@@ -7,8 +7,8 @@ use crate::{
     render::{
         markdown::{self, line},
         report::{
-            tables::{self, Cell, ReportTable},
-            words,
+            table::{Cell, ReportTable},
+            tables, words,
         },
         term::escape,
     },

@@ -2,6 +2,7 @@
 
 pub mod html;
 pub mod markdown;
+pub mod table;
 pub mod tables;
 pub mod text;
 pub mod words;

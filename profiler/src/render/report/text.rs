@@ -4,8 +4,8 @@ use crate::{
     model::report::{Finding, Report},
     render::{
         report::{
-            tables::{self, ReportTable},
-            words,
+            table::{ReportTable, TableColumn},
+            tables, words,
         },
         term::{
             self, escape,
@@ -95,7 +95,7 @@ fn grid(table: &ReportTable, options: TableOptions) -> String {
 }
 
 /// The lines of a column's head.
-fn head(column: &tables::TableColumn) -> Vec<String> {
+fn head(column: &TableColumn) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in column.name.split(' ') {
         match lines.last_mut() {

@@ -18,8 +18,8 @@ use crate::{
     render::{
         report::{
             html::{flames::Flames, plots::Plot},
-            tables::{self, ReportTable},
-            words,
+            table::ReportTable,
+            tables, words,
         },
         term::escape,
     },
