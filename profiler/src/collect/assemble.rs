@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::{
         bpf::Snapshot,
-        collect::stat::{Gone, ThreadKey},
+        collect::stat::Gone,
         fleet::{discover, fixture},
         model::worker::Role,
     };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn edge(at_ns: u64, living: &[ThreadRecord], gone: &[ThreadRecord]) -> StatSnapshot {
-        let gone = gone.iter().map(|thread| (ThreadKey::of(thread), Gone::from(*thread))).collect();
+        let gone: Vec<_> = gone.iter().map(|thread| Gone::from(*thread)).collect();
         let snapshot = Snapshot {
             began_ns: at_ns,
             at_ns,

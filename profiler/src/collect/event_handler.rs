@@ -9,7 +9,7 @@ use anyhow::Result;
 use profiler_common::{
     config::StackKey,
     event::{self, Event, ThreadRecord},
-    python::{End, FrameRef, PyTarget},
+    python::{End, FrameRef},
     wait::{BEFORE_US, Reason},
 };
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ use crate::{
         stat::ThreadKey,
         unwalked,
     },
-    fleet,
+    fleet::{self, Fleet},
     python::{self, Interpreter, Unwalkable, thread_name},
     sys::{
         budget::{self, Missing},
@@ -67,25 +67,9 @@ impl EventHandler {
     /// Finds the interpreters of the processes that run already, and follows them.
     pub fn of_running(session: &mut Session) -> Result<Self> {
         let mut handler = Self::default();
-        let answers: Vec<_> =
-            session.members().into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
+        let answers = session.members().into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
         session.drain(|event| handler.handle(event));
-        for (tgid, answer) in handler.believed(answers) {
-            match answer {
-                Ok(interpreter) => {
-                    session.follow(tgid, interpreter.target)?;
-                    handler.interpreters.insert(tgid, interpreter);
-                    handler.starting.found(tgid);
-                }
-                Err(unwalkable) => {
-                    session.follow(tgid, PyTarget::default())?;
-                    handler.notes.insert(note(tgid, &unwalkable.reason));
-                    if unwalkable.transient {
-                        handler.starting.expect(tgid, Instant::now());
-                    }
-                }
-            }
-        }
+        handler.follow_answered(session, answers)?;
         Ok(handler)
     }
 
@@ -244,8 +228,9 @@ impl EventHandler {
         asked.into_iter().map(ask).collect()
     }
 
-    /// Follows the processes that have become Python. Call it when all events are handled that were sent before they answered.
-    pub fn follow_started(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
+    /// Follows the processes that are Python, and awaits those that may yet become it. Call it when all events are handled that
+    /// were sent before they answered.
+    pub fn follow_answered(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
         let now = Instant::now();
         for (tgid, answer) in self.believed(answers) {
             match answer {
@@ -268,6 +253,10 @@ impl EventHandler {
                     if memory::exists(tgid) && !self.starting.is_young(tgid, now) {
                         self.notes.insert(note(tgid, &unwalkable.reason));
                     }
+                    // One that ran already was not awaited.
+                    if unwalkable.transient && !self.starting.contains(tgid) {
+                        self.starting.expect(tgid, now);
+                    }
                 }
             }
         }
@@ -283,10 +272,10 @@ impl EventHandler {
 
     /// Updates the fleets' Python versions, which before 3.11 show only after a while, and finds processes that have loaded
     /// another interpreter by now.
-    pub fn update_versions(&mut self, session: &mut Session) {
+    pub fn update_versions(&mut self, fleets: &mut [Fleet]) {
         for (tgid, interpreter) in &mut self.interpreters {
             if let Ok(now) = Interpreter::again(*tgid, interpreter) {
-                fleet::learn_python(&mut session.fleets, *tgid, &now.version);
+                fleet::learn_python(fleets, *tgid, &now.version);
                 interpreter.unwalked = now.unwalked.or_else(|| interpreter.unwalked.take());
             }
         }

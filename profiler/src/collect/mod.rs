@@ -11,6 +11,7 @@ mod merge;
 pub mod preflight;
 pub mod procfs_check;
 pub mod recorder;
+mod sent_threads;
 pub mod session;
 pub mod stacks;
 pub mod starting;

@@ -5,7 +5,6 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::Result;
 use profiler_common::{
     config::{BlockedStacks, StackKey},
-    event::Event,
     loss_cause::LossCause,
     wait::Reason,
 };
@@ -165,7 +164,7 @@ impl Recorder {
 
     /// Keeps windows of such a length apart from now on.
     pub fn keep_windows(&mut self, interval: Duration) {
-        self.windows = Some(WindowEdges::begin(interval));
+        self.windows = Some(WindowEdges::begin(interval, self.session.gone().len()));
     }
 
     /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far; `None` if that
@@ -174,7 +173,8 @@ impl Recorder {
         self.requests = Some(count);
         self.began = Instant::now();
         self.start = self.edge()?;
-        self.windows = self.windows.take().map(WindowEdges::begin_anew);
+        let gone = self.session.gone().len();
+        self.windows = self.windows.take().map(|windows| windows.begin_anew(gone));
         Ok(())
     }
 
@@ -270,14 +270,11 @@ impl Recorder {
     fn end_second(&mut self) -> Result<()> {
         let Self { session, handler, start, windows, requests, .. } = self;
         let Some(windows) = windows else { return Ok(()) };
-        let snapshot = session.threads(|event| {
-            handler.handle(event);
-            windows.handle(event);
-        })?;
+        let snapshot = session.threads(|event| handler.handle(event))?;
         handler.learn_names(&snapshot.threads);
         let requests = requests.as_mut().and_then(|count| count()).zip(start.requests);
         let requests = requests.map(|(count, before)| count - before);
-        let edge = session.stat_snapshot(&snapshot, windows.recent());
+        let edge = session.stat_snapshot(&snapshot, windows.recent(session.gone()));
         let mut threads = edge.threads_since(&start.edge.stat, |tgid| handler.has_gil(tgid));
         let mut counts = counts::with_open(Counts::new(), &snapshot);
         let mut reclassified = Vec::new();
@@ -310,10 +307,9 @@ impl Recorder {
         let mut end = self.edge()?;
         self.session.probes.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
-        self.handler.update_versions(&mut self.session);
-        let start = self.start.clone();
-        let window = counts::between(&start.stacks, std::mem::take(&mut end.stacks));
-        let mut stat = self.delta_with(&start, &end, &window);
+        self.handler.update_versions(&mut self.session.fleets);
+        let window = counts::between(&self.start.stacks, std::mem::take(&mut end.stacks));
+        let mut stat = self.delta_with(&self.start, &end, &window);
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.handler.stacks.assess(&window, clock.name()));
@@ -330,7 +326,7 @@ impl Recorder {
                     .to_owned(),
             );
         }
-        let requests = end.requests.zip(start.requests).map(|(end, start)| end - start);
+        let requests = end.requests.zip(self.start.requests).map(|(end, start)| end - start);
         let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
         Ok(Recorded { profile, stat, windows, requests })
     }
@@ -343,7 +339,7 @@ impl Recorder {
         let (edge, snapshot, counts) = read_edge(session, handler)?;
         handler.learn_names(&snapshot.threads);
         fleet::refresh(&mut session.fleets);
-        handler.update_versions(session);
+        handler.update_versions(&mut session.fleets);
         let (threads, offset) = (&snapshot.threads, snapshot.clock_offset_ns);
         let (fleets, unnamed) = dump::dump(&session.fleets, threads, offset, handler, &counts);
         let mut quality = edge.quality;
@@ -360,7 +356,7 @@ impl Recorder {
             self.drain();
         }
         let Self { session, handler, stacks_max, .. } = self;
-        handler.follow_started(session, answers)?;
+        handler.follow_answered(session, answers)?;
         session.judge_newcomers();
         if handler.in_table > *stacks_max / 2 {
             handler.in_table = 0;
@@ -374,13 +370,8 @@ impl Recorder {
     }
 
     fn drain(&mut self) {
-        let Self { session, handler, windows, .. } = self;
-        session.drain(|event: &Event<'_>| {
-            handler.handle(event);
-            if let Some(windows) = windows {
-                windows.handle(event);
-            }
-        });
+        let Self { session, handler, .. } = self;
+        session.drain(|event| handler.handle(event));
     }
 }
 

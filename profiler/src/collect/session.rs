@@ -6,18 +6,14 @@ use std::{
 };
 
 use anyhow::Result;
-use profiler_common::{
-    config::FollowedProcess,
-    event::{Event, ThreadRecord},
-    loss_cause::LossCause,
-    python::PyTarget,
-};
+use profiler_common::{config::FollowedProcess, event::Event, loss_cause::LossCause, python::PyTarget};
 use tokio::time::Instant;
 
 use crate::{
     bpf::{ProbePlan, Probes, Snapshot},
     collect::{
         preflight, procfs_check,
+        sent_threads::SentThreads,
         stat::{Gone, StatSnapshot, ThreadKey},
         stop::Stop,
     },
@@ -60,11 +56,8 @@ pub struct Session {
     pub plan: ProbePlan,
     /// Followed fleets; processes that are born join them.
     pub fleets: Vec<Fleet>,
-    gone: HashMap<ThreadKey, Gone>,
-    /// Threads on their way out, which the kernel may not list any more.
-    leaving: HashMap<ThreadKey, ThreadRecord>,
-    /// Threads as they were before they changed for the first time since the last edge.
-    kept: HashMap<ThreadKey, ThreadRecord>,
+    /// What snapshots cannot list.
+    sent: SentThreads,
     /// The control groups of each process that was ever seen, which remain when it is gone.
     groups: HashMap<u32, Groups>,
     /// How processes ended, by tgid; only of those that have ended.
@@ -74,8 +67,6 @@ pub struct Session {
     /// Threads gone since somebody last asked whether anyone is left.
     exits: u64,
     undecodable: u64,
-    /// Threads that are gone, and for want of memory not among those.
-    exits_not_kept: u64,
     /// Processes that are not followed: the kernel side has no room for more.
     without_room: HashSet<u32>,
     /// True if processes were forked faster than they could be followed.
@@ -94,15 +85,12 @@ impl Session {
             probes,
             plan,
             fleets,
-            gone: HashMap::new(),
-            leaving: HashMap::new(),
-            kept: HashMap::new(),
+            sent: SentThreads::default(),
             groups: HashMap::new(),
             deaths: HashMap::new(),
             infant: None,
             exits: 0,
             undecodable: 0,
-            exits_not_kept: 0,
             without_room: HashSet::new(),
             outrun: false,
             stop,
@@ -189,8 +177,7 @@ impl Session {
     /// Handles what the kernel side sent: keeps the counters of threads that are gone, and lets newly forked processes join
     /// their fleets. `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
-        let Self { probes, fleets, gone, leaving, kept, deaths, infant, exits, undecodable, .. } = self;
-        let (exits_not_kept, without_room) = (&mut self.exits_not_kept, &mut self.without_room);
+        let Self { probes, fleets, sent, deaths, infant, exits, undecodable, without_room, .. } = self;
         probes.drain_ring(|record| {
             let Some(event) = Event::decode(record) else {
                 *undecodable += 1;
@@ -213,26 +200,12 @@ impl Session {
                         fleet::leave(fleets, exit.task.tgid);
                         deaths.insert(exit.task.tgid, Death::of(exit.code));
                     }
-                    let thread = ThreadRecord { task: exit.task, waits: exit.waits };
-                    let key = ThreadKey::of(&thread);
-                    if exit.is_last == 0 {
-                        leaving.insert(key, thread);
-                    } else {
-                        *exits += 1;
-                        leaving.remove(&key);
-                        if heap::keep(exit.task.tgid, size_of::<ThreadRecord>()) {
-                            gone.insert(key, Gone::from(thread));
-                        } else {
-                            *exits_not_kept += 1;
-                        }
-                    }
+                    *exits += u64::from(exit.is_last);
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
-                Event::ThreadAtEdge(living) => {
-                    kept.insert(ThreadKey::of(living), **living);
-                }
-                Event::Stack(..) | Event::Code(..) => {}
+                Event::ThreadAtEdge(_) | Event::Stack(..) | Event::Code(..) => {}
             }
+            sent.handle(&event);
             each(&event);
         });
     }
@@ -255,9 +228,8 @@ impl Session {
         if std::mem::take(&mut self.exits) == 0 {
             return false;
         }
-        // A zombie, which waits for its parent only, exists.
-        let lives = |tgid| memory::exists(tgid) && !self.deaths.contains_key(&tgid);
-        let over = !self.members().into_iter().any(lives);
+        // One whose end was not heard may be gone, and a zombie, which waits for its parent only, exists.
+        let over = !self.living().into_iter().any(memory::exists);
         // A process that is still on its way out gets another look.
         self.exits = u64::from(!over);
         over
@@ -276,7 +248,7 @@ impl Session {
             quality.notes.push("the scheduler's clock could not be caught exactly at an edge: running threads may be off by one tick there".to_owned());
         }
         let edge = SessionEdge {
-            stat: self.stat_snapshot(&snapshot, &self.gone),
+            stat: self.stat_snapshot(&snapshot, self.sent.gone()),
             unix_ns: snapshot.unix_ns,
             own_cpu_ns: clock::process_cpu_ns(),
             throttled_ns: self.throttled_ns(),
@@ -294,7 +266,7 @@ impl Session {
     }
 
     fn begin_edge(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
-        self.kept.clear();
+        self.sent.begin_edge();
         self.probes.begin_edge()?;
         let mut snapshot = self.probes.snapshot()?;
         for _ in 1..ATTEMPTS {
@@ -312,13 +284,13 @@ impl Session {
     fn losses(&mut self) -> Result<Losses> {
         let mut losses: Losses = self.probes.losses()?.into_iter().collect();
         losses.insert(LossCause::Undecodable, self.undecodable);
-        losses.insert(LossCause::ExitNotKept, self.exits_not_kept);
+        losses.insert(LossCause::ExitNotKept, self.sent.exits_not_kept());
         Ok(losses)
     }
 
     /// Cumulative times and waits of the threads of a snapshot, and of some that are gone.
     #[must_use]
-    pub fn stat_snapshot(&self, snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>) -> StatSnapshot {
+    pub fn stat_snapshot(&self, snapshot: &Snapshot, gone: &[Gone]) -> StatSnapshot {
         StatSnapshot::new(snapshot, gone, self.plan.waits)
     }
 
@@ -331,29 +303,25 @@ impl Session {
         self.groups.iter().filter_map(throttled).collect()
     }
 
-    /// Restores threads that changed after the edge to how they stood at it, and adds those that the kernel lists no more but
-    /// that have not run for the last time: that takes them µs, unless they wait for a CPU. Those that take longer are shown as
-    /// they were when they began to exit.
+    /// Completes a snapshot with what was sent since its edge began. Threads that the kernel lists no more have to run for the
+    /// last time: that takes them µs, unless they wait for a CPU. Those that take longer are shown as they were when they began
+    /// to exit.
     fn complete(&mut self, snapshot: &mut Snapshot, mut each: impl FnMut(&Event<'_>)) {
         // After the reading: a thread that exits meanwhile is in one or the other then.
         self.drain(&mut each);
         let listed: HashSet<_> = snapshot.threads.iter().map(ThreadKey::of).collect();
         let deadline = Instant::now() + LEAVING;
-        while self.leaving.keys().any(|key| !listed.contains(key)) && Instant::now() < deadline {
+        while self.sent.lack(&listed) && Instant::now() < deadline {
             std::thread::yield_now();
             self.drain(&mut each);
         }
-        self.kept.retain(|_, kept| kept.waits.edge == snapshot.edge);
-        for thread in snapshot.threads.iter_mut().filter(|thread| thread.waits.edge == snapshot.edge) {
-            if let Some(kept) = self.kept.get(&ThreadKey::of(thread)) {
-                *thread = *kept;
-            }
-        }
-        let mut unlisted = self.leaving.clone();
-        unlisted.extend(self.kept.iter().map(|(key, kept)| (*key, *kept)));
-        snapshot
-            .threads
-            .extend(unlisted.into_iter().filter(|(key, _)| !listed.contains(key)).map(|(_, thread)| thread));
+        self.sent.complete(snapshot, &listed);
+    }
+
+    /// Threads that are gone, in the order of their ends.
+    #[must_use]
+    pub fn gone(&self) -> &[Gone] {
+        self.sent.gone()
     }
 
     /// How exact and complete the counters between two edges are.

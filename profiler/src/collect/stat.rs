@@ -39,16 +39,25 @@ impl ThreadKey {
 /// What threads did, by tgid.
 pub type ThreadDeltas = HashMap<u32, Vec<(ThreadKey, ThreadDelta)>>;
 
-/// A thread that is gone, as it was at its end.
+/// A thread that is gone, as it was at its end. Who shows it shares its waits.
 #[derive(Clone, Debug)]
 pub struct Gone {
+    key: ThreadKey,
     task: TaskCounters,
     waits: Arc<wait::Waits>,
 }
 
+impl Gone {
+    /// The thread's key.
+    #[must_use]
+    pub const fn key(&self) -> ThreadKey {
+        self.key
+    }
+}
+
 impl From<ThreadRecord> for Gone {
-    fn from(ThreadRecord { task, waits }: ThreadRecord) -> Self {
-        Self { task, waits: Arc::new(waits) }
+    fn from(thread: ThreadRecord) -> Self {
+        Self { key: ThreadKey::of(&thread), task: thread.task, waits: Arc::new(thread.waits) }
     }
 }
 
@@ -80,7 +89,7 @@ pub struct StatSnapshot {
 impl StatSnapshot {
     /// Builds a snapshot from the threads that live and the last counters of those that are gone.
     #[must_use]
-    pub fn new(snapshot: &Snapshot, gone: &HashMap<ThreadKey, Gone>, has_waits: bool) -> Self {
+    pub fn new(snapshot: &Snapshot, gone: &[Gone], has_waits: bool) -> Self {
         let living = snapshot.threads.iter().map(|living| {
             let times = thread_times::of_living(living, snapshot.clock_offset_ns);
             let waits = thread_times::waits_of_living(living, snapshot.clock_offset_ns);
@@ -88,7 +97,7 @@ impl StatSnapshot {
             (key, Thread::new(key, &living.task, times, Arc::new(waits), false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
-        for (key, Gone { task, waits }) in gone {
+        for Gone { key, task, waits } in gone {
             let died_before = task.read_ns <= snapshot.began_ns;
             let thread = Thread::new(*key, task, thread_times::of_gone(task), Arc::clone(waits), true);
             // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.

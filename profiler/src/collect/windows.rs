@@ -5,20 +5,18 @@
 //! at an edge, and two neighbours become one by forgetting the edge between them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     time::Duration,
 };
 
-use profiler_common::event::{Event, ThreadRecord};
 use tokio::time::Instant;
 
 use crate::{
-    collect::stat::{Gone, ThreadDeltas, ThreadKey},
+    collect::stat::{Gone, ThreadDeltas},
     model::{
         accounting::StatDelta,
         window::{Window, WorkerWindow},
     },
-    sys::heap,
 };
 
 /// Most windows of a recording.
@@ -35,8 +33,10 @@ pub struct WindowEdges {
     edges: Vec<WindowEdge>,
     interval: Duration,
     next: Instant,
-    /// Threads that are gone since the last edge, with their last words.
-    recent: HashMap<ThreadKey, Gone>,
+    /// How many threads are gone that were looked at.
+    seen: usize,
+    /// Those of them that no edge has shown yet.
+    recent: Vec<Gone>,
     /// What those did that are gone for longer.
     gone: Sums,
 }
@@ -51,18 +51,17 @@ struct WindowEdge {
 }
 
 impl WindowEdges {
-    /// The first one begins now; each is so long, as long as there are not too many.
+    /// The first one begins now, when so many threads are gone; each is so long, as long as there are not too many.
     #[must_use]
-    pub fn begin(interval: Duration) -> Self {
+    pub fn begin(interval: Duration, gone: usize) -> Self {
         let next = Instant::now() + interval;
-        let (edges, recent, gone) = (Vec::new(), HashMap::new(), Sums::new());
-        Self { edges, interval, next, recent, gone }
+        Self { edges: Vec::new(), interval, next, seen: gone, recent: Vec::new(), gone: Sums::new() }
     }
 
     /// Forgets what was, and begins now.
     #[must_use]
-    pub fn begin_anew(self) -> Self {
-        Self::begin(self.interval)
+    pub fn begin_anew(self, gone: usize) -> Self {
+        Self::begin(self.interval, gone)
     }
 
     /// True if an edge is due.
@@ -71,26 +70,17 @@ impl WindowEdges {
         Instant::now() >= self.next
     }
 
-    /// Handles an event. A thread that there is no room for counts as lost in the session.
-    pub fn handle(&mut self, event: &Event<'_>) {
-        if let Event::Exit(exit) = event
-            && exit.is_last == 1
-            && heap::room() > 0
-        {
-            let living = ThreadRecord { task: exit.task, waits: exit.waits };
-            self.recent.insert(ThreadKey::of(&living), Gone::from(living));
-        }
-    }
-
-    /// Threads that are gone since the last edge.
-    #[must_use]
-    pub const fn recent(&self) -> &HashMap<ThreadKey, Gone> {
+    /// Threads that are gone since the last edge, of all that are gone so far.
+    pub fn recent(&mut self, gone: &[Gone]) -> &[Gone] {
+        self.recent.extend_from_slice(&gone[self.seen..]);
+        self.seen = gone.len();
         &self.recent
     }
 
     /// An edge: what the threads have done since the recording began that live, or are gone since the last edge.
     pub fn push(&mut self, at_ns: u64, requests: Option<u64>, threads: &ThreadDeltas) {
         let mut sums = self.gone.clone();
+        let mut shown = HashSet::new();
         for (&tgid, threads) in threads {
             for (key, thread) in threads {
                 let add = |to: &mut Sums| {
@@ -100,10 +90,11 @@ impl WindowEdges {
                 add(&mut sums);
                 if thread.exited {
                     add(&mut self.gone);
-                    self.recent.remove(key);
+                    shown.insert(*key);
                 }
             }
         }
+        self.recent.retain(|gone| !shown.contains(&gone.key()));
         let rows = self.edges.iter().map(|edge| edge.sums.len()).sum::<usize>() + sums.len();
         if self.edges.len() + 1 == MOST || rows > MOST_ROWS {
             let mut forget = false;
@@ -175,13 +166,16 @@ impl WindowEdge {
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::{sched::TaskCounters, wait};
+    use profiler_common::{event::ThreadRecord, sched::TaskCounters, wait};
 
     use super::*;
-    use crate::model::{
-        accounting::{Counters, ThreadDelta},
-        fixture,
-        waits::Waits,
+    use crate::{
+        collect::stat::ThreadKey,
+        model::{
+            accounting::{Counters, ThreadDelta},
+            fixture,
+            waits::Waits,
+        },
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -210,7 +204,7 @@ mod tests {
 
     #[test]
     fn they_add_up_whatever_was_estimated() {
-        let mut windows = WindowEdges::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND, 0);
         // The fixture's second has 2 ms of it: the second edge had thought of more.
         for (at_ms, cpu_ms, requests) in [(250, 1, 10), (500, 3, 30), (650, 2, 31)] {
             windows.push(at_ms * MS, Some(requests), &threads(cpu_ms * MS));
@@ -229,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_short_rest_is_a_part_of_the_last() {
-        let mut windows = WindowEdges::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND, 0);
         windows.push(300 * MS, None, &threads(MS));
         windows.push(900 * MS, None, &threads(MS));
         let windows = windows.end(&fixture::stat(), None);
@@ -239,7 +233,7 @@ mod tests {
 
     #[test]
     fn who_is_gone_still_counts() {
-        let mut windows = WindowEdges::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND, 0);
         let mut gone = threads(MS);
         gone.get_mut(&1230).unwrap()[0].1.exited = true;
         windows.push(100 * MS, None, &gone);
@@ -250,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_large_fleet_stays_small() {
-        let mut windows = WindowEdges::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND, 0);
         let many: ThreadDeltas = (0..1000).map(|tgid| (tgid, threads(MS).remove(&1230).unwrap())).collect();
         for second in 1..150 {
             windows.push(second * 1000 * MS, None, &many);
@@ -261,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_hour_stays_small() {
-        let mut windows = WindowEdges::begin(SECOND);
+        let mut windows = WindowEdges::begin(SECOND, 0);
         let mut second = 0;
         while second < 3600 {
             second += windows.interval.as_secs();
