@@ -13,7 +13,8 @@ use crate::{
         plan::{AuditPlan, Pacing, WindowLength},
     },
     collect::{
-        recorder::{Recorded, Recorder, plan_of_record},
+        plans,
+        recorder::{Recorded, Recorder},
         session::{Session, after},
         stop::Stop,
     },
@@ -203,6 +204,6 @@ pub async fn idle(plan: &AuditPlan, fleets: &[Fleet], stop: &Stop) -> Result<Opt
 }
 
 fn recorder(plan: &AuditPlan, fleets: &[Fleet]) -> Result<Recorder> {
-    let probe_plan = plan_of_record(plan.rate_hz, clock::cpus(), MIN_BLOCK_NS, None);
+    let probe_plan = plans::for_record(plan.rate_hz, clock::cpus(), MIN_BLOCK_NS, None);
     Recorder::start(Session::open(fleets.to_vec(), probe_plan)?, Some(plan.rate_hz), |_| Ok(()))
 }

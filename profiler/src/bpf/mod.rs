@@ -3,6 +3,9 @@
 //! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
 //! ends, the kernel takes all of it away.
 
+#[cfg(test)]
+pub mod fixture;
+mod kernel_side;
 #[cfg(feature = "ebpf-log")]
 mod log;
 mod maps;
@@ -14,6 +17,7 @@ mod snapshot;
 mod stacks;
 mod syscalls;
 
+pub use kernel_side::KernelSide;
 pub use object::{MapSizes, ProbePlan, Probes, SamplingClock};
 pub use offsets::missing_kernel_features;
 pub use snapshot::Snapshot;

@@ -12,7 +12,8 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::{Recorder, plan_of_record},
+        plans,
+        recorder::Recorder,
         session::{Session, after},
     },
     failure::Failure,
@@ -29,7 +30,7 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     heap::bound(args.bounds.max_memory);
     let fleets = select(&args.target)?;
     let dump = block_on(async {
-        let session = Session::open(fleets, plan_of_record(RATE_HZ, clock::cpus(), 0, None))?;
+        let session = Session::open(fleets, plans::for_record(RATE_HZ, clock::cpus(), 0, None))?;
         let mut recorder = Recorder::start(session, Some(RATE_HZ), |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.run(Some(after(WHILE)), || true).await?;

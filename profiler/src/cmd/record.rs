@@ -20,7 +20,8 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::{Recorded, Recorder, plan_of_record},
+        plans,
+        recorder::{Recorded, Recorder},
         session::Session,
     },
     failure::Failure,
@@ -77,7 +78,7 @@ fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
 
 async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: bool) -> Result<Recording> {
     let about = about();
-    let mut plan = plan_of_record(args.rate, about.cpus, args.min_block, args.max_stacks);
+    let mut plan = plans::for_record(args.rate, about.cpus, args.min_block, args.max_stacks);
     plan.native = args.graph.native;
     let session = Session::open(fleets, plan)?;
     let mut child = None;
@@ -129,9 +130,9 @@ fn start_command(session: &mut Session, args: &Record) -> Result<Option<Child>> 
         caller::start_as_him(&mut command);
     }
     let own = std::process::id();
-    session.probes.follow(own, &bytemuck::Zeroable::zeroed())?;
+    session.kernel.follow(own, &bytemuck::Zeroable::zeroed())?;
     let child = command.spawn();
-    session.probes.forget(own)?;
+    session.kernel.forget(own)?;
     let child = child.with_context(|| format!("failed to start `{}`", program.display()))?;
     session.fleets = vec![fleet::started(child.id(), &program.to_string_lossy())];
     Ok(Some(child))

@@ -13,7 +13,8 @@ use crate::{
         target::select,
     },
     collect::{
-        recorder::{Recorded, Recorder, RecorderEdge, plan_of_stat},
+        plans,
+        recorder::{Recorded, Recorder, RecorderEdge},
         session::Session,
     },
     failure::Failure,
@@ -32,7 +33,7 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
     let asked = Instant::now();
     let fleets = select(&args.target)?;
     block_on(async {
-        let session = Session::open(fleets, plan_of_stat(clock::cpus(), !args.counters_only))?;
+        let session = Session::open(fleets, plans::for_stat(clock::cpus(), !args.counters_only))?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.note_delay(asked);

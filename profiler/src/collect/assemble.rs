@@ -96,34 +96,18 @@ pub fn fleets(start: &StatSnapshot, end: &StatSnapshot, facts: &WindowFacts<'_>)
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::{event::ThreadRecord, sched::TaskCounters, wait};
+    use profiler_common::event::ThreadRecord;
 
     use super::*;
     use crate::{
-        bpf::Snapshot,
+        bpf::{
+            Snapshot,
+            fixture::{MS, thread},
+        },
         collect::stat::Gone,
         fleet::{discover, fixture},
         model::worker::Role,
     };
-
-    const MS: u64 = 1_000_000;
-
-    /// A thread that has run and slept for so long, and waited once on a socket for all of its sleep.
-    fn thread(tgid: u32, tid: u32, birth_ns: u64, on_cpu_ns: u64, slept_ns: u64) -> ThreadRecord {
-        let mut waits = wait::Waits { tid, birth: birth_ns, made_ns: birth_ns, ..wait::Waits::default() };
-        let socket = Reason::Socket as usize;
-        (waits.blocked[socket].ns, waits.blocked[socket].count) = (slept_ns, 1);
-        let task = TaskCounters {
-            tgid,
-            tid,
-            start_time: birth_ns,
-            sum_exec_runtime: on_cpu_ns,
-            read_ns: birth_ns + on_cpu_ns + slept_ns,
-            state: 1,
-            ..TaskCounters::default()
-        };
-        ThreadRecord { task, waits }
-    }
 
     fn edge(at_ns: u64, living: &[ThreadRecord], gone: &[ThreadRecord]) -> StatSnapshot {
         let gone: Vec<_> = gone.iter().map(|thread| Gone::from(*thread)).collect();

@@ -15,7 +15,7 @@ use profiler_common::{
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{self, Counts},
+    bpf::{self, Counts, KernelSide},
     collect::{
         allowance::Allowance,
         session::Session,
@@ -65,7 +65,7 @@ pub struct EventHandler {
 
 impl EventHandler {
     /// Finds the interpreters of the processes that run already, and follows them.
-    pub fn of_running(session: &mut Session) -> Result<Self> {
+    pub fn of_running<K: KernelSide>(session: &mut Session<K>) -> Result<Self> {
         let mut handler = Self::default();
         let answers = session.members().into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
         session.drain(|event| handler.handle(event));
@@ -230,7 +230,11 @@ impl EventHandler {
 
     /// Follows the processes that are Python, and awaits those that may yet become it. Call it when all events are handled that
     /// were sent before they answered.
-    pub fn follow_answered(&mut self, session: &mut Session, answers: Vec<Answer>) -> Result<()> {
+    pub fn follow_answered<K: KernelSide>(
+        &mut self,
+        session: &mut Session<K>,
+        answers: Vec<Answer>,
+    ) -> Result<()> {
         let now = Instant::now();
         for (tgid, answer) in self.believed(answers) {
             match answer {

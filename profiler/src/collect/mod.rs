@@ -8,6 +8,7 @@ pub mod dump;
 pub mod event_handler;
 pub mod idle_rules;
 mod merge;
+pub mod plans;
 pub mod preflight;
 pub mod procfs_check;
 pub mod recorder;

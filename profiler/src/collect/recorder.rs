@@ -3,15 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use profiler_common::{
-    config::{BlockedStacks, StackKey},
-    loss_cause::LossCause,
-    wait::Reason,
-};
+use profiler_common::{config::StackKey, loss_cause::LossCause, wait::Reason};
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{self, Counts, MapSizes, ProbePlan, SamplingClock, Snapshot},
+    bpf::{self, Counts, KernelSide, Probes, SamplingClock, Snapshot},
     collect::{
         assemble::{self, Reclassified, WindowFacts},
         build_profile, counts, dump,
@@ -35,16 +31,16 @@ use crate::{
     sys::heap,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// How often new stacks are looked at: a code object must live that long to have a name.
 const TICK: Duration = Duration::from_millis(100);
 /// A window that begins so long after it was asked for says so.
 const NOTICEABLE: Duration = Duration::from_secs(1);
-/// Distinct stacks between two looks that a CPU's threads are expected to have at most.
-const STACKS_PER_CPU: u32 = 8 * 1024;
-
 /// A recording under way.
-pub struct Recorder {
-    session: Session,
+pub struct Recorder<K = Probes> {
+    session: Session<K>,
     handler: EventHandler,
     sampling: Option<(u64, SamplingClock)>,
     /// Room in the kernel's table of stacks.
@@ -81,52 +77,13 @@ pub struct RecorderEdge {
     requests: Option<u64>,
 }
 
-/// The plan of a window with exact numbers alone: Python stacks are read only to tell what waits are for.
-///
-/// Without `waits` the programs look at nothing but exits, and a switch costs a followed thread what it costs any other.
-#[must_use]
-pub fn plan_of_stat(cpus: u32, waits: bool) -> ProbePlan {
-    let sizes = MapSizes { processes: 16_384, stacks: stacks_for(cpus), ring_bytes: 1 << 22 };
-    ProbePlan {
-        sizes,
-        waits,
-        blocked: BlockedStacks::Python,
-        min_block_ns: 0,
-        native: false,
-        is_for_stacks: false,
-    }
-}
-
-/// Kernel memory is taken for all of them at once, some 430 bytes each.
-fn stacks_for(cpus: u32) -> u32 {
-    cpus.saturating_mul(STACKS_PER_CPU).clamp(2 * STACKS_PER_CPU, 32 * STACKS_PER_CPU)
-}
-
-/// The plan of a recording at a rate on so many CPUs: the ring holds what two ticks can bring. Without `stacks` the number of
-/// CPUs says how many distinct stacks there is room for.
-#[must_use]
-pub fn plan_of_record(rate_hz: u64, cpus: u32, min_block_ns: u64, stacks: Option<u32>) -> ProbePlan {
-    // Up to two ticks late, every sample new, some 40 frames each.
-    let bytes = rate_hz.saturating_mul(u64::from(cpus)) / 5 * 3000;
-    let ring_bytes = u32::try_from(bytes.clamp(1 << 22, 1 << 26)).unwrap_or(1 << 26).next_power_of_two();
-    let sizes = MapSizes { processes: 4096, stacks: stacks.unwrap_or_else(|| stacks_for(cpus)), ring_bytes };
-    ProbePlan {
-        sizes,
-        waits: true,
-        blocked: BlockedStacks::All,
-        min_block_ns,
-        native: false,
-        is_for_stacks: true,
-    }
-}
-
-impl Recorder {
+impl<K: KernelSide> Recorder<K> {
     /// Begins the window, with samples at a rate or without any. `launch` starts what is to be watched from its first
     /// instruction on, if there is such.
     pub fn start(
-        mut session: Session,
+        mut session: Session<K>,
         rate_hz: Option<u64>,
-        launch: impl FnOnce(&mut Session) -> Result<()>,
+        launch: impl FnOnce(&mut Session<K>) -> Result<()>,
     ) -> Result<Self> {
         let running = session.members();
         let mut handler = EventHandler::of_running(&mut session)?;
@@ -138,7 +95,7 @@ impl Recorder {
         let start = RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests: None };
         heap::begin();
         let sampling = match rate_hz {
-            Some(rate_hz) => Some((rate_hz, session.probes.sample(rate_hz)?)),
+            Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
             None => None,
         };
         launch(&mut session)?;
@@ -280,11 +237,11 @@ impl Recorder {
         let mut reclassified = Vec::new();
         for (key, from, to) in handler.stacks.reclassified() {
             if thread_of(&mut threads, &handler.stacks, &key).is_some() {
-                bpf::add(counts.entry(key).or_default(), &session.probes.stack(&key)?);
+                bpf::add(counts.entry(key).or_default(), &session.kernel.stack(&key)?);
                 reclassified.push((key, from, to));
             }
         }
-        session.probes.end_edge()?;
+        session.kernel.end_edge()?;
         let counts = counts::between(&start.stacks, counts);
         for (key, from, to) in reclassified {
             if let (Some(thread), Some(count)) =
@@ -301,11 +258,11 @@ impl Recorder {
     /// Ends the window.
     pub fn finish(mut self) -> Result<Recorded> {
         if self.sampling.is_some() {
-            self.session.probes.stop_sampling()?;
+            self.session.kernel.stop_sampling()?;
         }
         self.handle_events()?;
         let mut end = self.edge()?;
-        self.session.probes.forget_stacks();
+        self.session.kernel.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
         self.handler.update_versions(&mut self.session.fleets);
         let window = counts::between(&self.start.stacks, std::mem::take(&mut end.stacks));
@@ -333,7 +290,7 @@ impl Recorder {
 
     /// Ends the window and returns what each thread does then.
     pub fn into_dump(mut self) -> Result<Dump> {
-        self.session.probes.stop_sampling()?;
+        self.session.kernel.stop_sampling()?;
         self.handle_events()?;
         let Self { session, handler, .. } = &mut self;
         let (edge, snapshot, counts) = read_edge(session, handler)?;
@@ -360,11 +317,11 @@ impl Recorder {
         session.judge_newcomers();
         if handler.in_table > *stacks_max / 2 {
             handler.in_table = 0;
-            session.probes.empty_stacks()?;
+            session.kernel.empty_stacks()?;
             // What is counted was described before, and that is taken in.
             self.drain();
             let stacks = &self.handler.stacks;
-            counts::join_unknown(self.session.probes.emptied(), |key| stacks.is_described(key));
+            counts::join_unknown(self.session.kernel.emptied(), |key| stacks.is_described(key));
         }
         Ok(())
     }
@@ -376,13 +333,13 @@ impl Recorder {
 }
 
 /// Reads an edge: threads, the snapshot they are from, and the counts of all stacks.
-fn read_edge(
-    session: &mut Session,
+fn read_edge<K: KernelSide>(
+    session: &mut Session<K>,
     handler: &mut EventHandler,
 ) -> Result<(session::SessionEdge, Snapshot, Counts)> {
     let (edge, snapshot) = session.snapshot(|event| handler.handle(event))?;
-    let counts = session.probes.stacks()?;
-    session.probes.end_edge()?;
+    let counts = session.kernel.stacks()?;
+    session.kernel.end_edge()?;
     // A stack that is new is described before it is counted.
     session.drain(|event| handler.handle(event));
     Ok((edge, snapshot, counts))

@@ -10,7 +10,7 @@ use profiler_common::{config::FollowedProcess, event::Event, loss_cause::LossCau
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{ProbePlan, Probes, Snapshot},
+    bpf::{KernelSide, ProbePlan, Probes, Snapshot},
     collect::{
         preflight, procfs_check,
         sent_threads::SentThreads,
@@ -49,9 +49,9 @@ pub enum Waited {
 }
 
 /// The loaded programs, the fleets that they follow, and what they have sent.
-pub struct Session {
+pub struct Session<K = Probes> {
     /// The programs and maps.
-    pub probes: Probes,
+    pub kernel: K,
     /// What the programs were loaded for.
     pub plan: ProbePlan,
     /// Followed fleets; processes that are born join them.
@@ -80,9 +80,15 @@ impl Session {
         let types = preflight::require()?;
         // Caught before anything is attached: from here on a Ctrl-C ends the window, not the process.
         let stop = Stop::listen()?;
-        let probes = Probes::open(types, plan)?;
+        Self::follow_with(Probes::open(types, plan)?, fleets, plan, stop)
+    }
+}
+
+impl<K: KernelSide> Session<K> {
+    /// Follows these fleets with a kernel side that was made by a plan.
+    pub fn follow_with(kernel: K, fleets: Vec<Fleet>, plan: ProbePlan, stop: Stop) -> Result<Self> {
         let mut session = Self {
-            probes,
+            kernel,
             plan,
             fleets,
             sent: SentThreads::default(),
@@ -106,7 +112,7 @@ impl Session {
         loop {
             let mut anyone = false;
             for tgid in self.members() {
-                if !self.without_room.contains(&tgid) && !self.probes.follows(tgid)? {
+                if !self.without_room.contains(&tgid) && !self.kernel.follows(tgid)? {
                     self.follow(tgid, PyTarget::default())?;
                     anyone = true;
                 }
@@ -130,7 +136,7 @@ impl Session {
         let fleet = place.map_or(0, |place| place as u32 + 1);
         let process =
             FollowedProcess { python, fleet, is_master: u32::from(is_master), ..FollowedProcess::default() };
-        if !self.probes.follow(tgid, &process)? {
+        if !self.kernel.follow(tgid, &process)? {
             self.without_room.insert(tgid);
         }
         Ok(())
@@ -151,7 +157,7 @@ impl Session {
     #[must_use]
     pub fn work_comes_by_sockets(&self, tgid: u32) -> bool {
         let fleet = self.fleets.iter().find(|fleet| fleet.member(tgid).is_some());
-        self.probes.has_recv_tracepoint
+        self.kernel.counts_receives()
             && fleet.is_some_and(|fleet| {
                 !fleet.listening.is_empty() && fleet.with(Role::Worker).any(|worker| worker.tgid == tgid)
             })
@@ -170,15 +176,15 @@ impl Session {
             biased;
             () = self.stop.asked() => Ok(Waited::Stopped),
             () = time => Ok(Waited::Deadline),
-            ready = self.probes.readable() => ready.map(|()| Waited::RingReady),
+            ready = self.kernel.readable() => ready.map(|()| Waited::RingReady),
         }
     }
 
     /// Handles what the kernel side sent: keeps the counters of threads that are gone, and lets newly forked processes join
     /// their fleets. `each` sees every event, in order.
     pub fn drain(&mut self, mut each: impl FnMut(&Event<'_>)) {
-        let Self { probes, fleets, sent, deaths, infant, exits, undecodable, without_room, .. } = self;
-        probes.drain_ring(|record| {
+        let Self { kernel, fleets, sent, deaths, infant, exits, undecodable, without_room, .. } = self;
+        kernel.drain_ring(|record| {
             let Some(event) = Event::decode(record) else {
                 *undecodable += 1;
                 return;
@@ -235,7 +241,7 @@ impl Session {
         over
     }
 
-    /// Takes a snapshot and begins an edge, which stays open for stacks to be read until [`Probes::end_edge`]. `each` sees what
+    /// Takes a snapshot and begins an edge, which stays open for stacks to be read until [`KernelSide::end_edge`]. `each` sees what
     /// the kernel side sent meanwhile.
     pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot)> {
         let before = procfs_check::read(self.living());
@@ -267,22 +273,22 @@ impl Session {
 
     fn begin_edge(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
         self.sent.begin_edge();
-        self.probes.begin_edge()?;
-        let mut snapshot = self.probes.snapshot()?;
+        self.kernel.begin_edge()?;
+        let mut snapshot = self.kernel.snapshot()?;
         for _ in 1..ATTEMPTS {
             // Each thread may have sent how it stood, more than the ring has room for.
             self.drain(&mut each);
             if snapshot.exact {
                 break;
             }
-            snapshot = self.probes.snapshot()?;
+            snapshot = self.kernel.snapshot()?;
         }
         Ok(snapshot)
     }
 
     /// What was lost so far, by cause.
     fn losses(&mut self) -> Result<Losses> {
-        let mut losses: Losses = self.probes.losses()?.into_iter().collect();
+        let mut losses: Losses = self.kernel.losses()?.into_iter().collect();
         losses.insert(LossCause::Undecodable, self.undecodable);
         losses.insert(LossCause::ExitNotKept, self.sent.exits_not_kept());
         Ok(losses)
@@ -340,7 +346,7 @@ impl Session {
             quality.threads_compared = quality.threads_compared.max(edge.threads_compared);
             quality.notes.extend(edge.notes.iter().cloned());
         }
-        if let Some(why) = &self.probes.without_stacks {
+        if let Some(why) = self.kernel.without_stacks() {
             quality
                 .notes
                 .push(format!("waits have no stacks, so those for work are not told from others: {why}"));

@@ -17,7 +17,7 @@ const BY_SIGNAL: i32 = 128;
 
 /// Whether the user asked to stop. All of a process are one.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop(pub(super) watch::Receiver<bool>);
 
 impl Stop {
     /// Listens from the first call on. Without a listener either signal ends the process.
