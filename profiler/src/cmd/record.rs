@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use tokio::time::Instant;
 
 use crate::{
@@ -59,7 +59,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         let name = Path::new(command).file_name().unwrap_or(command);
         outputs = Some(open_default(&name.to_string_lossy())?);
     }
-    let recording =
+    let (recording, failure) =
         block_on(record(args, fleets, asked, outputs.as_ref().is_some_and(Outputs::are_overriding)))?;
     if let Some(outputs) = outputs {
         outputs.write(|write| write(&recording, args.graph.into()), say)?;
@@ -69,14 +69,20 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     } else {
         print(&text(&recording.stat, TableOptions { threads: false, colour: outputs::colour() }))?;
     }
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
     Outputs::prepare(&formats::RECORDING, &default_paths(name, Duration::from_nanos(clock::unix_ns())))
 }
 
-async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: bool) -> Result<Recording> {
+/// What was recorded, and what ended it before its time.
+async fn record(
+    args: &Record,
+    fleets: Vec<Fleet>,
+    asked: Instant,
+    overriding: bool,
+) -> Result<(Recording, Option<Error>)> {
     let about = about();
     let mut plan = plans::for_record(args.rate, about.cpus, args.min_block, args.max_stacks);
     plan.native = args.graph.native;
@@ -99,13 +105,15 @@ async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: b
     let mut progress = Progress::start("recording", duration);
     let ended =
         |child: &mut Option<Child>| child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
-    recorder
+    let ran = recorder
         .run(duration.map(|duration| recorder.began() + duration), || {
             progress.tick();
             !ended(&mut child)
         })
-        .await?;
-    let Recorded { profile, stat, windows, requests } = recorder.finish()?;
+        .await;
+    let mut failure = ran.err();
+    let Recorded { profile, stat, windows, requests } =
+        recorder.finish().map_err(|error| failure.take().unwrap_or(error))?;
     progress.finish();
 
     if let Some(child) = &mut child
@@ -116,7 +124,7 @@ async fn record(args: &Record, fleets: Vec<Fleet>, asked: Instant, overriding: b
     if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
         return Err(Failure::all_ended().into());
     }
-    Ok(Recording { about, profile, stat, windows, requests })
+    Ok((Recording { about, profile, stat, windows, requests }, failure))
 }
 
 /// Starts the command, if there is one. This process is followed while it does: so the child is from before its

@@ -51,6 +51,8 @@ pub struct Recorder<K = Probes> {
     windows: Option<WindowEdges>,
     /// Counts the requests answered so far; `None` if that is not known now.
     requests: Option<Box<dyn FnMut() -> Option<u64>>>,
+    /// True once something failed while it ran.
+    has_failed: bool,
 }
 
 /// The result of a recording.
@@ -101,8 +103,18 @@ impl<K: KernelSide> Recorder<K> {
         launch(&mut session)?;
         handler.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
         let stacks_max = session.plan.sizes.stacks;
-        let (notes, windows, requests) = (Vec::new(), None, None);
-        Ok(Self { session, handler, sampling, stacks_max, start, began, notes, windows, requests })
+        Ok(Self {
+            session,
+            handler,
+            sampling,
+            stacks_max,
+            start,
+            began,
+            notes: Vec::new(),
+            windows: None,
+            requests: None,
+            has_failed: false,
+        })
     }
 
     /// Says in the quality how long after it was asked for the window began, if anybody would notice.
@@ -142,8 +154,17 @@ impl<K: KernelSide> Recorder<K> {
     }
 
     /// Runs until the deadline, until the user asks to stop, until all followed processes have ended, or until `each_tick`
-    /// returns false. Returns true only at the deadline.
-    pub async fn run(
+    /// returns false. Returns true only at the deadline. After a failure the window can still be ended, and says so.
+    pub async fn run(&mut self, deadline: Option<Instant>, each_tick: impl FnMut() -> bool) -> Result<bool> {
+        let ended = self.run_until(deadline, each_tick).await;
+        if let Err(error) = &ended {
+            self.notes.push(format!("the window ended early: {error:#}"));
+            self.has_failed = true;
+        }
+        ended
+    }
+
+    async fn run_until(
         &mut self,
         deadline: Option<Instant>,
         mut each_tick: impl FnMut() -> bool,
@@ -260,7 +281,12 @@ impl<K: KernelSide> Recorder<K> {
         if self.sampling.is_some() {
             self.session.kernel.stop_sampling()?;
         }
-        self.handle_events()?;
+        if self.has_failed {
+            // What failed may fail again: what was sent counts, and nobody new is followed.
+            self.drain();
+        } else {
+            self.handle_events()?;
+        }
         let mut end = self.edge()?;
         self.session.kernel.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
@@ -316,8 +342,8 @@ impl<K: KernelSide> Recorder<K> {
         handler.follow_answered(session, answers)?;
         session.judge_newcomers();
         if handler.in_table > *stacks_max / 2 {
-            handler.in_table = 0;
             session.kernel.empty_stacks()?;
+            handler.in_table = 0;
             // What is counted was described before, and that is taken in.
             self.drain();
             let stacks = &self.handler.stacks;

@@ -171,6 +171,25 @@ async fn the_death_of_all_ends_a_window_and_that_of_some_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_measured_before_a_failure_is_recorded() {
+    let kernel = gunicorn();
+    let (mut recorder, _interrupt) = record(&kernel);
+    let ran = run_for(&mut recorder, 60 * SECOND, |tick| {
+        if tick == 20 {
+            two_seconds_later(&kernel);
+            kernel.script().is_broken = true;
+            // Too many for the plan's table, which is to be emptied.
+            (0..4).for_each(|hash| kernel.script().describe(sampled(ONE, hash)));
+        }
+    });
+    assert_eq!(ran.await.unwrap_err().to_string(), "failed to read the stacks");
+    assert_eq!(recorder.began().elapsed().as_millis(), 2100);
+    let stat = recorder.finish().unwrap().stat;
+    assert_eq!(rows(&stat)[1], (ONE, [2000, 1000, 0, 1000]));
+    assert_eq!(stat.quality.notes, ["the window ended early: failed to read the stacks"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_full_ring_drops_is_counted() {
     let kernel = gunicorn();
     let lost_so_far = |ring_full, exits| {
