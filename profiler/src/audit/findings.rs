@@ -42,8 +42,6 @@ pub fn findings(observed: &Observed, curves: &[Curve], bends: &[Option<Bend>]) -
 /// Processes that are busy though there is nothing to do.
 fn spinners(idling: &Idling) -> Vec<Finding> {
     let seconds = idling.stat.duration_ns.max(1) as f64 / 1e9;
-    let processes =
-        idling.stat.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)));
     let finding = |(fleet, worker): (&FleetDelta, &WorkerDelta)| {
         let wakeups = worker.counters.wakeups as f64 / seconds;
         let ms = worker.counters.on_cpu_ns as f64 / 1e6 / seconds;
@@ -70,7 +68,7 @@ fn spinners(idling: &Idling) -> Vec<Finding> {
             advice: "wait for an event instead of looking for it again and again".to_owned(),
         })
     };
-    processes.filter_map(finding).collect()
+    idling.stat.with_fleets().filter_map(finding).collect()
 }
 
 /// The function whose sleeps end most often.

@@ -18,7 +18,7 @@ use crate::{
         session::{Session, after},
         stop::Stop,
     },
-    fleet::Fleet,
+    fleet::{self, Fleet},
     load::{self, External, Generator, LoadOptions, Pattern, TargetUrl},
     model::{
         accounting::StatDelta,
@@ -122,7 +122,7 @@ impl WindowPlan<'_> {
 
     /// Whom the load is for.
     fn tgids(&self) -> Vec<u32> {
-        self.fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect()
+        fleet::tgids(self.fleets).collect()
     }
 
     /// A program makes the load: what it says is of its whole life, so that is the window.

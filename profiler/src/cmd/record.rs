@@ -121,7 +121,7 @@ async fn record(
     {
         say(&format!("{} still runs, as process {}", shown(&args.command), child.id()));
     }
-    if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
+    if stat.processes().next().is_none() {
         return Err(Failure::all_ended().into());
     }
     Ok((Recording { about, profile, stat, windows, requests }, failure))

@@ -45,40 +45,34 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
             let options = TableOptions { threads: false, colour: outputs::colour() };
             return print(&if args.json { audit.json()? } else { audit.text(options) });
         }
-        let start = recorder.start_edge().clone();
-        let end = watch(&mut recorder, &start, args, deadline).await?;
-        show(&recorder.delta(&start, &end), args)
+        let end = watch(&mut recorder, args, deadline).await?;
+        show(&recorder.delta(recorder.start_edge(), &end), args)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Watches for the window; shows its intervals on the way, if these are asked for. All of them make the window.
-async fn watch(
-    recorder: &mut Recorder,
-    start: &RecorderEdge,
-    args: &Stat,
-    deadline: Instant,
-) -> Result<RecorderEdge> {
+async fn watch(recorder: &mut Recorder, args: &Stat, deadline: Instant) -> Result<RecorderEdge> {
     let Some(interval) = args.interval.map(Duration::from_secs_f64) else {
         recorder.run(Some(deadline), || true).await?;
         return recorder.edge();
     };
-    let mut last = start.clone();
+    let mut last = None;
     let mut next = recorder.began() + interval;
     loop {
         let goes_on = recorder.run(Some(next.min(deadline)), || true).await?;
         let edge = recorder.edge()?;
-        show(&recorder.delta(&last, &edge), args)?;
+        show(&recorder.delta(last.as_ref().unwrap_or(recorder.start_edge()), &edge), args)?;
         if !goes_on || Instant::now() >= deadline {
             return Ok(edge);
         }
-        last = edge;
+        last = Some(edge);
         next += interval;
     }
 }
 
 fn show(stat: &StatDelta, args: &Stat) -> Result<()> {
-    if stat.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
+    if stat.processes().next().is_none() {
         return Err(Failure::all_ended().into());
     }
     if args.json {

@@ -145,7 +145,7 @@ impl<K: KernelSide> Session<K> {
     /// The processes of all fleets.
     #[must_use]
     pub fn members(&self) -> Vec<u32> {
-        self.fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect()
+        fleet::tgids(&self.fleets).collect()
     }
 
     /// The processes of all fleets that were not seen to end.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::fleet::{Fleet, ProcessProbe, Tree, bounded, command};
+use crate::fleet::{Fleet, ProcessProbe, Tree, bounded, command, tgids};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,8 +25,7 @@ pub struct Alone {
 /// The processes that are called like an interpreter and are in none of these fleets, by PID.
 #[must_use]
 pub fn alone(tree: &Tree, probe: &ProcessProbe, fleets: &[Fleet]) -> Vec<Alone> {
-    let taken: HashSet<u32> =
-        fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect();
+    let taken: HashSet<u32> = tgids(fleets).collect();
     let others = tree.iter().filter(|process| !taken.contains(&process.tgid) && command::is_python(process));
     let mut alone: Vec<_> = others
         .map(|process| Alone {

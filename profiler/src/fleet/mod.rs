@@ -86,6 +86,11 @@ pub struct Member {
     pub program: ProgramKind,
 }
 
+/// The PIDs of all members.
+pub fn tgids(fleets: &[Fleet]) -> impl Iterator<Item = u32> {
+    fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid)
+}
+
 impl Fleet {
     fn new(server: &str, name: &str) -> Self {
         let (name, server) = (bounded(name), server.to_owned());

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     failure::Failure,
-    fleet::{Fleet, Member, ProcessProbe, ProgramKind, Tree, command, discover},
+    fleet::{Fleet, Member, ProcessProbe, ProgramKind, Tree, command, discover, tgids},
     model::worker::Role,
     sys::process::{self, Process},
 };
@@ -48,8 +48,7 @@ fn among(wanted: Wanted<'_>, tree: &Tree, probe: &ProcessProbe) -> Result<Vec<Fl
     let below = |tgid: &u32| std::iter::once(*tgid).chain(tree.descendants(*tgid));
     let asked: HashSet<u32> = wanted.tgids.iter().flat_map(below).collect();
 
-    let mut taken: HashSet<u32> =
-        fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid).collect();
+    let mut taken: HashSet<u32> = tgids(&fleets).collect();
     for fleet in &mut fleets {
         if !wanted.names.iter().any(|name| answers(fleet, name)) {
             fleet.members.retain(|member| asked.contains(&member.tgid));

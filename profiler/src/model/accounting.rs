@@ -161,6 +161,11 @@ impl StatDelta {
         self.fleets.iter().flat_map(|fleet| &fleet.workers)
     }
 
+    /// The processes of all fleets, each with its fleet.
+    pub fn with_fleets(&self) -> impl Iterator<Item = (&FleetDelta, &WorkerDelta)> {
+        self.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)))
+    }
+
     /// The processes of all fleets, to be changed.
     pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut WorkerDelta> {
         self.fleets.iter_mut().flat_map(|fleet| &mut fleet.workers)

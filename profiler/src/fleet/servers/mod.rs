@@ -89,7 +89,7 @@ pub fn named(name: &str) -> Option<&'static Server> {
 /// What a fleet's process does by design while it has nothing to do, if that is known.
 #[must_use]
 pub fn idle_design(fleet: &FleetDelta, worker: &WorkerDelta) -> Option<Design> {
-    let workers = fleet.workers.iter().filter(|worker| worker.role == Role::Worker).count();
+    let workers = fleet.with(Role::Worker).count();
     (named(&fleet.server)?.idle_design)(worker.role, worker.worker_class.as_deref(), workers)
 }
 

@@ -86,7 +86,7 @@ fn fleets<'a>(both: [&'a StatDelta; 2], notes: &mut Vec<String>) -> Vec<(String,
 fn members(fleet: &FleetDelta) -> Vec<Members> {
     let mut groups: Vec<Members> = Vec::new();
     for role in [Role::Worker, Role::Master, Role::Helper] {
-        for worker in fleet.workers.iter().filter(|worker| worker.role == role) {
+        for worker in fleet.with(role) {
             let worker_class = worker.worker_class.clone().filter(|_| role == Role::Worker);
             let known =
                 groups.iter().position(|group| (group.role, &group.worker_class) == (role, &worker_class));

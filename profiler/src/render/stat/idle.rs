@@ -77,9 +77,7 @@ impl<'a> IdleReport<'a> {
         design: impl Fn(&FleetDelta, &WorkerDelta) -> Option<Design>,
     ) -> Self {
         let seconds = stat.duration_ns as f64 / 1e9;
-        let processes =
-            stat.fleets.iter().flat_map(|fleet| fleet.workers.iter().map(move |worker| (fleet, worker)));
-        let idle = processes.map(|(fleet, worker)| IdleProcess {
+        let idle = stat.with_fleets().map(|(fleet, worker)| IdleProcess {
             fleet,
             worker,
             tgid: worker.tgid,
