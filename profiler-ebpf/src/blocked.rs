@@ -84,7 +84,7 @@ pub fn on_switch_in(task: Task) -> Result<(), LossCause> {
     if waits.open.since == 0 {
         return Ok(());
     }
-    let (now, queued) = (task.queue_clock(), task.last_queued());
+    let (now, queued) = (task.queue().clock(), task.last_queued());
     let in_queue = if queued == 0 { 0 } else { now.saturating_sub(queued) };
     close(task, waits, now, in_queue)
 }

@@ -1,6 +1,5 @@
 //! Finds the thread state that the current thread runs instead of the one that is stored for it ([`Borrowed`]).
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_task_pt_regs};
 use profiler_common::{
     config::FollowedProcess,
     python::{Borrowed, C_STACK_WORDS, CStack, PyOffsets},
@@ -8,12 +7,11 @@ use profiler_common::{
 
 use crate::{
     pystack::{FrameCopy, read_user, read_word},
+    registers::GENERAL,
     stack::Scratch,
-    task::{Task, offset},
+    task::Task,
 };
 
-/// General registers, with which `pt_regs` begins.
-const REGISTERS: usize = if cfg!(bpf_target_arch = "aarch64") { 31 } else { 15 };
 /// Thread states that one function looks at.
 const BATCH: u32 = 32;
 
@@ -38,21 +36,19 @@ pub extern "C" fn find_borrowed(
     if kept != 0 && read_word(python.gil_holder) == Some(kept) {
         return 0;
     }
-    // SAFETY: the verifier knows the task.
-    let registers = Task(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf().cast()) } as *const _);
-    let stack = CStack { pointer: registers.read(offset!(regs_sp)), thread_pointer };
+    let registers = Task::current().registers();
+    let stack = CStack { pointer: registers.stack_pointer(), thread_pointer };
     let (offsets, interpreters) = (&python.offsets, &python.interpreters);
     let words = &raw mut block.words;
     let own = match kept {
         0 => 0,
         _ => read_word(kept.wrapping_add(u64::from(offsets.tstate_interpreter))).unwrap_or(0),
     };
-    // SAFETY: there is room; the helper checks the source.
-    unsafe { bpf_probe_read_kernel(words.cast(), 8 * REGISTERS as u32, registers.0) };
+    registers.general(words.cast());
     // SAFETY: it is within.
-    let behind = unsafe { words.cast::<u64>().add(REGISTERS) };
-    let is_read = read_user(behind.cast(), 8 * (C_STACK_WORDS - REGISTERS) as u32, stack.pointer);
-    block.end = if is_read { C_STACK_WORDS as u64 } else { REGISTERS as u64 };
+    let behind = unsafe { words.cast::<u64>().add(GENERAL) };
+    let is_read = read_user(behind.cast(), 8 * (C_STACK_WORDS - GENERAL) as u32, stack.pointer);
+    block.end = if is_read { C_STACK_WORDS as u64 } else { GENERAL as u64 };
     *search =
         Borrowed::begin((offsets, interpreters), stack, (kept, own), read_word, |word| place_of(word, block));
     for _ in 0..Borrowed::STEPS / BATCH {

@@ -8,11 +8,15 @@
 mod blocked;
 mod borrowed;
 mod code;
+mod file_mode;
+mod kernel;
 mod maps;
 mod native;
 mod process;
 mod pystack;
 mod receive;
+mod registers;
+mod run_queue;
 mod sample;
 mod sched;
 mod stack;

@@ -20,7 +20,7 @@ use crate::{
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    if let Err(cause) = try_fork(Task(ctx.arg(0)), Task(ctx.arg(1))) {
+    if let Err(cause) = try_fork(Task::argument(&ctx, 0), Task::argument(&ctx, 1)) {
         count_loss(&ctx, cause);
     }
     0
@@ -53,7 +53,7 @@ fn try_fork(parent: Task, child: Task) -> Result<(), LossCause> {
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    if let Err(cause) = try_exec(Task(ctx.arg(0)), ctx.arg(1)) {
+    if let Err(cause) = try_exec(Task::argument(&ctx, 0), ctx.arg(1)) {
         count_loss(&ctx, cause);
     }
     0
@@ -73,7 +73,7 @@ fn try_exec(task: Task, caller_tid: u32) -> Result<(), LossCause> {
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn sched_process_free(ctx: BtfTracePointContext) -> i32 {
-    let task = Task(ctx.arg(0));
+    let task = Task::argument(&ctx, 0);
     let tgid = task.tgid();
     if task.tid() == tgid {
         // Not followed is the usual case, and no loss.

@@ -3,10 +3,7 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::{
-    EbpfContext as _,
-    bindings::BPF_F_USER_STACK,
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf},
-    macros::perf_event,
+    EbpfContext as _, bindings::BPF_F_USER_STACK, helpers::bpf_get_current_pid_tgid, macros::perf_event,
     programs::PerfEventContext,
 };
 use profiler_common::{
@@ -57,9 +54,7 @@ fn try_sample(ctx: &PerfEventContext) -> Result<(), LossCause> {
 /// Builds the three columns and returns their hash.
 #[inline(always)]
 fn capture(ctx: &PerfEventContext, process: &FollowedProcess, scratch: &mut Scratch) -> u64 {
-    // SAFETY: no arguments.
-    let task = Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-    let has_python = stack::walk(task.thread_pointer(), process, scratch) != 0;
+    let has_python = stack::walk(Task::current().thread_pointer(), process, scratch) != 0;
     let Scratch { walk, stack, .. } = scratch;
     // A stack that is known to be empty is not asked for: that would cost as much as the walk.
     let address = native::instruction(ctx);

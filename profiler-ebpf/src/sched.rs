@@ -44,7 +44,7 @@ static WAITS: u32 = 0;
 /// Kernel: ≥ 5.5 (BTF tracepoints).
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    if let Err(cause) = try_exit(Task(ctx.arg(0)), 0) {
+    if let Err(cause) = try_exit(Task::argument(&ctx, 0), 0) {
         count_loss(&ctx, cause);
     }
     0
@@ -70,7 +70,7 @@ pub fn sched_switch_stacks(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn switch<const STACKS: bool>(ctx: &BtfTracePointContext) -> i32 {
-    let (prev, next) = (Task(ctx.arg(1)), Task(ctx.arg(2)));
+    let (prev, next) = (Task::argument(ctx, 1), Task::argument(ctx, 2));
     // SAFETY: a static.
     let waits = unsafe { core::ptr::read_volatile(&raw const WAITS) } != 0;
     let is_last = prev.state() & TASK_DEAD != 0;
@@ -116,8 +116,8 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
     // struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; }
     // SAFETY: the verifier knows both words of the context.
     let (meta, task) =
-        unsafe { (*ctx.cast::<*const *mut c_void>(), Task(*ctx.cast::<*const c_void>().add(1))) };
-    if task.0.is_null() {
+        unsafe { (*ctx.cast::<*const *mut c_void>(), Task::new(*ctx.cast::<*const c_void>().add(1))) };
+    if task.is_null() {
         return 0;
     }
     // SAFETY: a static; read at once.

@@ -1,106 +1,93 @@
-//! Reads the kernel's `task_struct` as typed memory: offsets are rodata, so no helper is called.
+//! Reads a thread as the kernel has it: its `task_struct`, and what its process shares.
 
-use core::{ffi::c_void, ptr};
+use core::ptr::read_volatile;
 
-use profiler_common::{
-    config::KernelOffsets,
-    sched::{TASK_DEAD, TaskCounters},
+use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_get_current_task_btf};
+use profiler_common::sched::{TASK_DEAD, TaskCounters};
+
+use crate::{
+    kernel::{KERNEL, KernelField, KernelPtr},
+    run_queue::{CfsRq, Rq},
 };
 
-/// Filled in by the loader before the programs are loaded; frozen after.
-#[unsafe(no_mangle)]
-pub static KERNEL: KernelOffsets = KernelOffsets {
-    task_pid: 0,
-    task_tgid: 0,
-    task_comm: 0,
-    task_state: 0,
-    task_jobctl: 0,
-    task_on_cpu: 0,
-    task_on_cpu_bytes: 0,
-    task_exit_code: 0,
-    task_group_leader: 0,
-    task_signal: 0,
-    signal_live: 0,
-    signal_exit_code: 0,
-    task_start_time: 0,
-    task_nvcsw: 0,
-    task_nivcsw: 0,
-    task_utime: 0,
-    task_stime: 0,
-    task_run_delay: 0,
-    task_last_queued: 0,
-    se_sum_exec_runtime: 0,
-    se_exec_start: 0,
-    se_nr_migrations: 0,
-    se_cfs_rq: 0,
-    cfs_rq_rq: 0,
-    rq_clock: 0,
-    rq_clock_task: 0,
-    task_thread_pointer: 0,
-    task_files: 0,
-    files_fdt: 0,
-    fdt_max_fds: 0,
-    fdt_fd: 0,
-    file_inode: 0,
-    inode_mode: 0,
-    regs_syscall: 0,
-    regs_first: 0,
-    regs_second: 0,
-    regs_ip: 0,
-    regs_sp: 0,
-    preempt_count_from_rq: 0,
-};
+/// A thread: a tracepoint's argument, the current one, or one reached from these.
+pub type Task = KernelPtr<TaskStruct>;
 
-/// One offset, read where the compiler cannot fold the zero it sees above.
-macro_rules! offset {
-    ($field:ident) => {
-        // SAFETY: a field of a static.
-        unsafe { core::ptr::read_volatile(&raw const $crate::task::KERNEL.$field) }
-    };
-}
+/// `struct task_struct` (include/linux/sched.h).
+pub enum TaskStruct {}
 
-pub(crate) use offset;
+const PID: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_pid);
+const TGID: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_tgid);
+const COMM: KernelField<TaskStruct, [u8; 16]> = KernelField::at(&raw const KERNEL.task_comm);
+const STATE: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_state);
+const JOBCTL: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_jobctl);
+const ON_CPU: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_on_cpu);
+const ON_CPU_BYTE: KernelField<TaskStruct, u8> = KernelField::at(&raw const KERNEL.task_on_cpu);
+const EXIT_CODE: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_exit_code);
+const GROUP_LEADER: KernelField<TaskStruct, Task> = KernelField::at(&raw const KERNEL.task_group_leader);
+const SIGNAL: KernelField<TaskStruct, KernelPtr<SignalStruct>> =
+    KernelField::at(&raw const KERNEL.task_signal);
+const START_TIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_start_time);
+const NVCSW: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_nvcsw);
+const NIVCSW: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_nivcsw);
+const UTIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_utime);
+const STIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_stime);
+const RUN_DELAY: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_run_delay);
+const LAST_QUEUED: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_last_queued);
+const SUM_EXEC_RUNTIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.se_sum_exec_runtime);
+const EXEC_START: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.se_exec_start);
+const NR_MIGRATIONS: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.se_nr_migrations);
+const CFS_RQ: KernelField<TaskStruct, KernelPtr<CfsRq>> = KernelField::at(&raw const KERNEL.se_cfs_rq);
+const THREAD_POINTER: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_thread_pointer);
 
-/// A `task_struct` that the verifier knows as such: a tracepoint's argument or the current task; and whatever typed
-/// memory is reached from it.
-#[derive(Clone, Copy)]
-pub struct Task(pub *const c_void);
+/// `struct signal_struct` (include/linux/sched/signal.h): what a process's threads share.
+pub enum SignalStruct {}
+
+const LIVE: KernelField<SignalStruct, u32> = KernelField::at(&raw const KERNEL.signal_live);
+const GROUP_EXIT_CODE: KernelField<SignalStruct, u32> = KernelField::at(&raw const KERNEL.signal_exit_code);
 
 impl Task {
+    /// The thread that runs the program, or that it interrupts.
+    #[inline(always)]
+    pub fn current() -> Self {
+        // SAFETY: no arguments.
+        Self::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+    }
+
     pub fn tid(self) -> u32 {
-        self.read(offset!(task_pid))
+        self.read(PID)
     }
 
     pub fn tgid(self) -> u32 {
-        self.read(offset!(task_tgid))
+        self.read(TGID)
     }
 
     pub fn state(self) -> u32 {
-        self.read(offset!(task_state))
+        self.read(STATE)
+    }
+
+    /// What signals, debuggers and the freezer want of the task: `JOBCTL_…` (include/linux/sched/jobctl.h).
+    pub fn jobctl(self) -> u64 {
+        self.read(JOBCTL)
     }
 
     /// When the task was born, `CLOCK_MONOTONIC` ns.
     pub fn start_time(self) -> u64 {
-        self.read(offset!(task_start_time))
+        self.read(START_TIME)
     }
 
     /// How many threads of the task's process have not begun to exit.
     pub fn live(self) -> u32 {
-        self.signal().read(offset!(signal_live))
+        self.read(SIGNAL).read(LIVE)
     }
 
     /// How its process ended, once no thread of it lives: by what ended all of them, or else as its first one did
     /// (`wait_task_zombie`, kernel/exit.c).
     pub fn process_exit_code(self) -> u32 {
-        match self.signal().read(offset!(signal_exit_code)) {
-            0 => Self(self.read(offset!(task_group_leader))).read(offset!(task_exit_code)),
+        match self.read(SIGNAL).read(GROUP_EXIT_CODE) {
+            0 => self.read(GROUP_LEADER).read(EXIT_CODE),
             code => code,
         }
-    }
-
-    /// What its process's threads share.
-    fn signal(self) -> Self {
-        Self(self.read(offset!(task_signal)))
     }
 
     /// True once the task has run for the last time; a process's first thread remains as long as another one lives.
@@ -110,7 +97,7 @@ impl Task {
 
     /// The thread pointer as of the last switch; glibc and musl set it once per thread.
     pub fn thread_pointer(self) -> u64 {
-        self.read(offset!(task_thread_pointer))
+        self.read(THREAD_POINTER)
     }
 
     /// True if it waits for something other than a CPU.
@@ -120,48 +107,43 @@ impl Task {
 
     /// 1 while it runs on some CPU.
     fn runs(self) -> u32 {
-        let offset = offset!(task_on_cpu);
-        match offset!(task_on_cpu_bytes) {
-            1 => u32::from(self.read::<u8>(offset)),
-            _ => self.read(offset),
+        // SAFETY: a field of a static.
+        match unsafe { read_volatile(&raw const KERNEL.task_on_cpu_bytes) } {
+            1 => u32::from(self.read(ON_CPU_BYTE)),
+            _ => self.read(ON_CPU),
         }
     }
 
     /// How often the task went to sleep, this time included.
     pub fn voluntary(self) -> u64 {
-        self.read(offset!(task_nvcsw))
+        self.read(NVCSW)
     }
 
     /// On-CPU time of the task up to `left_at`, ns.
     pub fn on_cpu(self) -> u64 {
-        self.read(offset!(se_sum_exec_runtime))
+        self.read(SUM_EXEC_RUNTIME)
     }
 
     /// Run-queue time of the task, ns, without a wait under way.
     pub fn run_delay(self) -> u64 {
-        self.read(offset!(task_run_delay))
+        self.read(RUN_DELAY)
     }
 
     /// When the task was last queued for a CPU, run-queue clock; 0 if it is not waiting for one.
     pub fn last_queued(self) -> u64 {
-        self.read(offset!(task_last_queued))
+        self.read(LAST_QUEUED)
     }
 
     /// Run queue of the task.
-    pub fn queue(self) -> Self {
-        Self(Self(self.read(offset!(se_cfs_rq))).read(offset!(cfs_rq_rq)))
-    }
-
-    /// Clock of the task's run queue, ns; a switch has just set it.
-    pub fn queue_clock(self) -> u64 {
-        self.queue().read(offset!(rq_clock))
+    pub fn queue(self) -> KernelPtr<Rq> {
+        self.read(CFS_RQ).rq()
     }
 
     /// When the task left the CPU, ns of the run queue's clock: where its on-CPU time ends.
     pub fn left_at(self) -> u64 {
         let queue = self.queue();
-        let behind = queue.read::<u64>(offset!(rq_clock)) - queue.read::<u64>(offset!(rq_clock_task));
-        self.read::<u64>(offset!(se_exec_start)) + behind
+        let behind = queue.clock() - queue.clock_task();
+        self.read(EXEC_START) + behind
     }
 
     /// Reads the task's counters. Those of a running thread are brought up to date by ticks and switches on its own CPU
@@ -169,7 +151,7 @@ impl Task {
     #[inline(always)]
     pub fn read_counters(self, counters: &mut TaskCounters) {
         for _ in 0..4 {
-            let before: u64 = self.read(offset!(se_exec_start));
+            let before = self.read(EXEC_START);
             self.copy(counters);
             if counters.exec_start == before {
                 break;
@@ -179,33 +161,26 @@ impl Task {
 
     #[inline(always)]
     fn copy(self, counters: &mut TaskCounters) {
-        counters.sum_exec_runtime = self.read(offset!(se_sum_exec_runtime));
-        counters.run_delay = self.read(offset!(task_run_delay));
-        counters.last_queued = self.read(offset!(task_last_queued));
-        counters.voluntary = self.read(offset!(task_nvcsw));
-        counters.preempted = self.read(offset!(task_nivcsw));
-        counters.migrations = self.read(offset!(se_nr_migrations));
-        counters.utime = self.read(offset!(task_utime));
-        counters.stime = self.read(offset!(task_stime));
+        counters.sum_exec_runtime = self.on_cpu();
+        counters.run_delay = self.run_delay();
+        counters.last_queued = self.last_queued();
+        counters.voluntary = self.voluntary();
+        counters.preempted = self.read(NIVCSW);
+        counters.migrations = self.read(NR_MIGRATIONS);
+        counters.utime = self.read(UTIME);
+        counters.stime = self.read(STIME);
         counters.thread_pointer = self.thread_pointer();
         counters.start_time = self.start_time();
         counters.state = self.state();
         counters.on_cpu = self.runs();
         counters.tid = self.tid();
         counters.tgid = self.tgid();
-        counters.comm = self.read(offset!(task_comm));
-        let rq = self.queue();
-        counters.rq_clock = rq.read(offset!(rq_clock));
-        counters.rq_clock_task = rq.read(offset!(rq_clock_task));
+        counters.comm = self.read(COMM);
+        let queue = self.queue();
+        counters.rq_clock = queue.clock();
+        counters.rq_clock_task = queue.clock_task();
         // SAFETY: no arguments.
-        counters.read_ns = unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() };
-        counters.exec_start = self.read(offset!(se_exec_start));
-    }
-
-    /// A field.
-    #[inline(always)]
-    pub fn read<T>(self, offset: u32) -> T {
-        // SAFETY: a load from a typed kernel pointer; the kernel gives zeros should it fault.
-        unsafe { ptr::read_volatile(self.0.byte_add(offset as usize).cast()) }
+        counters.read_ns = unsafe { bpf_ktime_get_ns() };
+        counters.exec_start = self.read(EXEC_START);
     }
 }

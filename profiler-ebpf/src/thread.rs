@@ -84,6 +84,6 @@ fn get<'a>(task: Task, flags: u64) -> Option<&'a mut Waits> {
     let map = (&raw const THREADS).cast_mut().cast();
     // SAFETY: the verifier knows the task; a thread's waits are written by whoever switches it, one CPU at a time.
     unsafe {
-        bpf_task_storage_get(map, task.0.cast_mut().cast(), ptr::null_mut(), flags).cast::<Waits>().as_mut()
+        bpf_task_storage_get(map, task.as_ptr().cast(), ptr::null_mut(), flags).cast::<Waits>().as_mut()
     }
 }

@@ -1,17 +1,13 @@
 //! Why a thread leaves the CPU: from its state, its system call and the call's arguments.
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs};
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use profiler_common::{
     python::{GIL_BYTES, PyTarget},
     syscall::{SYSCALLS, SyscallKind},
     wait::{NO_SYSCALL, Reason},
 };
 
-use crate::{
-    pystack::read_word,
-    table,
-    task::{Task, offset},
-};
+use crate::{pystack::read_word, table, task::Task};
 
 /// `__TASK_STOPPED | __TASK_TRACED | TASK_FROZEN` (include/linux/sched.h); the last one is of version 1's freezer.
 const STOPPED: u32 = 0x4 | 0x8 | 0x8000;
@@ -42,12 +38,9 @@ pub struct WaitCause {
 /// Finds the reason of a thread that is about to sleep, or sleeps.
 #[inline(always)]
 pub fn wait_reason(task: Task, python: Option<&PyTarget>) -> WaitCause {
-    // SAFETY: the verifier knows the task.
-    let registers = Task(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const _);
-    let syscall: u32 = registers.read(offset!(regs_syscall));
-    let address = registers.read(offset!(regs_ip));
-    let first: u64 = registers.read(offset!(regs_first));
-    let second: u64 = registers.read(offset!(regs_second));
+    let registers = task.registers();
+    let (syscall, address) = (registers.syscall(), registers.instruction());
+    let (first, second) = (registers.first(), registers.second());
     let reason = if is_stopped(task) {
         Reason::Signal
     } else if syscall == NO_SYSCALL {
@@ -62,7 +55,7 @@ pub fn wait_reason(task: Task, python: Option<&PyTarget>) -> WaitCause {
 #[inline(always)]
 fn is_stopped(task: Task) -> bool {
     let state = task.state();
-    let is_frozen = state & INTERRUPTIBLE != 0 && task.read::<u64>(offset!(task_jobctl)) & TRAP_FREEZE != 0;
+    let is_frozen = state & INTERRUPTIBLE != 0 && task.jobctl() & TRAP_FREEZE != 0;
     state & STOPPED != 0 || is_frozen
 }
 
@@ -134,29 +127,10 @@ fn polled(task: Task, array: u64, len: u32) -> Reason {
 /// The reason of a wait on a descriptor, by the type of its file.
 #[inline(always)]
 fn reason_by_file_type(task: Task, descriptor: u32) -> Reason {
-    let files = Task(task.read(offset!(task_files)));
-    let table = Task(files.read(offset!(files_fdt)));
-    let len: u32 = table.read(offset!(fdt_max_fds));
-    let array: u64 = table.read(offset!(fdt_fd));
-    if descriptor >= len {
-        return Reason::Other;
-    }
-    let file: u64 = read_kernel(array.wrapping_add(8 * u64::from(descriptor)));
-    let inode: u64 = read_kernel(file.wrapping_add(u64::from(offset!(file_inode))));
-    let mode: u16 = read_kernel(inode.wrapping_add(u64::from(offset!(inode_mode))));
-    match mode & TYPE_OF_FILE {
-        SOCKET => Reason::Socket,
-        PIPE => Reason::Pipe,
-        REGULAR => Reason::Disk,
+    match task.file_mode(descriptor).map(|mode| mode & TYPE_OF_FILE) {
+        Some(SOCKET) => Reason::Socket,
+        Some(PIPE) => Reason::Pipe,
+        Some(REGULAR) => Reason::Disk,
         _ => Reason::Other,
     }
-}
-
-/// Reads a value of the kernel's memory; zero if it cannot be read.
-#[inline(always)]
-pub fn read_kernel<T: bytemuck::Pod>(address: u64) -> T {
-    let mut value = T::zeroed();
-    // SAFETY: a value of ours; the helper checks the source, and fills with zeros what it cannot read.
-    unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address as *const _) };
-    value
 }

@@ -1,15 +1,9 @@
 //! Notes who wakes a followed thread.
 
-use aya_ebpf::{
-    helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use profiler_common::wait::{Reason, Waits, Waker};
 
-use crate::{
-    task::{Task, offset},
-    thread,
-    wait_reason::read_kernel,
-};
+use crate::{task::Task, thread};
 
 /// Bits of the preemption count (include/linux/preempt.h): serving a soft interrupt; in a hard one, or in an NMI.
 const IN_SOFT: u32 = 0x0000_0100;
@@ -20,7 +14,7 @@ const IN_HARD: u32 = 0x000f_0000 | 0x00f0_0000;
 /// Kernel: ≥ 5.11 (task storage in tracing programs).
 #[btf_tracepoint(function = "sched_waking")]
 pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
-    let task = Task(ctx.arg(0));
+    let task = Task::argument(&ctx, 0);
     if thread::may_be_followed(task.tgid())
         && let Some(waits) = thread::waits(task)
     {
@@ -31,8 +25,7 @@ pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn waker_of(task: Task, waits: &Waits) -> Waker {
-    // SAFETY: no arguments.
-    let current = Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    let current = Task::current();
     // The idle task wakes nobody.
     let interrupt = match interrupts(current) {
         bits if bits & IN_HARD != 0 => Some(timer_or_disk(waits)),
@@ -66,10 +59,5 @@ fn timer_or_disk(waits: &Waits) -> Waker {
 /// What interrupts the current task, as bits of the preemption count: then it only lends its CPU to what wakes.
 #[inline(always)]
 fn interrupts(current: Task) -> u32 {
-    let from_rq = offset!(preempt_count_from_rq);
-    if from_rq == 0 {
-        return 0;
-    }
-    let count: u32 = read_kernel((current.queue().0 as u64).wrapping_add_signed(i64::from(from_rq)));
-    count & (IN_SOFT | IN_HARD)
+    current.queue().preempt_count().map_or(0, |count| count & (IN_SOFT | IN_HARD))
 }

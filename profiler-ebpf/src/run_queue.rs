@@ -1,0 +1,45 @@
+//! Reads a CPU's run queue, in whose clock the kernel counts, and what interrupts the CPU.
+
+use core::ptr::read_volatile;
+
+use crate::kernel::{KERNEL, KernelAddress, KernelField, KernelPtr};
+
+/// `struct rq` (kernel/sched/sched.h): a CPU's run queue.
+pub enum Rq {}
+
+const CLOCK: KernelField<Rq, u64> = KernelField::at(&raw const KERNEL.rq_clock);
+const CLOCK_TASK: KernelField<Rq, u64> = KernelField::at(&raw const KERNEL.rq_clock_task);
+
+/// `struct cfs_rq` (kernel/sched/sched.h): a control group's part of a run queue.
+pub enum CfsRq {}
+
+const RQ: KernelField<CfsRq, KernelPtr<Rq>> = KernelField::at(&raw const KERNEL.cfs_rq_rq);
+
+impl KernelPtr<CfsRq> {
+    /// The run queue that it is a part of.
+    pub fn rq(self) -> KernelPtr<Rq> {
+        self.read(RQ)
+    }
+}
+
+impl KernelPtr<Rq> {
+    /// Clock of the run queue, ns; a switch has just set it.
+    pub fn clock(self) -> u64 {
+        self.read(CLOCK)
+    }
+
+    /// `clock` less the time that interrupts and a hypervisor took, ns.
+    pub fn clock_task(self) -> u64 {
+        self.read(CLOCK_TASK)
+    }
+
+    /// Preemption count of the CPU (include/linux/preempt.h): another of its variables, as far from this one on each CPU.
+    /// `None` if the loader did not find it.
+    #[inline(always)]
+    pub fn preempt_count(self) -> Option<u32> {
+        // SAFETY: a field of a static.
+        let from_here = unsafe { read_volatile(&raw const KERNEL.preempt_count_from_rq) };
+        let address = (self.as_ptr() as u64).wrapping_add_signed(i64::from(from_here));
+        (from_here != 0).then(|| KernelAddress::new(address).get())
+    }
+}
