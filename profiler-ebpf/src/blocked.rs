@@ -14,19 +14,21 @@ use aya_ebpf::{
 };
 use bytemuck::Zeroable;
 use profiler_common::{
-    config::{BlockedStacks, FollowedProcess, READS_THREADS, StackKey},
+    config::{BlockedStacks, READS_THREADS, StackKey},
     event::{RecordKind, ThreadAtEdge, ThreadRecord},
     loss_cause::LossCause,
     python::fold,
     wait::{
-        BEFORE_US, KERNEL_REASONS, NO_SYSCALL, OpenWait, PREEMPTED, Reason, UNQUEUED, WaitParts, Waits,
-        bucket,
+        BEFORE_US, KERNEL_REASONS, NO_SYSCALL, OpenWait, PREEMPTED, Reason, UNQUEUED, WAKERS, WaitParts,
+        Waits, bucket,
     },
 };
 
 use crate::{
-    maps::{PROCESSES, RING, SCRATCH, SWITCH, count, edge},
+    map_cell::{MapCell, field},
+    maps::{RING, SCRATCH, SWITCH, count, edge},
     native,
+    process::Followed,
     stack::{self, Scratch},
     task::Task,
     thread,
@@ -47,24 +49,23 @@ pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task)
     let Some(waits) = thread::waits(task) else { return Ok(()) };
     let now = task.left_at();
     let mut result = Ok(());
-    if waits.open.since != 0 {
+    if field!(waits.open.since).get() != 0 {
         // Its coming back was not seen: kernels may keep switches from or to some task of their own to themselves.
         result = close(task, waits, now, 0);
     }
     let voluntary = task.voluntary();
     // Of a thread that is being enlisted at this moment the last count is not known.
-    let is_voluntary = match waits.has_baseline {
+    let is_voluntary = match field!(waits.has_baseline).get() {
         0 => ctx.arg::<u64>(0) == 0 && task.state() != 0,
-        _ => voluntary != waits.voluntary,
+        _ => voluntary != field!(waits.voluntary).get(),
     };
     let (mut hash, mut reason, mut syscall) = (0, PREEMPTED, NO_SYSCALL);
     if is_voluntary {
-        // SAFETY: the verifier checked the pointer; the loader replaces whole values.
-        let process = PROCESSES.get_ptr_mut(task.tgid()).map(|process| unsafe { &mut *process });
-        let cause = wait_reason(task, process.as_ref().map(|process| &process.python));
+        let process = Followed::by_tgid(task.tgid());
+        let cause = wait_reason(task, process);
         (reason, syscall) = (cause.reason as u32, cause.syscall);
         if STACKS && let Some(process) = process {
-            match capture(ctx, task, process, cause, waits.received) {
+            match capture(ctx, task, process, cause, field!(waits.received).get()) {
                 Ok(found) => hash = found,
                 Err(cause) => result = Err(cause),
             }
@@ -73,7 +74,11 @@ pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task)
         reason = UNQUEUED;
     }
     let open = OpenWait { hash, reason, syscall, ..open_at(task, now) };
-    change(task, waits, |waits| (waits.has_baseline, waits.voluntary, waits.open) = (1, voluntary, open));
+    change(task, waits, move || {
+        field!(waits.has_baseline).set(1);
+        field!(waits.voluntary).set(voluntary);
+        field!(waits.open).write(open);
+    });
     result
 }
 
@@ -81,7 +86,7 @@ pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task)
 #[inline(always)]
 pub fn on_switch_in(task: Task) -> Result<(), LossCause> {
     let Some(waits) = thread::waits(task) else { return Ok(()) };
-    if waits.open.since == 0 {
+    if field!(waits.open.since).get() == 0 {
         return Ok(());
     }
     let (now, queued) = (task.queue().clock(), task.last_queued());
@@ -97,22 +102,24 @@ fn open_at(task: Task, since: u64) -> OpenWait {
 
 /// Closes a wait, and counts its parts.
 #[inline(always)]
-fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), LossCause> {
-    let open = waits.open;
+fn close(task: Task, waits: &MapCell<Waits>, now: u64, in_queue: u64) -> Result<(), LossCause> {
+    let open = field!(waits.open).read();
     let WaitParts { queued, blocked } = open.split(now, task.on_cpu(), task.run_delay() + in_queue);
     let reason = open.reason as usize;
     let is_unqueued = open.reason == UNQUEUED;
-    let edge = change(task, waits, |waits| {
-        waits.open.since = 0;
-        waits.run_queue[bucket(if is_unqueued { queued + blocked } else { queued })] += 1;
+    let edge = change(task, waits, move || {
+        field!(waits.open.since).set(0);
+        let runnable = if is_unqueued { queued + blocked } else { queued };
+        field!(waits.run_queue[bucket(runnable)]).add(1);
         if is_unqueued {
-            waits.unqueued_ns += blocked;
+            field!(waits.unqueued_ns).add(blocked);
         } else if reason < KERNEL_REASONS {
-            waits.blocked[reason].ns += blocked;
-            waits.blocked[reason].count += 1;
-            waits.lengths[reason][bucket(blocked)] += 1;
-            if let Some(count) = waits.wakers.get_mut(waits.waker as usize) {
-                *count += 1;
+            field!(waits.blocked[reason].ns).add(blocked);
+            field!(waits.blocked[reason].count).add(1);
+            field!(waits.lengths[reason][bucket(blocked)]).add(1);
+            let waker = field!(waits.waker).get() as usize;
+            if waker < WAKERS {
+                field!(waits.wakers[waker]).add(1);
             }
         }
     });
@@ -126,10 +133,10 @@ fn close(task: Task, waits: &mut Waits, now: u64, in_queue: u64) -> Result<(), L
 /// Reads a thread's counters and waits for a snapshot. A thread that is new is enlisted first; if it sleeps, its reason is
 /// found from outside, but not its stack.
 #[inline(always)]
-pub fn read(task: Task, process: &FollowedProcess, living: &mut ThreadRecord) {
+pub fn read(task: Task, process: &Followed, living: &mut ThreadRecord) {
     let kept = match thread::waits(task) {
         Some(kept) => kept,
-        None => match thread::enlist(task, process) {
+        None => match thread::enlist(task, field!(process.fleet).get(), field!(process.is_master).get()) {
             Some(kept) => {
                 init_wait_state(task, process, kept);
                 kept
@@ -142,17 +149,16 @@ pub fn read(task: Task, process: &FollowedProcess, living: &mut ThreadRecord) {
         },
     };
     for _ in 0..4 {
-        // SAFETY: a field of what lives as long as the task, which the iterator holds.
-        let before = unsafe { (&raw const kept.sequence).read_volatile() };
+        let before = field!(kept.sequence).get();
         task.read_counters(&mut living.task);
         thread::copy(Some(kept), &mut living.waits);
-        let after = unsafe { (&raw const kept.sequence).read_volatile() };
+        let after = field!(kept.sequence).get();
         if before == after && before & 1 == 0 {
             return;
         }
     }
     let edge = edge();
-    if edge & READS_THREADS != 0 && kept.edge == edge {
+    if edge & READS_THREADS != 0 && field!(kept.edge).get() == edge {
         // It is telling how it stood before, which takes longer than these looks.
         living.waits.edge = edge;
         return;
@@ -161,42 +167,44 @@ pub fn read(task: Task, process: &FollowedProcess, living: &mut ThreadRecord) {
 }
 
 #[inline(always)]
-fn init_wait_state(task: Task, process: &FollowedProcess, kept: &mut Waits) {
+fn init_wait_state(task: Task, process: &Followed, kept: &MapCell<Waits>) {
     let voluntary = task.voluntary();
     let mut open = OpenWait::zeroed();
     if task.is_asleep() {
-        let cause = wait_reason(task, Some(&process.python));
+        let cause = wait_reason(task, Some(process));
         let (hash, reason, syscall) = (BEFORE_US, cause.reason as u32, cause.syscall);
         open = OpenWait { hash, reason, syscall, ..open_at(task, task.left_at()) };
     }
     // Once a switch was seen it knows better.
-    if kept.has_baseline == 0 {
-        (kept.has_baseline, kept.voluntary, kept.open) = (1, voluntary, open);
+    if field!(kept.has_baseline).get() == 0 {
+        field!(kept.has_baseline).set(1);
+        field!(kept.voluntary).set(voluntary);
+        field!(kept.open).write(open);
     }
 }
 
 /// Changes a thread's waits so that a snapshot can tell whether it read them meanwhile; returns the value of `EDGE`, which says
 /// to which side of an edge the change belongs.
 #[inline(always)]
-fn change(task: Task, waits: &mut Waits, change: impl FnOnce(&mut Waits)) -> u32 {
-    let sequence = waits.sequence.wrapping_add(1);
-    // SAFETY: a field of what we hold. Volatile keeps the order, and so do the processors' stores (x86) as far as a
-    // snapshot needs it that looks again if it saw a change.
-    unsafe { (&raw mut waits.sequence).write_volatile(sequence) };
+fn change(task: Task, waits: &MapCell<Waits>, change: impl FnOnce()) -> u32 {
+    // Volatile keeps the order, and so do the processors' stores (x86) as far as a snapshot needs it that looks again if
+    // it saw a change.
+    let sequence = field!(waits.sequence).get().wrapping_add(1);
+    field!(waits.sequence).set(sequence);
     // From here on no snapshot reads it before the change is made: one that begins now finds it kept.
     let edge = edge();
-    if edge & READS_THREADS != 0 && waits.edge != edge {
-        waits.edge = edge;
+    if edge & READS_THREADS != 0 && field!(waits.edge).get() != edge {
+        field!(waits.edge).set(edge);
         send_before_change(task, waits);
     }
-    change(waits);
-    unsafe { (&raw mut waits.sequence).write_volatile(sequence.wrapping_add(1)) };
+    change();
+    field!(waits.sequence).set(sequence.wrapping_add(1));
     edge
 }
 
 /// Sends a thread's counters and waits as they are before the first change since an edge.
 #[inline(never)]
-fn send_before_change(task: Task, waits: &Waits) {
+fn send_before_change(task: Task, waits: &MapCell<Waits>) {
     let Some(mut record) = RING.reserve::<ThreadAtEdge>(0) else { return count(LossCause::KeptLost) };
     // SAFETY: all of the record's fields are set before it is submitted.
     let kept = unsafe { &mut *record.as_mut_ptr() };
@@ -211,14 +219,15 @@ fn send_before_change(task: Task, waits: &Waits) {
 fn capture(
     ctx: &BtfTracePointContext,
     task: Task,
-    process: &mut FollowedProcess,
+    process: &Followed,
     wait_cause: WaitCause,
     received: u32,
 ) -> Result<u64, LossCause> {
     // SAFETY: a static.
     let wanted = unsafe { read_volatile(&raw const BLOCKED_STACKS) };
     let all = wanted == BlockedStacks::All as u32;
-    if !all && process.python.is_none() {
+    let python = process.python();
+    if !all && python.is_none() {
         return Ok(0);
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(SWITCH) else { return Ok(0) };
@@ -233,7 +242,7 @@ fn capture(
         cause.read_volatile()
     };
     let (reason, syscall) = (reason as u32, syscall as u32);
-    let has_python = stack::walk(task.thread_pointer(), process, scratch) != 0;
+    let has_python = stack::walk(task.thread_pointer(), python, scratch) != 0;
     let Scratch { walk, stack, .. } = &mut *scratch;
     (stack.user_len, stack.kernel_len) = (0, 0);
     let mut hash = fold(walk.hash, u64::from(reason));
@@ -242,7 +251,7 @@ fn capture(
     let at_first_sight = all && has_python;
     if at_first_sight {
         // Of the user's the leaf is kept, which is mostly the C library.
-        let is_interpreter = process.python.is_interpreter(address);
+        let is_interpreter = python.is_interpreter(address);
         (stack.user[0], stack.user_len) = (address, u32::from(!is_interpreter));
         hash = fold(fold(hash, address), u64::from(task.state()));
     } else if all {
@@ -261,4 +270,28 @@ fn capture(
         stack::begin_wait(&scratch.stack.key, received, is_new);
     }
     Ok(scratch.stack.key.hash)
+}
+
+impl MapCell<OpenWait> {
+    #[inline(always)]
+    fn read(&self) -> OpenWait {
+        OpenWait {
+            since: field!(self.since).get(),
+            on_cpu: field!(self.on_cpu).get(),
+            run_delay: field!(self.run_delay).get(),
+            hash: field!(self.hash).get(),
+            reason: field!(self.reason).get(),
+            syscall: field!(self.syscall).get(),
+        }
+    }
+
+    #[inline(always)]
+    fn write(&self, open: OpenWait) {
+        field!(self.since).set(open.since);
+        field!(self.on_cpu).set(open.on_cpu);
+        field!(self.run_delay).set(open.run_delay);
+        field!(self.hash).set(open.hash);
+        field!(self.reason).set(open.reason);
+        field!(self.syscall).set(open.syscall);
+    }
 }

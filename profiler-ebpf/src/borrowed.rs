@@ -1,9 +1,6 @@
 //! Finds the thread state that the current thread runs instead of the one that is stored for it ([`Borrowed`]).
 
-use profiler_common::{
-    config::FollowedProcess,
-    python::{Borrowed, C_STACK_WORDS, CStack, PyOffsets},
-};
+use profiler_common::python::{Borrowed, C_STACK_WORDS, CStack, PyOffsets, PyTarget};
 
 use crate::{
     pystack::{FrameCopy, read_user, read_word},
@@ -19,14 +16,10 @@ const BATCH: u32 = 32;
 /// walk there is no room on the programs' stack.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn find_borrowed(
-    thread_pointer: u64,
-    process: *const FollowedProcess,
-    scratch: *mut Scratch,
-) -> u32 {
+pub extern "C" fn find_borrowed(thread_pointer: u64, python: *const PyTarget, scratch: *mut Scratch) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
-    let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
-    let (python, Scratch { block, borrowed: search, .. }) = (&process.python, scratch);
+    let (Some(python), Some(scratch)) = (unsafe { (python.as_ref(), scratch.as_mut()) }) else { return 0 };
+    let Scratch { block, borrowed: search, .. } = scratch;
     search.forget();
     if python.is_none() || !python.interpreters.may_lend(read_word) {
         return 0;

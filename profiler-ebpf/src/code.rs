@@ -19,12 +19,11 @@ use aya_ebpf::{
 };
 use bytemuck::{Pod, Zeroable};
 use profiler_common::{
-    config::FollowedProcess,
     event::{CodeRecord, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES, RecordKind},
     loss_cause::LossCause,
     python::{
         CODE_WORDS, CodeOffsets, CodeWords, ENTRY, FrameRef, MARKS, MAX_PY_FRAMES, PyFrame, PyOffsets,
-        code_word, fold, identity,
+        PyTarget, code_word, fold, identity,
     },
     siphash::{HashKey, SipHash},
 };
@@ -86,12 +85,12 @@ const BATCHES: usize = MAX_PY_FRAMES / BATCH;
 /// What the code objects of the stack in the scratch are, in one number that is not 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn identify(scratch: *mut Scratch, process: *const FollowedProcess) -> u64 {
+pub extern "C" fn identify(scratch: *mut Scratch, python: *const PyTarget) -> u64 {
     // SAFETY: the caller's, live; the verifier wants it compared.
     let Some(known) = (unsafe { scratch.as_mut() }) else { return 0 };
     known.definition.identities = 1;
     for batch in 0..BATCHES {
-        if identify_batch(scratch, process, batch as u32) == 0 {
+        if identify_batch(scratch, python, batch as u32) == 0 {
             break;
         }
     }
@@ -101,9 +100,9 @@ pub extern "C" fn identify(scratch: *mut Scratch, process: *const FollowedProces
 /// Folds what some of the code objects are; 0 behind the last one.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn identify_batch(scratch: *mut Scratch, process: *const FollowedProcess, batch: u32) -> u32 {
+extern "C" fn identify_batch(scratch: *mut Scratch, python: *const PyTarget, batch: u32) -> u32 {
     // SAFETY: as above, and apart.
-    let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else { return 0 };
+    let (Some(scratch), Some(python)) = (unsafe { (scratch.as_mut(), python.as_ref()) }) else { return 0 };
     let Scratch { walk, frames, definition, .. } = scratch;
     for index in 0..BATCH {
         let index = batch as usize * BATCH + index;
@@ -111,7 +110,7 @@ extern "C" fn identify_batch(scratch: *mut Scratch, process: *const FollowedProc
             return 0;
         }
         let code = frames[index & (MAX_PY_FRAMES - 1)].code();
-        let identity = identify_code(&mut definition.words, &process.python.offsets.code, code);
+        let identity = identify_code(&mut definition.words, &python.offsets.code, code);
         definition.identities = fold(definition.identities, identity);
     }
     1
@@ -133,10 +132,10 @@ extern "C" fn identify_code(words: *mut CodeWords, offsets: *const CodeOffsets, 
 /// Replaces the addresses of the code objects of the stack in the scratch by the numbers of their definitions, and sends those
 /// that are new; returns what [`identify`] does. A code object that cannot be read keeps its address.
 #[inline(always)]
-pub fn define(process: &FollowedProcess, scratch: &mut Scratch) -> Result<u64, LossCause> {
+pub fn define(python: &PyTarget, scratch: &mut Scratch) -> Result<u64, LossCause> {
     scratch.definition.identities = 1;
     for batch in 0..BATCHES {
-        match define_batch(scratch, process, batch as u32) {
+        match define_batch(scratch, python, batch as u32) {
             SENT_ALL => break,
             SENT_BATCH => {}
             _ => return Err(LossCause::RingFull),
@@ -152,9 +151,9 @@ const SENT_ALL: u32 = 2;
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn define_batch(scratch: *mut Scratch, process: *const FollowedProcess, batch: u32) -> u32 {
+extern "C" fn define_batch(scratch: *mut Scratch, python: *const PyTarget, batch: u32) -> u32 {
     // SAFETY: as above.
-    let (Some(scratch), Some(process)) = (unsafe { (scratch.as_mut(), process.as_ref()) }) else {
+    let (Some(scratch), Some(python)) = (unsafe { (scratch.as_mut(), python.as_ref()) }) else {
         return NO_ROOM;
     };
     let Scratch { walk, frames, definition, stack, .. } = scratch;
@@ -164,7 +163,7 @@ extern "C" fn define_batch(scratch: *mut Scratch, process: *const FollowedProces
             return SENT_ALL;
         }
         let frame = &mut frames[index & (MAX_PY_FRAMES - 1)];
-        if define_code(frame, definition, &process.python.offsets, stack.key.tgid) == 0 {
+        if define_code(frame, definition, &python.offsets, stack.key.tgid) == 0 {
             return NO_ROOM;
         }
     }

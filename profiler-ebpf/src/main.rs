@@ -10,6 +10,7 @@ mod borrowed;
 mod code;
 mod file_mode;
 mod kernel;
+mod map_cell;
 mod maps;
 mod native;
 mod process;

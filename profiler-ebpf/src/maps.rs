@@ -7,15 +7,11 @@ use aya_ebpf::{
 };
 use bytemuck::Pod;
 use profiler_common::{
-    config::{FollowedProcess, StackCount, StackKey},
+    config::{StackCount, StackKey},
     loss_cause::LossCause,
 };
 
 use crate::stack::Scratch;
-
-/// tgid → how to follow it. The loader adds; `process` copies it at fork and removes it at the end.
-#[map]
-pub static PROCESSES: HashMap<u32, FollowedProcess> = HashMap::with_max_entries(4096, 0);
 
 /// Distinct stack of a thread → times sampled, or blocked. `stack` adds; the loader reads and empties.
 #[map]

@@ -1,6 +1,11 @@
 //! Keeps the set of followed processes: children of a followed process are followed before their first instruction.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_ktime_get_ns,
+    macros::{btf_tracepoint, map},
+    maps::HashMap,
+    programs::BtfTracePointContext,
+};
 use bytemuck::Zeroable;
 use profiler_common::{
     config::FollowedProcess,
@@ -10,10 +15,34 @@ use profiler_common::{
 };
 
 use crate::{
-    maps::{PROCESSES, count_loss, send},
+    map_cell::{MapCell, field},
+    maps::{count_loss, send},
     task::Task,
     thread,
 };
+
+/// tgid → how to follow it. The loader adds; the programs below copy it at fork and remove it at the end.
+#[map]
+static PROCESSES: HashMap<u32, FollowedProcess> = HashMap::with_max_entries(4096, 0);
+
+/// A followed process.
+pub type Followed = MapCell<FollowedProcess>;
+
+impl Followed {
+    /// The process of this number, if it is followed.
+    #[inline(always)]
+    pub fn by_tgid(tgid: u32) -> Option<&'static Self> {
+        Self::find(&PROCESSES, &tgid)
+    }
+
+    /// How to walk its Python stacks.
+    #[inline(always)]
+    pub fn python(&self) -> &PyTarget {
+        let python = field!(self.python).as_ptr();
+        // SAFETY: the loader replaces whole values; in place `exec` alone writes it, where no other thread is left to walk.
+        unsafe { &*python }
+    }
+}
 
 /// Copies the parent's entry for the child, whose memory is a copy: same interpreter, same addresses.
 ///
@@ -29,18 +58,20 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn try_fork(parent: Task, child: Task) -> Result<(), LossCause> {
     let (parent_tgid, tgid) = (parent.tgid(), child.tgid());
-    // SAFETY: copied at once; the loader replaces whole values.
-    let Some(process) = (unsafe { PROCESSES.get(parent_tgid) }) else { return Ok(()) };
+    let Some(process) = Followed::by_tgid(parent_tgid) else { return Ok(()) };
     let is_process = parent_tgid != tgid;
-    let process = FollowedProcess { is_master: if is_process { 0 } else { process.is_master }, ..*process };
+    let fleet = field!(process.fleet).get();
+    let is_master = if is_process { 0 } else { field!(process.is_master).get() };
     if is_process {
-        PROCESSES.insert(tgid, process, 0).map_err(|_| LossCause::ProcessesFull)?;
+        // SAFETY: copied at once; the loader replaces whole values.
+        let copy = FollowedProcess { is_master, ..unsafe { process.as_ptr().read() } };
+        PROCESSES.insert(tgid, copy, 0).map_err(|_| LossCause::ProcessesFull)?;
     }
-    let waits = thread::enlist(child, &process).ok_or(LossCause::NotEnlisted)?;
+    let waits = thread::enlist(child, fleet, is_master).ok_or(LossCause::NotEnlisted)?;
     // It has not run yet, so it has not gone to sleep either.
-    waits.has_baseline = 1;
+    field!(waits.has_baseline).set(1);
     // SAFETY: no arguments.
-    waits.made_ns = unsafe { bpf_ktime_get_ns() };
+    field!(waits.made_ns).set(unsafe { bpf_ktime_get_ns() });
     if !is_process {
         return Ok(()); // A thread: announced with its process.
     }
@@ -62,9 +93,10 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn try_exec(task: Task, caller_tid: u32) -> Result<(), LossCause> {
     let tgid = task.tgid();
-    let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return Ok(()) };
-    // SAFETY: the verifier checked the pointer; only this process, which is here, is walked by it.
-    unsafe { (*process).python = PyTarget::zeroed() };
+    let Some(process) = Followed::by_tgid(tgid) else { return Ok(()) };
+    let python = field!(process.python).as_ptr();
+    // SAFETY: only this process, which is here, is walked by it.
+    unsafe { python.write(PyTarget::zeroed()) };
     send(&ExecRecord { kind: RecordKind::Exec as u32, tgid, caller_tid }, LossCause::LifecycleLost)
 }
 

@@ -4,7 +4,6 @@ use core::{ffi::c_void, num::NonZeroU64};
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use profiler_common::{
-    config::FollowedProcess,
     loss_cause::LossCause,
     python::{
         ABSENT, End, GilState, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget,
@@ -269,8 +268,8 @@ extern "C" fn search_batch(search: *mut TstateSearch, offsets: *const PyOffsets)
 /// A `None` that is no word of its own would leave the word undefined, and older verifiers (6.1) refuse a program that
 /// reads such a one from its stack.
 #[inline(always)]
-pub fn code_generation(process: &FollowedProcess, walk: &Walk) -> Option<NonZeroU64> {
-    let offset = process.python.code_generation;
+pub fn code_generation(python: &PyTarget, walk: &Walk) -> Option<NonZeroU64> {
+    let offset = python.code_generation;
     if offset == 0 || walk.interpreter == 0 {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use crate::{task::Task, thread};
+use crate::{map_cell::field, task::Task, thread};
 
 /// Counts what a followed thread receives from sockets; the end of a connection counts, a read that finds nothing does not.
 ///
@@ -15,7 +15,7 @@ pub fn sock_recv_length(ctx: BtfTracePointContext) -> i32 {
         && thread::may_be_followed(current.tgid())
         && let Some(waits) = thread::waits(current)
     {
-        waits.received = waits.received.wrapping_add(1);
+        field!(waits.received).add(1);
     }
     0
 }

@@ -7,14 +7,16 @@ use aya_ebpf::{
     programs::PerfEventContext,
 };
 use profiler_common::{
-    config::{FollowedProcess, ON_CPU, StackKey},
+    config::{ON_CPU, StackKey},
     loss_cause::LossCause,
+    python::PyTarget,
     wait::NO_SYSCALL,
 };
 
 use crate::{
-    maps::{PROCESSES, SCRATCH, TICK, count_loss},
+    maps::{SCRATCH, TICK, count_loss},
     native,
+    process::Followed,
     stack::{self, Scratch},
     task::Task,
 };
@@ -39,13 +41,11 @@ pub fn sample(ctx: PerfEventContext) -> u32 {
 fn try_sample(ctx: &PerfEventContext) -> Result<(), LossCause> {
     let pid_tgid = bpf_get_current_pid_tgid();
     let (tgid, tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
-    let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return Ok(()) };
-    // SAFETY: the verifier checked the pointer; the loader replaces whole values.
-    let process = unsafe { &mut *process };
+    let Some(process) = Followed::by_tgid(tgid) else { return Ok(()) };
     let Some(scratch) = SCRATCH.get_ptr_mut(TICK) else { return Ok(()) };
     // SAFETY: this CPU's own slot; a tick does not interrupt a tick.
     let scratch = unsafe { &mut *scratch };
-    let hash = capture(ctx, process, scratch);
+    let hash = capture(ctx, process.python(), scratch);
     scratch.stack.key = StackKey { hash, tgid, tid, reason: ON_CPU, syscall: NO_SYSCALL };
     stack::lookup_or_intern(process, scratch, |_| {})?;
     stack::add_tick(&scratch.stack.key)
@@ -53,8 +53,8 @@ fn try_sample(ctx: &PerfEventContext) -> Result<(), LossCause> {
 
 /// Builds the three columns and returns their hash.
 #[inline(always)]
-fn capture(ctx: &PerfEventContext, process: &FollowedProcess, scratch: &mut Scratch) -> u64 {
-    let has_python = stack::walk(Task::current().thread_pointer(), process, scratch) != 0;
+fn capture(ctx: &PerfEventContext, python: &PyTarget, scratch: &mut Scratch) -> u64 {
+    let has_python = stack::walk(Task::current().thread_pointer(), python, scratch) != 0;
     let Scratch { walk, stack, .. } = scratch;
     // A stack that is known to be empty is not asked for: that would cost as much as the walk.
     let address = native::instruction(ctx);
@@ -62,12 +62,12 @@ fn capture(ctx: &PerfEventContext, process: &FollowedProcess, scratch: &mut Scra
     stack.kernel_len = if in_kernel { native::stack(ctx.as_ptr(), &mut stack.kernel, 0) } else { 0 };
     // SAFETY: a static.
     let wants_native = unsafe { read_volatile(&raw const NATIVE_FRAMES) } != 0;
-    if has_python && !wants_native && process.python.is_interpreter(address) {
+    if has_python && !wants_native && python.is_interpreter(address) {
         stack.user_len = 0;
     } else {
         stack.user_len = native::stack(ctx.as_ptr(), &mut stack.user, u64::from(BPF_F_USER_STACK));
-        if has_python && (!wants_native || process.python.keeps_frame_pointers == 0) {
-            let is_cut = native::cut(&stack.user, &mut stack.user_len, &process.python);
+        if has_python && (!wants_native || python.keeps_frame_pointers == 0) {
+            let is_cut = native::cut(&stack.user, &mut stack.user_len, python);
             // The leaf may be a part of the interpreter that no Python frame shows.
             if is_cut && stack.user_len == 0 && wants_native {
                 stack.user_len = 1;

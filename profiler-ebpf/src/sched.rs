@@ -22,7 +22,8 @@ use profiler_common::{
 
 use crate::{
     blocked,
-    maps::{PROCESSES, RING, count_loss},
+    maps::{RING, count_loss},
+    process::Followed,
     task::Task,
     thread,
 };
@@ -91,8 +92,7 @@ fn switch<const STACKS: bool>(ctx: &BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn try_exit(task: Task, is_last: u32) -> Result<(), LossCause> {
-    // SAFETY: the value is not read.
-    if unsafe { PROCESSES.get(task.tgid()) }.is_none() {
+    if Followed::by_tgid(task.tgid()).is_none() {
         return Ok(());
     }
     let mut record = RING.reserve::<ExitRecord>(0).ok_or(LossCause::ExitLost)?;
@@ -101,7 +101,7 @@ fn try_exit(task: Task, is_last: u32) -> Result<(), LossCause> {
     (exit.kind, exit.is_last) = (RecordKind::Exit as u32, is_last);
     (exit.ends_process, exit.code) = (u32::from(task.live() == 0), task.process_exit_code());
     task.read_counters(&mut exit.task);
-    thread::copy(thread::waits(task).as_deref(), &mut exit.waits);
+    thread::copy(thread::waits(task), &mut exit.waits);
     record.submit(u64::from(BPF_RB_NO_WAKEUP));
     Ok(())
 }
@@ -120,10 +120,9 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
     if task.is_null() {
         return 0;
     }
-    // SAFETY: a static; read at once.
-    let (process, is_own) = unsafe {
-        (PROCESSES.get(task.tgid()), task.tid() == core::ptr::read_volatile(&raw const SNAPSHOT_TID))
-    };
+    let process = Followed::by_tgid(task.tgid());
+    // SAFETY: a static.
+    let is_own = task.tid() == unsafe { core::ptr::read_volatile(&raw const SNAPSHOT_TID) };
     if (process.is_none() && !is_own) || task.is_gone() {
         return 0;
     }

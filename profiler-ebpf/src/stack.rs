@@ -11,17 +11,19 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm,
 };
 use profiler_common::{
-    config::{FollowedProcess, READS_STACKS, StackCount, StackKey},
+    config::{READS_STACKS, StackCount, StackKey},
     event::{RecordKind, StackRecord},
     loss_cause::LossCause,
-    python::{Borrowed, End, GilState, MAX_PY_FRAMES, PyFrame, Walk, fold},
+    python::{Borrowed, End, GilState, MAX_PY_FRAMES, PyFrame, PyTarget, Walk, fold},
     wait::{BUCKETS, bucket},
 };
 
 use crate::{
     borrowed::find_borrowed,
     code::{self, Definition},
+    map_cell::{MapCell, field},
     maps::{LATE, RING, STACKS, count, count_many, edge},
+    process::Followed,
     pystack::{self, FrameCopy},
 };
 
@@ -57,23 +59,23 @@ pub struct Scratch {
 /// Walks the Python frames of the current thread, by its thread pointer; returns how many there are, and counts why there are
 /// none.
 #[inline(always)]
-pub fn walk(thread_pointer: u64, process: &FollowedProcess, scratch: &mut Scratch) -> u32 {
-    find_borrowed(thread_pointer, process, scratch);
-    walk_found(thread_pointer, process, scratch)
+pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> u32 {
+    find_borrowed(thread_pointer, python, scratch);
+    walk_found(thread_pointer, python, scratch)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn walk_found(thread_pointer: u64, process: *const FollowedProcess, scratch: *mut Scratch) -> u32 {
+extern "C" fn walk_found(thread_pointer: u64, python: *const PyTarget, scratch: *mut Scratch) -> u32 {
     // SAFETY: the caller's, live and apart; the verifier wants them compared.
-    let (Some(process), Some(scratch)) = (unsafe { (process.as_ref(), scratch.as_mut()) }) else { return 0 };
+    let (Some(python), Some(scratch)) = (unsafe { (python.as_ref(), scratch.as_mut()) }) else { return 0 };
     scratch.walk.start(0);
-    if process.python.is_none() {
+    if python.is_none() {
         count(LossCause::NotWalkable);
         return 0;
     }
-    let result = pystack::walk(thread_pointer, &process.python, scratch);
-    let is_elsewhere = process.python.unwalked.runs(thread_pointer, pystack::read_word);
+    let result = pystack::walk(thread_pointer, python, scratch);
+    let is_elsewhere = python.unwalked.runs(thread_pointer, pystack::read_word);
     if let Err(cause) = result
         && !is_elsewhere
     {
@@ -102,20 +104,19 @@ extern "C" fn walk_found(thread_pointer: u64, process: *const FollowedProcess, s
 /// changes the key. `finish` adds to it what is only wanted of a new stack. True if it was interned.
 #[inline(always)]
 pub fn lookup_or_intern(
-    process: &mut FollowedProcess,
+    process: &Followed,
     scratch: &mut Scratch,
     finish: impl FnOnce(&mut StackRecord),
 ) -> Result<bool, LossCause> {
-    if process.code_changes != 0 {
-        let identity = code::identify(scratch, process);
+    let python = process.python();
+    if field!(process.code_changes).get() != 0 {
+        let identity = code::identify(scratch, python);
         scratch.stack.key.hash = fold(scratch.stack.key.hash, identity);
-    } else if let Some(sum) = STACKS.get_ptr_mut(&scratch.stack.key) {
-        // SAFETY: a thread runs on one CPU at a time, so nobody else changes its keys.
-        let sum = unsafe { &mut *sum };
-        match look_again(sum, process, scratch) {
+    } else if let Some(sum) = MapCell::find(&STACKS, &scratch.stack.key) {
+        match look_again(sum, python, scratch) {
             None => return Ok(false),
             Some(identity) => {
-                process.code_changes = 1;
+                field!(process.code_changes).set(1);
                 scratch.stack.key.hash = fold(scratch.stack.key.hash, identity);
             }
         }
@@ -124,7 +125,7 @@ pub fn lookup_or_intern(
         return Ok(false);
     }
     finish(&mut scratch.stack);
-    describe(process, scratch)?;
+    describe(python, scratch)?;
     Ok(true)
 }
 
@@ -135,32 +136,34 @@ pub fn lookup_or_intern(
 /// which costs as much as the walk. So it is done at the first lookups of the stack, and then every [`SELDOM`]th; what was
 /// counted in between is dropped if another code object is found then.
 #[inline(always)]
-fn look_again(sum: &mut StackCount, process: &FollowedProcess, scratch: &mut Scratch) -> Option<u64> {
+fn look_again(sum: &MapCell<StackCount>, python: &PyTarget, scratch: &mut Scratch) -> Option<u64> {
     const SELDOM: u64 = 64;
-    let generation = pystack::code_generation(process, &scratch.walk);
-    sum.lookups += 1;
+    let generation = pystack::code_generation(python, &scratch.walk);
+    let lookups = field!(sum.lookups).get() + 1;
+    field!(sum.lookups).set(lookups);
     let is_due = match generation {
-        Some(generation) => generation.get() != sum.generation,
-        None => {
-            sum.lookups.is_multiple_of(SELDOM)
-                || (sum.lookups < SELDOM && sum.lookups & (sum.lookups - 1) == 0)
-        }
+        Some(generation) => generation.get() != field!(sum.generation).get(),
+        None => lookups.is_multiple_of(SELDOM) || (lookups < SELDOM && lookups & (lookups - 1) == 0),
     };
-    if scratch.walk.len == 0 || (!is_due && sum.identity != 0) {
+    let known = field!(sum.identity).get();
+    if scratch.walk.len == 0 || (!is_due && known != 0) {
         return None;
     }
-    let identity = code::identify(scratch, process);
-    if sum.identity == 0 {
-        sum.identity = identity;
+    let identity = code::identify(scratch, python);
+    if known == 0 {
+        field!(sum.identity).set(identity);
     }
-    if sum.identity == identity {
-        (sum.sure_count, sum.sure_ns) = (sum.count, sum.ns);
-        sum.generation = generation.map_or(0, NonZeroU64::get);
+    if known == 0 || known == identity {
+        field!(sum.sure_count).set(field!(sum.count).get());
+        field!(sum.sure_ns).set(field!(sum.ns).get());
+        field!(sum.generation).set(generation.map_or(0, NonZeroU64::get));
         return None;
     }
     if generation.is_none() {
-        count_many(LossCause::CodeReplaced, sum.count - sum.sure_count);
-        (sum.count, sum.ns) = (sum.sure_count, sum.sure_ns);
+        let sure_count = field!(sum.sure_count).get();
+        count_many(LossCause::CodeReplaced, field!(sum.count).get() - sure_count);
+        field!(sum.count).set(sure_count);
+        field!(sum.ns).set(field!(sum.sure_ns).get());
     }
     Some(identity)
 }
@@ -168,12 +171,10 @@ fn look_again(sum: &mut StackCount, process: &FollowedProcess, scratch: &mut Scr
 /// Notes that a wait begins on a stack, and whether anything was received since the last one there.
 #[inline(always)]
 pub fn begin_wait(key: &StackKey, received: u32, is_first: bool) {
-    if let Some(sum) = STACKS.get_ptr_mut(key) {
-        // SAFETY: a thread is switched on one CPU at a time, so nobody else changes its keys.
-        unsafe {
-            (*sum).empty += u64::from(!is_first && (*sum).received == received);
-            (*sum).received = received;
-        }
+    if let Some(sum) = MapCell::find(&STACKS, key) {
+        let is_empty = !is_first && field!(sum.received).get() == received;
+        field!(sum.empty).add(u64::from(is_empty));
+        field!(sum.received).set(received);
     }
 }
 
@@ -181,8 +182,7 @@ pub fn begin_wait(key: &StackKey, received: u32, is_first: bool) {
 #[inline(always)]
 pub fn add_tick(key: &StackKey) -> Result<(), LossCause> {
     let sum = sum_at(key, edge())?;
-    // SAFETY: a thread is sampled on one CPU at a time, so nobody else adds to its keys.
-    unsafe { (*sum).count += 1 };
+    field!(sum.count).add(1);
     Ok(())
 }
 
@@ -190,31 +190,28 @@ pub fn add_tick(key: &StackKey) -> Result<(), LossCause> {
 #[inline(always)]
 pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), LossCause> {
     let sum = sum_at(key, edge)?;
-    // SAFETY: a thread is switched on one CPU at a time, so nobody else adds to its keys.
-    unsafe {
-        (*sum).count += 1;
-        (*sum).ns += ns;
-        (*sum).lengths[bucket(ns)] += 1;
-    }
+    field!(sum.count).add(1);
+    field!(sum.ns).add(ns);
+    field!(sum.lengths[bucket(ns)]).add(1);
     Ok(())
 }
 
 /// The count of a stack. The stack was described before, though the map may have been emptied since.
 #[inline(always)]
-fn sum_at(key: &StackKey, edge: u32) -> Result<*mut StackCount, LossCause> {
+fn sum_at(key: &StackKey, edge: u32) -> Result<&'static MapCell<StackCount>, LossCause> {
     let table = if edge & READS_STACKS == 0 { &STACKS } else { &LATE };
     if table.get_ptr(key).is_none() {
         table.insert(key, &EMPTY, u64::from(BPF_NOEXIST)).map_err(|_| LossCause::StacksFull)?;
     }
-    table.get_ptr_mut(key).ok_or(LossCause::StacksFull)
+    MapCell::find(table, key).ok_or(LossCause::StacksFull)
 }
 
 /// Describes a new stack, which the scratch holds, and interns it. One that cannot be described is not interned, and
 /// gets its description when seen again.
 #[inline(always)]
-fn describe(process: &FollowedProcess, scratch: &mut Scratch) -> Result<(), LossCause> {
-    let identity = code::define(process, scratch)?;
-    let generation = pystack::code_generation(process, &scratch.walk).map_or(0, NonZeroU64::get);
+fn describe(python: &PyTarget, scratch: &mut Scratch) -> Result<(), LossCause> {
+    let identity = code::define(python, scratch)?;
+    let generation = pystack::code_generation(python, &scratch.walk).map_or(0, NonZeroU64::get);
     let Scratch { walk, stack, .. } = scratch;
     stack.kind = RecordKind::Stack as u32;
     stack.end = walk.end;
@@ -227,9 +224,9 @@ fn describe(process: &FollowedProcess, scratch: &mut Scratch) -> Result<(), Loss
     let record = unsafe { core::slice::from_raw_parts((&raw const *stack).cast::<u8>(), bytes) };
     RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| LossCause::RingFull)?;
     intern(&stack.key)?;
-    if let Some(sum) = STACKS.get_ptr_mut(&stack.key) {
-        // SAFETY: a thread runs on one CPU at a time, so nobody else changes its keys.
-        unsafe { ((*sum).identity, (*sum).generation) = (identity, generation) };
+    if let Some(sum) = MapCell::find(&STACKS, &stack.key) {
+        field!(sum.identity).set(identity);
+        field!(sum.generation).set(generation);
     }
     Ok(())
 }

@@ -8,9 +8,12 @@ use aya_ebpf::{
     macros::{btf_map, map},
     maps::Array,
 };
-use profiler_common::{config::FollowedProcess, wait::Waits};
+use profiler_common::wait::Waits;
 
-use crate::task::Task;
+use crate::{
+    map_cell::{MapCell, field},
+    task::Task,
+};
 
 /// A map of task storage, which aya-ebpf 0.2 has not: the shape that BTF maps have, patched when loaded.
 #[repr(C)]
@@ -54,36 +57,38 @@ pub fn may_be_followed(tgid: u32) -> bool {
 
 /// The waits of a followed thread.
 #[inline(always)]
-pub fn waits<'a>(task: Task) -> Option<&'a mut Waits> {
+pub fn waits(task: Task) -> Option<&'static MapCell<Waits>> {
     get(task, 0)
 }
 
-/// Follows a thread of a process from now on.
+/// Follows a thread from now on, as one of a fleet's master or of a worker.
 #[inline(always)]
-pub fn enlist<'a>(task: Task, process: &FollowedProcess) -> Option<&'a mut Waits> {
+pub fn enlist(task: Task, fleet: u32, is_master: u32) -> Option<&'static MapCell<Waits>> {
     if let Some(bytes) = FOLLOWED.get_ptr_mut(0) {
         // SAFETY: the mask keeps it inside.
         unsafe { *bytes.cast::<u8>().add(task.tgid() as usize & (APART - 1)) = 1 };
     }
     let waits = get(task, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))?;
-    (waits.fleet, waits.is_master) = (process.fleet, process.is_master);
-    (waits.tid, waits.birth) = (task.tid(), task.start_time());
+    field!(waits.fleet).set(fleet);
+    field!(waits.is_master).set(is_master);
+    field!(waits.tid).set(task.tid());
+    field!(waits.birth).set(task.start_time());
     Some(waits)
 }
 
 /// Copies a thread's waits by one call; zeros without any.
 #[inline(always)]
-pub fn copy(from: Option<&Waits>, to: &mut Waits) {
-    let from = from.map_or(ptr::null(), ptr::from_ref);
+pub fn copy(from: Option<&MapCell<Waits>>, to: &mut Waits) {
+    let from = from.map_or(ptr::null_mut(), MapCell::as_ptr);
     // SAFETY: as many bytes as there are; from nowhere the helper copies nothing and fills with zeros.
     unsafe { bpf_probe_read_kernel(ptr::from_mut(to).cast(), size_of::<Waits>() as u32, from.cast()) };
 }
 
 #[inline(always)]
-fn get<'a>(task: Task, flags: u64) -> Option<&'a mut Waits> {
+fn get(task: Task, flags: u64) -> Option<&'static MapCell<Waits>> {
     let map = (&raw const THREADS).cast_mut().cast();
-    // SAFETY: the verifier knows the task; a thread's waits are written by whoever switches it, one CPU at a time.
-    unsafe {
-        bpf_task_storage_get(map, task.as_ptr().cast(), ptr::null_mut(), flags).cast::<Waits>().as_mut()
-    }
+    // SAFETY: the verifier knows the task.
+    let waits = unsafe { bpf_task_storage_get(map, task.as_ptr().cast(), ptr::null_mut(), flags) };
+    // SAFETY: a value of the map.
+    (!waits.is_null()).then(|| unsafe { MapCell::new(waits.cast()) })
 }

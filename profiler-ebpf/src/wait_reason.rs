@@ -7,7 +7,7 @@ use profiler_common::{
     wait::{NO_SYSCALL, Reason},
 };
 
-use crate::{pystack::read_word, table, task::Task};
+use crate::{process::Followed, pystack::read_word, table, task::Task};
 
 /// `__TASK_STOPPED | __TASK_TRACED | TASK_FROZEN` (include/linux/sched.h); the last one is of version 1's freezer.
 const STOPPED: u32 = 0x4 | 0x8 | 0x8000;
@@ -37,7 +37,7 @@ pub struct WaitCause {
 
 /// Finds the reason of a thread that is about to sleep, or sleeps.
 #[inline(always)]
-pub fn wait_reason(task: Task, python: Option<&PyTarget>) -> WaitCause {
+pub fn wait_reason(task: Task, process: Option<&Followed>) -> WaitCause {
     let registers = task.registers();
     let (syscall, address) = (registers.syscall(), registers.instruction());
     let (first, second) = (registers.first(), registers.second());
@@ -46,7 +46,7 @@ pub fn wait_reason(task: Task, python: Option<&PyTarget>) -> WaitCause {
     } else if syscall == NO_SYSCALL {
         Reason::PageFault
     } else {
-        in_syscall(task, syscall, first, second, python)
+        in_syscall(task, syscall, first, second, process)
     };
     WaitCause { reason, syscall, address }
 }
@@ -60,11 +60,12 @@ fn is_stopped(task: Task) -> bool {
 }
 
 #[inline(always)]
-fn in_syscall(task: Task, syscall: u32, first: u64, second: u64, python: Option<&PyTarget>) -> Reason {
+fn in_syscall(task: Task, syscall: u32, first: u64, second: u64, process: Option<&Followed>) -> Reason {
     let kind = table::entry(&raw const SYSTEM_CALLS, syscall).unwrap_or(SyscallKind::Other as u8);
     let is = |syscall: SyscallKind| kind == syscall as u8;
     if is(SyscallKind::Futex) {
-        let is_gil = python.is_some_and(|python| {
+        let is_gil = process.is_some_and(|process| {
+            let python = process.python();
             first.wrapping_sub(python.gil) < GIL_BYTES
                 || first.wrapping_sub(python.unwalked.gil) < GIL_BYTES
                 || is_own_gil(first, task.thread_pointer(), python) != 0

@@ -3,7 +3,11 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use profiler_common::wait::{Reason, Waits, Waker};
 
-use crate::{task::Task, thread};
+use crate::{
+    map_cell::{MapCell, field},
+    task::Task,
+    thread,
+};
 
 /// Bits of the preemption count (include/linux/preempt.h): serving a soft interrupt; in a hard one, or in an NMI.
 const IN_SOFT: u32 = 0x0000_0100;
@@ -18,13 +22,13 @@ pub fn sched_waking(ctx: BtfTracePointContext) -> i32 {
     if thread::may_be_followed(task.tgid())
         && let Some(waits) = thread::waits(task)
     {
-        waits.waker = waker_of(task, waits) as u32;
+        field!(waits.waker).set(waker_of(task, waits) as u32);
     }
     0
 }
 
 #[inline(always)]
-fn waker_of(task: Task, waits: &Waits) -> Waker {
+fn waker_of(task: Task, waits: &MapCell<Waits>) -> Waker {
     let current = Task::current();
     // The idle task wakes nobody.
     let interrupt = match interrupts(current) {
@@ -43,16 +47,18 @@ fn waker_of(task: Task, waits: &Waits) -> Waker {
         return Waker::Process;
     }
     match thread::waits(current) {
-        Some(by) if by.fleet == waits.fleet && by.is_master == 1 => Waker::Master,
-        Some(by) if by.fleet == waits.fleet => Waker::Worker,
-        _ => Waker::Process,
+        Some(by) if field!(by.fleet).get() != field!(waits.fleet).get() => Waker::Process,
+        Some(by) if field!(by.is_master).get() == 1 => Waker::Master,
+        Some(_) => Waker::Worker,
+        None => Waker::Process,
     }
 }
 
 /// Hard interrupts that end waits are timers', and disks' that are done.
 #[inline(always)]
-fn timer_or_disk(waits: &Waits) -> Waker {
-    let waited_for = |reason: Reason| waits.open.reason == reason as u32;
+fn timer_or_disk(waits: &MapCell<Waits>) -> Waker {
+    let open = field!(waits.open.reason).get();
+    let waited_for = |reason: Reason| open == reason as u32;
     if waited_for(Reason::Disk) || waited_for(Reason::PageFault) { Waker::Interrupt } else { Waker::Timer }
 }
 
