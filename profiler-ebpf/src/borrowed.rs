@@ -3,10 +3,10 @@
 use profiler_common::python::{Borrowed, C_STACK_WORDS, CStack, PyOffsets, PyTarget};
 
 use crate::{
-    pystack::{FrameCopy, read_user, read_word},
     registers::GENERAL,
-    stack::Scratch,
+    scratch::Scratch,
     task::Task,
+    user_memory::{FrameCopy, read_user, read_word},
 };
 
 /// Thread states that one function looks at.

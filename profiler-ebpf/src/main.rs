@@ -5,27 +5,42 @@
 #![no_std]
 #![no_main]
 
-mod blocked;
-mod borrowed;
-mod code;
+// The kernel's memory, by its types.
 mod file_mode;
 mod kernel;
-mod map_cell;
-mod maps;
-mod native;
-mod process;
-mod pystack;
-mod receive;
 mod registers;
 mod run_queue;
-mod sample;
-mod sched;
-mod stack;
-mod table;
 mod task;
+
+// Followed processes and threads, and what the threads wait for.
+mod process;
+mod receive;
+mod sched;
+mod seqlock;
+mod snapshot;
 mod thread;
+mod wait;
 mod wait_reason;
+mod wait_stack;
 mod wake;
+
+// Stacks.
+mod borrowed;
+mod code;
+mod code_identity;
+mod definition;
+mod native;
+mod pystack;
+mod sample;
+mod scratch;
+mod stack;
+mod stack_count;
+mod user_memory;
+
+// Maps and tables.
+mod map_cell;
+mod maps;
+mod table;
 
 /// The verifier refuses an infinite loop and the programs never panic: every index is masked.
 #[panic_handler]

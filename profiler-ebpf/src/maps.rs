@@ -1,25 +1,12 @@
-//! The maps, and the two ways the programs write to user space: counters and ring records.
+//! What all topics share: which reading is under way, and the two ways to write to user space, counters and ring records.
 
 use aya_ebpf::{
     EbpfContext,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, PerCpuArray, RingBuf},
 };
 use bytemuck::Pod;
-use profiler_common::{
-    config::{StackCount, StackKey},
-    loss_cause::LossCause,
-};
-
-use crate::stack::Scratch;
-
-/// Distinct stack of a thread → times sampled, or blocked. `stack` adds; the loader reads and empties.
-#[map]
-pub static STACKS: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
-
-/// Stack → count, while `STACKS` is read: `stack` adds; the loader reads and empties.
-#[map]
-pub static LATE: HashMap<StackKey, StackCount> = HashMap::with_max_entries(65536, 0);
+use profiler_common::loss_cause::LossCause;
 
 /// 0 → which reading is under way, and of what: `READS_THREADS`, `READS_STACKS`. The loader writes.
 #[map]
@@ -39,15 +26,6 @@ pub static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// `LossCause` → count, per CPU. The programs write; the loader reads.
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(LossCause::KERNEL, 0);
-
-/// Room to build a stack in, per CPU: a place for each of those that may interrupt the other, but not themselves.
-#[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
-
-/// The tick's place in `SCRATCH`.
-pub const TICK: u32 = 0;
-/// The switch's.
-pub const SWITCH: u32 = 1;
 
 /// Adds one to a cause.
 #[inline(always)]

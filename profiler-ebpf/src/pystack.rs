@@ -1,97 +1,67 @@
 //! Walks the Python frames of the current thread.
 
-use core::{ffi::c_void, num::NonZeroU64};
-
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use profiler_common::{
     loss_cause::LossCause,
     python::{
-        ABSENT, End, GilState, MAX_PY_FRAMES, MAX_STEPS, PACKED_FRAME_BYTES, PyFrame, PyOffsets, PyTarget,
-        ReadMemory, ReadWindow, TstateSearch, UNREADABLE, Walk,
+        ABSENT, End, GilState, MAX_PY_FRAMES, MAX_STEPS, PyFrame, PyOffsets, PyTarget, TstateSearch,
+        UNREADABLE, Walk,
     },
 };
 
-use crate::stack::Scratch;
+use crate::{
+    borrowed::find_borrowed,
+    maps::count,
+    scratch::Scratch,
+    user_memory::{CurrentMemory, FrameCopy, read_word},
+};
 
-/// Bytes of the frame stack that are read at once: a read costs by the call, not by the byte up to here.
-const BLOCK_BYTES: usize = 4096;
-const BLOCK_WORDS: usize = BLOCK_BYTES / 8;
-/// Words of one packed frame.
-const FRAME_WORDS: usize = PACKED_FRAME_BYTES as usize / 8;
-
-/// A copy of a part of the thread's frame stack, on which CPython 3.11+ packs its frames, callers below callees.
-#[repr(C)]
-pub struct FrameCopy {
-    /// Start of the chunk of the frame stack that is in use.
-    chunk: u64,
-    /// End of what the chunk holds.
-    top: u64,
-    /// Start of what is copied.
-    start: u64,
-    /// End of what is copied.
-    pub end: u64,
-    /// The verifier does not know that no frame begins near the end; there is room for one that would.
-    pub words: [u64; BLOCK_WORDS + FRAME_WORDS],
+/// Walks the Python frames of the current thread, by its thread pointer; returns how many there are, and counts why there are
+/// none.
+#[inline(always)]
+pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> u32 {
+    find_borrowed(thread_pointer, python, scratch);
+    walk_found(thread_pointer, python, scratch)
 }
 
-/// The current task's memory. A page that is not present fails: a program may not wait for it.
-struct CurrentMemory<'a> {
-    block: &'a mut FrameCopy,
-}
-
-impl CurrentMemory<'_> {
-    /// Copies the part of the frame stack that ends behind the frame at `address`; false if it is not there.
-    #[inline(always)]
-    fn fetch(&mut self, address: u64) -> bool {
-        let FrameCopy { chunk, top, start, end, words } = &mut *self.block;
-        if address < *chunk || address + u64::from(PACKED_FRAME_BYTES) > *top {
-            return false;
-        }
-        *end = address + u64::from(PACKED_FRAME_BYTES);
-        *start = (*end - BLOCK_BYTES as u64).max(*chunk);
-        let mut len = *end - *start;
-        if len > BLOCK_BYTES as u64 {
-            len = BLOCK_BYTES as u64; // Known above; the verifier wants to see it.
-        }
-        read_user((&raw mut *words).cast(), len as u32, *start)
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk_found(thread_pointer: u64, python: *const PyTarget, scratch: *mut Scratch) -> u32 {
+    // SAFETY: the caller's, live and apart; the verifier wants them compared.
+    let (Some(python), Some(scratch)) = (unsafe { (python.as_ref(), scratch.as_mut()) }) else { return 0 };
+    scratch.walk.start(0);
+    if python.is_none() {
+        count(LossCause::NotWalkable);
+        return 0;
     }
-}
-
-impl ReadMemory for CurrentMemory<'_> {
-    #[inline(always)]
-    fn read(&mut self, address: u64, bytes: u32, window: &mut ReadWindow) -> bool {
-        let copied = |block: &FrameCopy| {
-            address >= block.start && address + u64::from(PACKED_FRAME_BYTES) <= block.end
-        };
-        if !copied(self.block) && !self.fetch(address) {
-            self.block.end = 0;
-            return read_user((&raw mut *window).cast(), bytes.min(size_of::<ReadWindow>() as u32), address);
-        }
-        let first = (address - self.block.start) as usize / 8;
-        for (index, word) in window.iter_mut().enumerate().take(FRAME_WORDS) {
-            // The mask is for the verifier: `first` is below BLOCK_WORDS.
-            *word = self.block.words[(first & (BLOCK_WORDS - 1)) + index];
-        }
-        true
+    let result = walk_frames(thread_pointer, python, scratch);
+    let is_elsewhere = python.unwalked.runs(thread_pointer, read_word);
+    if let Err(cause) = result
+        && !is_elsewhere
+    {
+        count(cause);
+        return 0;
     }
+    let walk = &mut scratch.walk;
+    if walk.end == End::Truncated as u32 || (walk.len != 0 && walk.end == End::None as u32) {
+        walk.end = End::Truncated as u32;
+        count(LossCause::FramesTruncated);
+    } else if walk.end == End::Unreadable as u32 {
+        count(LossCause::FrameRead);
+    } else if walk.end == End::MayBeElsewhere as u32 {
+        count(LossCause::MayBeElsewhere);
+    }
+    if is_elsewhere {
+        // Which GIL it holds is not known.
+        (walk.end, walk.gil) = (End::OtherInterpreter as u32, GilState::Unknown as u32);
+        count(LossCause::OtherInterpreter);
+    }
+    walk.mix_in();
+    walk.len
 }
 
+/// Walks the frames of the current thread into the scratch; the error is why there are none.
 #[inline(always)]
-pub fn read_user(to: *mut c_void, bytes: u32, address: u64) -> bool {
-    // SAFETY: the callers own `to`, which has room for `bytes`; the helper checks the source.
-    unsafe { bpf_probe_read_user(to, bytes, address as *const c_void) == 0 }
-}
-
-/// A word of the current task's memory; `None` if it cannot be read.
-#[inline(always)]
-pub fn read_word(address: u64) -> Option<u64> {
-    let mut word = 0u64;
-    read_user((&raw mut word).cast(), 8, address).then_some(word)
-}
-
-/// Walks the frames of the thread that runs into the scratch; the error is why there are none.
-#[inline(always)]
-pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Result<(), LossCause> {
+fn walk_frames(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Result<(), LossCause> {
     let kept = python.slot.load(thread_pointer, read_word).ok_or(LossCause::ThreadSlotRead)?;
     let borrowed = scratch.borrowed.result();
     let tstate = if kept == 0 && borrowed != UNREADABLE { borrowed } else { kept };
@@ -104,10 +74,9 @@ pub fn walk(thread_pointer: u64, python: &PyTarget, scratch: &mut Scratch) -> Re
     }
     let gil = held(python, kept, borrowed);
     let Scratch { walk, block, .. } = &mut *scratch;
-    (block.chunk, block.top, block.start, block.end) = (0, 0, 0, 0);
+    block.forget();
     if python.offsets.tstate_datastack != ABSENT {
-        // Chunk and top stand side by side. If they cannot be read, frames are read one by one.
-        read_user((&raw mut block.chunk).cast(), 16, tstate + u64::from(python.offsets.tstate_datastack));
+        block.read_chunk(tstate + u64::from(python.offsets.tstate_datastack));
     }
     if !walk.enter(&mut CurrentMemory { block }, &python.offsets, tstate) {
         return Err(LossCause::ThreadStateRead);
@@ -261,19 +230,4 @@ extern "C" fn search_batch(search: *mut TstateSearch, offsets: *const PyOffsets)
         }
     }
     1
-}
-
-/// One more than how many code objects of the walked interpreter have died; `None` if it does not count them.
-///
-/// A `None` that is no word of its own would leave the word undefined, and older verifiers (6.1) refuse a program that
-/// reads such a one from its stack.
-#[inline(always)]
-pub fn code_generation(python: &PyTarget, walk: &Walk) -> Option<NonZeroU64> {
-    let offset = python.code_generation;
-    if offset == 0 || walk.interpreter == 0 {
-        return None;
-    }
-    let mut died = 0u64;
-    let is_read = read_user((&raw mut died).cast(), 8, walk.interpreter.wrapping_add(offset));
-    NonZeroU64::new(if is_read { died.wrapping_add(1) } else { 0 })
 }

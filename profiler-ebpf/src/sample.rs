@@ -14,10 +14,12 @@ use profiler_common::{
 };
 
 use crate::{
-    maps::{SCRATCH, TICK, count_loss},
+    maps::count_loss,
     native,
     process::Followed,
-    stack::{self, Scratch},
+    pystack,
+    scratch::{SCRATCH, Scratch, TICK},
+    stack, stack_count,
     task::Task,
 };
 
@@ -48,13 +50,13 @@ fn try_sample(ctx: &PerfEventContext) -> Result<(), LossCause> {
     let hash = capture(ctx, process.python(), scratch);
     scratch.stack.key = StackKey { hash, tgid, tid, reason: ON_CPU, syscall: NO_SYSCALL };
     stack::lookup_or_intern(process, scratch, |_| {})?;
-    stack::add_tick(&scratch.stack.key)
+    stack_count::add_tick(&scratch.stack.key)
 }
 
 /// Builds the three columns and returns their hash.
 #[inline(always)]
 fn capture(ctx: &PerfEventContext, python: &PyTarget, scratch: &mut Scratch) -> u64 {
-    let has_python = stack::walk(Task::current().thread_pointer(), python, scratch) != 0;
+    let has_python = pystack::walk(Task::current().thread_pointer(), python, scratch) != 0;
     let Scratch { walk, stack, .. } = scratch;
     // A stack that is known to be empty is not asked for: that would cost as much as the walk.
     let address = native::instruction(ctx);

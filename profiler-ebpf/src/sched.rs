@@ -1,40 +1,25 @@
-//! Scheduler programs: context switches, the snapshot of every followed thread at a window's edge, and the final counters of
-//! threads that exit.
+//! Context switches: accounts the waits of followed threads, and sends the final counters of those that exit.
 //!
 //! The kernel counts on-CPU time, run-queue waits and switches per thread itself; what it does not count, what a thread
-//! is blocked for, `blocked` adds up.
+//! is blocked for, `wait` adds up.
 
-use core::ffi::c_void;
+use core::ptr::read_volatile;
 
 use aya_ebpf::{
-    EbpfContext,
-    bindings::BPF_RB_NO_WAKEUP,
-    helpers::generated::bpf_seq_write,
-    macros::{btf_tracepoint, map},
-    maps::PerCpuArray,
-    programs::BtfTracePointContext,
+    EbpfContext as _, bindings::BPF_RB_NO_WAKEUP, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use profiler_common::{
-    event::{ExitRecord, RecordKind, ThreadRecord},
+    event::{ExitRecord, RecordKind},
     loss_cause::LossCause,
     sched::TASK_DEAD,
 };
 
 use crate::{
-    blocked,
     maps::{RING, count_loss},
     process::Followed,
     task::Task,
-    thread,
+    thread, wait,
 };
-
-/// Room for one thread of a snapshot, which is more than a program's stack holds.
-#[map]
-static LIVING: PerCpuArray<ThreadRecord> = PerCpuArray::with_max_entries(1, 0);
-
-/// TID of the thread that takes snapshots: by its own counters user space relates the scheduler's clock to the others.
-#[unsafe(no_mangle)]
-static SNAPSHOT_TID: u32 = 0;
 
 /// 1 if waits are accounted; set by the loader.
 #[unsafe(no_mangle)]
@@ -73,17 +58,17 @@ pub fn sched_switch_stacks(ctx: BtfTracePointContext) -> i32 {
 fn switch<const STACKS: bool>(ctx: &BtfTracePointContext) -> i32 {
     let (prev, next) = (Task::argument(ctx, 1), Task::argument(ctx, 2));
     // SAFETY: a static.
-    let waits = unsafe { core::ptr::read_volatile(&raw const WAITS) } != 0;
+    let waits = unsafe { read_volatile(&raw const WAITS) } != 0;
     let is_last = prev.state() & TASK_DEAD != 0;
     if (is_last || waits) && thread::may_be_followed(prev.tgid()) {
-        let result = if is_last { try_exit(prev, 1) } else { blocked::on_switch_out::<STACKS>(ctx, prev) };
+        let result = if is_last { try_exit(prev, 1) } else { wait::on_switch_out::<STACKS>(ctx, prev) };
         if let Err(cause) = result {
             count_loss(ctx, cause);
         }
     }
     if waits
         && thread::may_be_followed(next.tgid())
-        && let Err(cause) = blocked::on_switch_in(next)
+        && let Err(cause) = wait::on_switch_in(next)
     {
         count_loss(ctx, cause);
     }
@@ -104,42 +89,6 @@ fn try_exit(task: Task, is_last: u32) -> Result<(), LossCause> {
     thread::copy(thread::waits(task), &mut exit.waits);
     record.submit(u64::from(BPF_RB_NO_WAKEUP));
     Ok(())
-}
-
-/// Writes the counters and waits of every followed thread that lives, one after the other, for the loader to read. A thread
-/// that is new is followed from now on.
-///
-/// Kernel: ≥ 5.15 (`bpf_task_pt_regs`).
-#[unsafe(no_mangle)]
-#[unsafe(link_section = "iter/task")]
-pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
-    // struct bpf_iter__task { struct bpf_iter_meta *meta; struct task_struct *task; }
-    // SAFETY: the verifier knows both words of the context.
-    let (meta, task) =
-        unsafe { (*ctx.cast::<*const *mut c_void>(), Task::new(*ctx.cast::<*const c_void>().add(1))) };
-    if task.is_null() {
-        return 0;
-    }
-    let process = Followed::by_tgid(task.tgid());
-    // SAFETY: a static.
-    let is_own = task.tid() == unsafe { core::ptr::read_volatile(&raw const SNAPSHOT_TID) };
-    if (process.is_none() && !is_own) || task.is_gone() {
-        return 0;
-    }
-    let Some(living) = LIVING.get_ptr_mut(0) else { return 0 };
-    // SAFETY: this CPU's own slot; an iterator is read by one thread.
-    let living = unsafe { &mut *living };
-    match process {
-        Some(process) => blocked::read(task, process, living),
-        None => {
-            task.read_counters(&mut living.task);
-            thread::copy(None, &mut living.waits);
-        }
-    }
-    // SAFETY: `meta->seq` is its first word. When the buffer is full the kernel drops what was written for this task
-    // and calls again, so the result needs no look.
-    unsafe { bpf_seq_write((*meta).cast(), (&raw mut *living).cast(), size_of::<ThreadRecord>() as u32) };
-    0
 }
 
 /// Does nothing: it measures what any program on a switch costs, for `cargo xtask bench`.

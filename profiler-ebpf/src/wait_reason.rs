@@ -7,7 +7,7 @@ use profiler_common::{
     wait::{NO_SYSCALL, Reason},
 };
 
-use crate::{process::Followed, pystack::read_word, table, task::Task};
+use crate::{process::Followed, table, task::Task, user_memory::read_word};
 
 /// `__TASK_STOPPED | __TASK_TRACED | TASK_FROZEN` (include/linux/sched.h); the last one is of version 1's freezer.
 const STOPPED: u32 = 0x4 | 0x8 | 0x8000;
