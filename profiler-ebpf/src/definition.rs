@@ -3,12 +3,7 @@
 //! All processes share the definitions' numbers; the hash has a key, for else one process could make a definition with
 //! another's number.
 
-use core::{
-    array::from_mut,
-    ffi::c_void,
-    mem::offset_of,
-    ptr::{self, read_volatile},
-};
+use core::{array::from_mut, ffi::c_void, mem::offset_of, ptr};
 
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
@@ -21,7 +16,7 @@ use profiler_common::{
     siphash::{HashKey, SipHash},
 };
 
-use crate::{maps::RING, user_memory::read_words};
+use crate::{maps::RING, rodata, user_memory::read_words};
 
 /// The key of the definitions' numbers; set by the loader.
 #[unsafe(no_mangle)]
@@ -68,8 +63,7 @@ impl Definition {
             string::<MAX_FILE_BYTES>(&raw mut code.file, header, code_word(words, offsets.file), offsets)?;
         code.lines_bytes = bytes(table, header, code_word(words, offsets.line_table), offsets)?;
         let widths = u64::from(code.name_width) << 32 | u64::from(code.file_width);
-        // SAFETY: ours. Volatile, since the compiler sees a key of zeros.
-        *hash = SipHash::new(unsafe { read_volatile(&raw const DEFINITION_KEY) });
+        *hash = SipHash::new(rodata::read(&DEFINITION_KEY));
         hash.add(u64::from(code.first_line) << 32 | u64::from(code.lines_bytes));
         hash.add(widths);
         // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.

@@ -14,13 +14,12 @@ enum File {}
 /// `struct inode` (include/linux/fs.h).
 enum Inode {}
 
-const FILES: KernelField<TaskStruct, KernelPtr<FilesStruct>> = KernelField::at(&raw const KERNEL.task_files);
-const FDT: KernelField<FilesStruct, KernelPtr<FdTable>> = KernelField::at(&raw const KERNEL.files_fdt);
-const MAX_FDS: KernelField<FdTable, u32> = KernelField::at(&raw const KERNEL.fdt_max_fds);
-const FD: KernelField<FdTable, KernelAddress<KernelAddress<File>>> =
-    KernelField::at(&raw const KERNEL.fdt_fd);
-const F_INODE: KernelField<File, KernelAddress<Inode>> = KernelField::at(&raw const KERNEL.file_inode);
-const I_MODE: KernelField<Inode, u16> = KernelField::at(&raw const KERNEL.inode_mode);
+const FILES: KernelField<TaskStruct, KernelPtr<FilesStruct>> = KernelField::at(&KERNEL.task_files);
+const FDT: KernelField<FilesStruct, KernelPtr<FdTable>> = KernelField::at(&KERNEL.files_fdt);
+const MAX_FDS: KernelField<FdTable, u32> = KernelField::at(&KERNEL.fdt_max_fds);
+const FD: KernelField<FdTable, KernelAddress<KernelAddress<File>>> = KernelField::at(&KERNEL.fdt_fd);
+const F_INODE: KernelField<File, KernelAddress<Inode>> = KernelField::at(&KERNEL.file_inode);
+const I_MODE: KernelField<Inode, u16> = KernelField::at(&KERNEL.inode_mode);
 
 impl Task {
     /// The mode of the file behind a descriptor (include/uapi/linux/stat.h): `None` for a number that is none, 0 if it

@@ -14,6 +14,8 @@ use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, programs::BtfTracePoin
 use bytemuck::{AnyBitPattern, Zeroable};
 use profiler_common::config::KernelOffsets;
 
+use crate::rodata;
+
 /// Where the fields are; filled in by the loader.
 #[unsafe(no_mangle)]
 pub static KERNEL: KernelOffsets =
@@ -22,21 +24,19 @@ pub static KERNEL: KernelOffsets =
 
 /// A field of the struct `S`, with values of type `V`.
 pub struct KernelField<S, V> {
-    offset: *const u32,
+    offset: &'static u32,
     types: PhantomData<fn(S) -> V>,
 }
 
 impl<S, V> KernelField<S, V> {
     /// The field whose offset is this one of `KERNEL`.
-    pub const fn at(offset: *const u32) -> Self {
+    pub const fn at(offset: &'static u32) -> Self {
         Self { offset, types: PhantomData }
     }
 
-    /// Read where the compiler cannot fold the zero that it sees in `KERNEL`.
     #[inline(always)]
     fn offset(self) -> u32 {
-        // SAFETY: a field of a static.
-        unsafe { read_volatile(self.offset) }
+        rodata::read(self.offset)
     }
 }
 

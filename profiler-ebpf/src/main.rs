@@ -37,10 +37,10 @@ mod stack;
 mod stack_count;
 mod user_memory;
 
-// Maps and tables.
+// Maps, and constants of the loader.
 mod map_cell;
 mod maps;
-mod table;
+mod rodata;
 
 /// The verifier refuses an infinite loop and the programs never panic: every index is masked.
 #[panic_handler]

@@ -10,11 +10,11 @@ use crate::{
 /// `struct pt_regs` (arch/*/include/asm/ptrace.h).
 pub enum PtRegs {}
 
-const SYSCALL: KernelField<PtRegs, u32> = KernelField::at(&raw const KERNEL.regs_syscall);
-const FIRST: KernelField<PtRegs, u64> = KernelField::at(&raw const KERNEL.regs_first);
-const SECOND: KernelField<PtRegs, u64> = KernelField::at(&raw const KERNEL.regs_second);
-const IP: KernelField<PtRegs, u64> = KernelField::at(&raw const KERNEL.regs_ip);
-const SP: KernelField<PtRegs, u64> = KernelField::at(&raw const KERNEL.regs_sp);
+const SYSCALL: KernelField<PtRegs, u32> = KernelField::at(&KERNEL.regs_syscall);
+const FIRST: KernelField<PtRegs, u64> = KernelField::at(&KERNEL.regs_first);
+const SECOND: KernelField<PtRegs, u64> = KernelField::at(&KERNEL.regs_second);
+const IP: KernelField<PtRegs, u64> = KernelField::at(&KERNEL.regs_ip);
+const SP: KernelField<PtRegs, u64> = KernelField::at(&KERNEL.regs_sp);
 
 /// How many general registers `pt_regs` begins with.
 pub const GENERAL: usize = if cfg!(bpf_target_arch = "aarch64") { 31 } else { 15 };

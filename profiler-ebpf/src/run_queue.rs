@@ -1,19 +1,20 @@
 //! Reads a CPU's run queue, in whose clock the kernel counts, and what interrupts the CPU.
 
-use core::ptr::read_volatile;
-
-use crate::kernel::{KERNEL, KernelAddress, KernelField, KernelPtr};
+use crate::{
+    kernel::{KERNEL, KernelAddress, KernelField, KernelPtr},
+    rodata,
+};
 
 /// `struct rq` (kernel/sched/sched.h): a CPU's run queue.
 pub enum Rq {}
 
-const CLOCK: KernelField<Rq, u64> = KernelField::at(&raw const KERNEL.rq_clock);
-const CLOCK_TASK: KernelField<Rq, u64> = KernelField::at(&raw const KERNEL.rq_clock_task);
+const CLOCK: KernelField<Rq, u64> = KernelField::at(&KERNEL.rq_clock);
+const CLOCK_TASK: KernelField<Rq, u64> = KernelField::at(&KERNEL.rq_clock_task);
 
 /// `struct cfs_rq` (kernel/sched/sched.h): a control group's part of a run queue.
 pub enum CfsRq {}
 
-const RQ: KernelField<CfsRq, KernelPtr<Rq>> = KernelField::at(&raw const KERNEL.cfs_rq_rq);
+const RQ: KernelField<CfsRq, KernelPtr<Rq>> = KernelField::at(&KERNEL.cfs_rq_rq);
 
 impl KernelPtr<CfsRq> {
     /// The run queue that it is a part of.
@@ -34,12 +35,14 @@ impl KernelPtr<Rq> {
     }
 
     /// Preemption count of the CPU (include/linux/preempt.h): another of its variables, as far from this one on each CPU.
-    /// `None` if the loader did not find it.
+    /// 0 if the loader did not find it.
     #[inline(always)]
-    pub fn preempt_count(self) -> Option<u32> {
-        // SAFETY: a field of a static.
-        let from_here = unsafe { read_volatile(&raw const KERNEL.preempt_count_from_rq) };
+    pub fn preempt_count(self) -> u32 {
+        let from_here = rodata::read(&KERNEL.preempt_count_from_rq);
+        if from_here == 0 {
+            return 0;
+        }
         let address = (self.as_ptr() as u64).wrapping_add_signed(i64::from(from_here));
-        (from_here != 0).then(|| KernelAddress::new(address).get())
+        KernelAddress::new(address).get()
     }
 }

@@ -1,7 +1,5 @@
 //! Samples the running thread at each tick of the sampling clock, and interns its stack.
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::{
     EbpfContext as _, bindings::BPF_F_USER_STACK, helpers::bpf_get_current_pid_tgid, macros::perf_event,
     programs::PerfEventContext,
@@ -17,7 +15,7 @@ use crate::{
     maps::count_loss,
     native,
     process::Followed,
-    pystack,
+    pystack, rodata,
     scratch::{SCRATCH, Scratch, TICK},
     stack, stack_count,
     task::Task,
@@ -62,8 +60,7 @@ fn capture(ctx: &PerfEventContext, python: &PyTarget, scratch: &mut Scratch) -> 
     let address = native::instruction(ctx);
     let in_kernel = native::is_kernel(address);
     stack.kernel_len = if in_kernel { native::stack(ctx.as_ptr(), &mut stack.kernel, 0) } else { 0 };
-    // SAFETY: a static.
-    let wants_native = unsafe { read_volatile(&raw const NATIVE_FRAMES) } != 0;
+    let wants_native = rodata::read(&NATIVE_FRAMES) != 0;
     if has_python && !wants_native && python.is_interpreter(address) {
         stack.user_len = 0;
     } else {

@@ -3,8 +3,6 @@
 //! The kernel counts on-CPU time, run-queue waits and switches per thread itself; what it does not count, what a thread
 //! is blocked for, `wait` adds up.
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::{
     EbpfContext as _, bindings::BPF_RB_NO_WAKEUP, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
@@ -17,6 +15,7 @@ use profiler_common::{
 use crate::{
     maps::{RING, count_loss},
     process::Followed,
+    rodata,
     task::Task,
     thread, wait,
 };
@@ -57,8 +56,7 @@ pub fn sched_switch_stacks(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn switch<const STACKS: bool>(ctx: &BtfTracePointContext) -> i32 {
     let (prev, next) = (Task::argument(ctx, 1), Task::argument(ctx, 2));
-    // SAFETY: a static.
-    let waits = unsafe { read_volatile(&raw const WAITS) } != 0;
+    let waits = rodata::read(&WAITS) != 0;
     let is_last = prev.state() & TASK_DEAD != 0;
     if (is_last || waits) && thread::may_be_followed(prev.tgid()) {
         let result = if is_last { try_exit(prev, 1) } else { wait::on_switch_out::<STACKS>(ctx, prev) };

@@ -1,6 +1,6 @@
 //! The snapshot of every followed thread that lives, at an edge of the window.
 
-use core::{ffi::c_void, ptr::read_volatile};
+use core::ffi::c_void;
 
 use aya_ebpf::{helpers::generated::bpf_seq_write, macros::map, maps::PerCpuArray};
 use profiler_common::{event::ThreadRecord, loss_cause::LossCause, wait::Waits};
@@ -9,7 +9,7 @@ use crate::{
     map_cell::{MapCell, field},
     maps::count,
     process::Followed,
-    seqlock,
+    rodata, seqlock,
     task::Task,
     thread, wait,
 };
@@ -37,8 +37,7 @@ pub extern "C" fn snapshot(ctx: *mut c_void) -> i32 {
         return 0;
     }
     let process = Followed::by_tgid(task.tgid());
-    // SAFETY: a static.
-    let is_own = task.tid() == unsafe { read_volatile(&raw const SNAPSHOT_TID) };
+    let is_own = task.tid() == rodata::read(&SNAPSHOT_TID);
     if (process.is_none() && !is_own) || task.is_gone() {
         return 0;
     }

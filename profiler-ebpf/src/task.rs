@@ -1,12 +1,11 @@
 //! Reads a thread as the kernel has it: its `task_struct`, and what its process shares.
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_get_current_task_btf};
 use profiler_common::sched::{TASK_DEAD, TaskCounters};
 
 use crate::{
     kernel::{KERNEL, KernelField, KernelPtr},
+    rodata,
     run_queue::{CfsRq, Rq},
 };
 
@@ -16,35 +15,34 @@ pub type Task = KernelPtr<TaskStruct>;
 /// `struct task_struct` (include/linux/sched.h).
 pub enum TaskStruct {}
 
-const PID: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_pid);
-const TGID: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_tgid);
-const COMM: KernelField<TaskStruct, [u8; 16]> = KernelField::at(&raw const KERNEL.task_comm);
-const STATE: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_state);
-const JOBCTL: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_jobctl);
-const ON_CPU: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_on_cpu);
-const ON_CPU_BYTE: KernelField<TaskStruct, u8> = KernelField::at(&raw const KERNEL.task_on_cpu);
-const EXIT_CODE: KernelField<TaskStruct, u32> = KernelField::at(&raw const KERNEL.task_exit_code);
-const GROUP_LEADER: KernelField<TaskStruct, Task> = KernelField::at(&raw const KERNEL.task_group_leader);
-const SIGNAL: KernelField<TaskStruct, KernelPtr<SignalStruct>> =
-    KernelField::at(&raw const KERNEL.task_signal);
-const START_TIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_start_time);
-const NVCSW: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_nvcsw);
-const NIVCSW: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_nivcsw);
-const UTIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_utime);
-const STIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_stime);
-const RUN_DELAY: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_run_delay);
-const LAST_QUEUED: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_last_queued);
-const SUM_EXEC_RUNTIME: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.se_sum_exec_runtime);
-const EXEC_START: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.se_exec_start);
-const NR_MIGRATIONS: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.se_nr_migrations);
-const CFS_RQ: KernelField<TaskStruct, KernelPtr<CfsRq>> = KernelField::at(&raw const KERNEL.se_cfs_rq);
-const THREAD_POINTER: KernelField<TaskStruct, u64> = KernelField::at(&raw const KERNEL.task_thread_pointer);
+const PID: KernelField<TaskStruct, u32> = KernelField::at(&KERNEL.task_pid);
+const TGID: KernelField<TaskStruct, u32> = KernelField::at(&KERNEL.task_tgid);
+const COMM: KernelField<TaskStruct, [u8; 16]> = KernelField::at(&KERNEL.task_comm);
+const STATE: KernelField<TaskStruct, u32> = KernelField::at(&KERNEL.task_state);
+const JOBCTL: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_jobctl);
+const ON_CPU: KernelField<TaskStruct, u32> = KernelField::at(&KERNEL.task_on_cpu);
+const ON_CPU_BYTE: KernelField<TaskStruct, u8> = KernelField::at(&KERNEL.task_on_cpu);
+const EXIT_CODE: KernelField<TaskStruct, u32> = KernelField::at(&KERNEL.task_exit_code);
+const GROUP_LEADER: KernelField<TaskStruct, Task> = KernelField::at(&KERNEL.task_group_leader);
+const SIGNAL: KernelField<TaskStruct, KernelPtr<SignalStruct>> = KernelField::at(&KERNEL.task_signal);
+const START_TIME: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_start_time);
+const NVCSW: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_nvcsw);
+const NIVCSW: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_nivcsw);
+const UTIME: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_utime);
+const STIME: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_stime);
+const RUN_DELAY: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_run_delay);
+const LAST_QUEUED: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_last_queued);
+const SUM_EXEC_RUNTIME: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.se_sum_exec_runtime);
+const EXEC_START: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.se_exec_start);
+const NR_MIGRATIONS: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.se_nr_migrations);
+const CFS_RQ: KernelField<TaskStruct, KernelPtr<CfsRq>> = KernelField::at(&KERNEL.se_cfs_rq);
+const THREAD_POINTER: KernelField<TaskStruct, u64> = KernelField::at(&KERNEL.task_thread_pointer);
 
 /// `struct signal_struct` (include/linux/sched/signal.h): what a process's threads share.
 pub enum SignalStruct {}
 
-const LIVE: KernelField<SignalStruct, u32> = KernelField::at(&raw const KERNEL.signal_live);
-const GROUP_EXIT_CODE: KernelField<SignalStruct, u32> = KernelField::at(&raw const KERNEL.signal_exit_code);
+const LIVE: KernelField<SignalStruct, u32> = KernelField::at(&KERNEL.signal_live);
+const GROUP_EXIT_CODE: KernelField<SignalStruct, u32> = KernelField::at(&KERNEL.signal_exit_code);
 
 impl Task {
     /// The thread that runs the program, or that it interrupts.
@@ -107,8 +105,7 @@ impl Task {
 
     /// 1 while it runs on some CPU.
     fn runs(self) -> u32 {
-        // SAFETY: a field of a static.
-        match unsafe { read_volatile(&raw const KERNEL.task_on_cpu_bytes) } {
+        match rodata::read(&KERNEL.task_on_cpu_bytes) {
             1 => u32::from(self.read(ON_CPU_BYTE)),
             _ => self.read(ON_CPU),
         }

@@ -4,8 +4,6 @@
 //! meet: a wait begins where the thread's on-CPU time ends (`se.exec_start`), and ends where its run-queue wait
 //! begins (`sched_info.last_queued`).
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::programs::BtfTracePointContext;
 use bytemuck::Zeroable;
 use profiler_common::{
@@ -20,7 +18,7 @@ use profiler_common::{
 use crate::{
     map_cell::{MapCell, field},
     process::Followed,
-    seqlock, stack_count,
+    rodata, seqlock, stack_count,
     task::Task,
     thread,
     wait_reason::wait_reason,
@@ -111,8 +109,7 @@ fn close(task: Task, waits: &MapCell<Waits>, now: u64, in_queue: u64) -> Result<
             }
         }
     });
-    // SAFETY: a static.
-    if open.hash == 0 || blocked < unsafe { read_volatile(&raw const MIN_BLOCK_NS) } {
+    if open.hash == 0 || blocked < rodata::read(&MIN_BLOCK_NS) {
         return Ok(());
     }
     stack_count::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), blocked, edge)

@@ -7,7 +7,7 @@ use profiler_common::{
     wait::{NO_SYSCALL, Reason},
 };
 
-use crate::{process::Followed, table, task::Task, user_memory::read_word};
+use crate::{process::Followed, rodata, task::Task, user_memory::read_word};
 
 /// `__TASK_STOPPED | __TASK_TRACED | TASK_FROZEN` (include/linux/sched.h); the last one is of version 1's freezer.
 const STOPPED: u32 = 0x4 | 0x8 | 0x8000;
@@ -61,7 +61,7 @@ fn is_stopped(task: Task) -> bool {
 
 #[inline(always)]
 fn in_syscall(task: Task, syscall: u32, first: u64, second: u64, process: Option<&Followed>) -> Reason {
-    let kind = table::entry(&raw const SYSTEM_CALLS, syscall).unwrap_or(SyscallKind::Other as u8);
+    let kind = rodata::entry(&SYSTEM_CALLS, syscall).unwrap_or(SyscallKind::Other as u8);
     let is = |syscall: SyscallKind| kind == syscall as u8;
     if is(SyscallKind::Futex) {
         let is_gil = process.is_some_and(|process| {

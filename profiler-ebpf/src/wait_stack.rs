@@ -1,7 +1,5 @@
 //! Captures the stack on which a thread leaves the CPU, with the reason of its wait as a part of what the stack is.
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::{EbpfContext as _, bindings::BPF_F_USER_STACK, programs::BtfTracePointContext};
 use profiler_common::{
     config::{BlockedStacks, StackKey},
@@ -13,7 +11,7 @@ use profiler_common::{
 use crate::{
     native,
     process::Followed,
-    pystack,
+    pystack, rodata,
     scratch::{SCRATCH, SWITCH, Scratch},
     stack, stack_count,
     task::Task,
@@ -33,8 +31,7 @@ pub fn capture(
     wait_cause: WaitCause,
     received: u32,
 ) -> Result<u64, LossCause> {
-    // SAFETY: a static.
-    let wanted = unsafe { read_volatile(&raw const BLOCKED_STACKS) };
+    let wanted = rodata::read(&BLOCKED_STACKS);
     let all = wanted == BlockedStacks::All as u32;
     let python = process.python();
     if !all && python.is_none() {

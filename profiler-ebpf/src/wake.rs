@@ -32,8 +32,8 @@ fn waker_of(task: Task, waits: &MapCell<Waits>) -> Waker {
     let current = Task::current();
     // The idle task wakes nobody.
     let interrupt = match interrupts(current) {
-        bits if bits & IN_HARD != 0 => Some(timer_or_disk(waits)),
         0 if current.tid() != 0 => None,
+        bits if bits & IN_HARD != 0 => Some(timer_or_disk(waits)),
         _ => Some(Waker::Interrupt),
     };
     if let Some(waker) = interrupt {
@@ -65,5 +65,5 @@ fn timer_or_disk(waits: &MapCell<Waits>) -> Waker {
 /// What interrupts the current task, as bits of the preemption count: then it only lends its CPU to what wakes.
 #[inline(always)]
 fn interrupts(current: Task) -> u32 {
-    current.queue().preempt_count().map_or(0, |count| count & (IN_SOFT | IN_HARD))
+    current.queue().preempt_count() & (IN_SOFT | IN_HARD)
 }

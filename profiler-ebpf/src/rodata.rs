@@ -1,8 +1,15 @@
-//! Reads tables that the loader fills in and freezes.
+//! Reads constants that the loader fills in and freezes before the verifier sees the programs.
 
 use core::ptr::read_volatile;
 
 use bytemuck::Pod;
+
+/// The value of a constant, read where the compiler cannot fold the one that it sees.
+#[inline(always)]
+pub fn read<T: Pod>(constant: &'static T) -> T {
+    // SAFETY: a reference.
+    unsafe { read_volatile(constant) }
+}
 
 /// The entry at an index; `None` behind the table's end.
 ///
@@ -10,10 +17,10 @@ use bytemuck::Pod;
 /// stack, and the compiler may keep two copies of an index: one that is compared, one that is used. A mask on the one that
 /// is used holds on all; behind a comparison the compiler would see that it does nothing.
 #[inline(always)]
-pub fn entry<T: Pod, const LEN: usize>(table: *const [T; LEN], index: u32) -> Option<T> {
+pub fn entry<T: Pod, const LEN: usize>(table: &'static [T; LEN], index: u32) -> Option<T> {
     const { assert!(LEN.is_power_of_two(), "a mask is its bound") };
     let index = index as usize;
     // SAFETY: the mask keeps it inside. Volatile, since the compiler sees a table of zeros.
-    let value = unsafe { read_volatile(table.cast::<T>().add(index & (LEN - 1))) };
+    let value = unsafe { read_volatile(table.as_ptr().add(index & (LEN - 1))) };
     (index < LEN).then_some(value)
 }
