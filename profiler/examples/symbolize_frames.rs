@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use profiler::{
     symbolize::{
         modules::{CodeLocation, Modules},
-        native::names,
+        native::functions,
     },
     sys::memory::Mapping,
 };
@@ -31,7 +31,7 @@ fn main() -> Result<()> {
             CodeLocation::Jit(_) => None,
         })
         .collect();
-    let named = names(&modules, &places).len();
+    let named = functions(&modules, &places).len();
     let ms = started.elapsed().as_secs_f64() * 1e3;
     println!("{}", serde_json::json!({"frames": places.len(), "named": named, "ms": ms}));
     Ok(())

@@ -15,7 +15,7 @@ pub use stand_in::{InterpreterFacts, capture, interpreter_without_memory, layout
 pub fn file_of_code(file: &File, offsets: &[u64]) -> Vec<String> {
     // What it says is looked at, where it is kept or not.
     drop(Image::parse(file));
-    native::names_in(file, offsets).into_iter().map(|(_, name)| name).collect()
+    native::functions_in(file, offsets).into_iter().map(|(_, function)| function.name).collect()
 }
 
 /// All names that an interpreter tells, of memory that stands in for a process's.

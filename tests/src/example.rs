@@ -400,7 +400,8 @@ fn stack(
     let mut caller = None;
     let mut call = |name: &str, file: &str, line: u32| {
         let (name, file) = (profile.strings.intern(name.to_owned()), profile.strings.intern(file.to_owned()));
-        let frame = profile.frames.intern(Frame { kind: FrameKind::Python, name, file: Some(file), line });
+        let frame =
+            profile.frames.intern(Frame { file: Some(file), line, ..Frame::named(FrameKind::Python, name) });
         caller = Some(profile.stacks.intern(Stack { frame, caller }));
     };
     for (line, (name, file)) in (100..).zip(server(class)) {

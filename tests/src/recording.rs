@@ -19,7 +19,7 @@ pub struct Recording {
 }
 
 /// One line of a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// `python`, `native`, `kernel` or `mark`.
     pub kind: String,
@@ -29,6 +29,34 @@ pub struct Frame {
     pub file: String,
     /// 0 if not known.
     pub line: u64,
+    /// The function's; 0 if not known.
+    pub first_line: u64,
+    /// Where its code is; absent if that is in no file.
+    pub place: Option<Place>,
+}
+
+/// A place in a file of native code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The path.
+    pub file: String,
+    /// Which build of it.
+    pub build_id: Option<String>,
+    /// Offset in it.
+    pub offset: u64,
+}
+
+/// A part of a file of native code that a process has mapped.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The path.
+    pub file: String,
+    /// First address.
+    pub start: u64,
+    /// Address behind the last one.
+    pub end: u64,
+    /// Offset in the file.
+    pub offset: u64,
 }
 
 /// One distinct stack of a thread.
@@ -164,10 +192,39 @@ impl Recording {
             .collect()
     }
 
+    /// Where a process has mapped the native code of its frames.
+    #[must_use]
+    pub fn mappings_of(&self, tgid: u32) -> Vec<Mapping> {
+        let profile = &self.document["profile"];
+        let mappings = profile["mappings"].as_array().expect("mappings").iter();
+        let address = |value: &Value| value.as_u64().expect("a number");
+        mappings
+            .filter(|mapping| mapping["tgid"] == tgid)
+            .map(|mapping| Mapping {
+                file: self.string(&row(&profile["binaries"], &mapping["binary"]).expect("a file")["path"]),
+                start: address(&mapping["start"]),
+                end: address(&mapping["end"]),
+                offset: address(&mapping["offset"]),
+            })
+            .collect()
+    }
+
+    fn string(&self, index: &Value) -> String {
+        let string = row(&self.document["profile"]["strings"], index);
+        string.and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    fn place(&self, place: &Value) -> Option<Place> {
+        let binary = row(&self.document["profile"]["binaries"], place.get("binary")?).expect("a file");
+        Some(Place {
+            file: self.string(&binary["path"]),
+            build_id: binary["build_id"].as_str().map(str::to_owned),
+            offset: place["offset"].as_u64().expect("an offset"),
+        })
+    }
+
     fn stack(&self, leaf: &Value) -> Vec<Frame> {
         let profile = &self.document["profile"];
-        let string =
-            |index: &Value| row(&profile["strings"], index).and_then(Value::as_str).unwrap_or_default();
         let mut frames = Vec::new();
         let mut next = row(&profile["stacks"], leaf);
         while let Some(stack) = next {
@@ -176,9 +233,11 @@ impl Recording {
                 0,
                 Frame {
                     kind: frame["kind"].as_str().expect("a kind").to_owned(),
-                    name: string(&frame["name"]).to_owned(),
-                    file: string(&frame["file"]).to_owned(),
+                    name: self.string(&frame["name"]),
+                    file: self.string(&frame["file"]),
                     line: frame["line"].as_u64().expect("a line"),
+                    first_line: frame["first_line"].as_u64().unwrap_or(0),
+                    place: self.place(&frame["place"]),
                 },
             );
             next = row(&profile["stacks"], &stack["caller"]);

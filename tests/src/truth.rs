@@ -38,6 +38,7 @@ pub struct Truth {
 struct Possible {
     name: String,
     file: String,
+    first_line: u64,
     line: u64,
     lines: Vec<u64>,
 }
@@ -68,6 +69,12 @@ impl Truth {
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         self.callers.iter().chain([&self.leaf]).map(|frame| frame.name.as_str()).collect()
+    }
+
+    /// First lines of the functions, from the outermost to the leaf.
+    #[must_use]
+    pub fn first_lines(&self) -> Vec<u64> {
+        self.callers.iter().chain([&self.leaf]).map(|frame| frame.first_line).collect()
     }
 
     /// Panics unless a sample's Python frames are this stack, or what it is while its leaf is not called: each
@@ -102,8 +109,14 @@ impl Possible {
     fn new(told: &Value) -> Self {
         let text = |key: &str| told[key].as_str().expect("text").to_owned();
         let lines = told["lines"].as_array().expect("lines").iter().filter_map(Value::as_u64);
-        let line = told["line"].as_u64().expect("a line");
-        Self { name: text("name"), file: text("file"), line, lines: lines.collect() }
+        let line = |key: &str| told[key].as_u64().expect("a line");
+        Self {
+            name: text("name"),
+            file: text("file"),
+            first_line: line("first_line"),
+            line: line("line"),
+            lines: lines.collect(),
+        }
     }
 
     fn is(&self, frame: &Frame) -> bool {

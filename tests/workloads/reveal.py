@@ -5,13 +5,15 @@ import sys
 
 
 def describe(code, line):
-    """A frame: its name (qualified from 3.11 on), its file, the line it is on, and all that it may be on."""
+    """A frame: its name (qualified from 3.11 on), its file, its first line, the one it is on, and all that it may be on."""
     may = {start for _, start in dis.findlinestarts(code)} | {code.co_firstlineno}
     if hasattr(code, "co_lines"):
         may |= {line for _, _, line in code.co_lines()}
     # Instructions of no line are told as line 0.
     lines = sorted(line or 0 for line in may)
-    return {"name": getattr(code, "co_qualname", code.co_name), "file": code.co_filename, "line": line, "lines": lines}
+    name = getattr(code, "co_qualname", code.co_name)
+    first_line = code.co_firstlineno
+    return {"name": name, "file": code.co_filename, "first_line": first_line, "line": line, "lines": lines}
 
 
 def say(leaf):

@@ -12,9 +12,14 @@ use crate::{
     collect::stacks::{Stacks, UnresolvedFrame},
     model::{
         profile::{BlockedSample, Profile, Sample},
-        tables::{Frame, FrameId, FrameKind, Stack, StackId},
+        tables::{
+            Binary, BinaryId, Frame, FrameId, FrameKind, MappedBinary, Place, Stack, StackId, StringId,
+        },
     },
-    symbolize::native,
+    symbolize::{
+        modules::{MappedModule, Modules},
+        native,
+    },
     units,
 };
 
@@ -83,7 +88,7 @@ pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
             | UnresolvedFrame::Mark(_) => {}
         }
     }
-    let names = native::names(&stacks.modules, &places);
+    let functions = native::functions(&stacks.modules, &places);
     let mut unnamed = Vec::new();
     let kernel_names = native::kernel_names(&addresses).unwrap_or_else(|error| {
         unnamed.push(format!("kernel frames have no names: {error:#}"));
@@ -94,30 +99,33 @@ pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
         unnamed.push(format!("the code of {files} has no names: the limit of open files allows no more"));
     }
     let mut profile = Profile { rate_hz, strings: stacks.strings.clone(), ..Profile::default() };
+    let binaries = add_binaries(&mut profile, &stacks.modules);
     let mut frames = Vec::with_capacity(stacks.frames.rows().len());
     for raw in stacks.frames.rows() {
         let strings = &mut profile.strings;
         let no_symbol = || "[no symbol]".to_owned();
-        let kernel = |name| Frame { kind: FrameKind::Kernel, name, file: None, line: 0 };
+        let kernel = |name| Frame::named(FrameKind::Kernel, name);
         let frame = match raw {
-            UnresolvedFrame::Python { name, file, line } => {
-                Frame { kind: FrameKind::Python, name: *name, file: Some(*file), line: *line }
-            }
+            UnresolvedFrame::Python { name, file, line, first_line } => Frame {
+                file: Some(*file),
+                line: *line,
+                first_line: *first_line,
+                ..Frame::named(FrameKind::Python, *name)
+            },
             UnresolvedFrame::Native(place) => {
-                let module = stacks.modules.path(place.module);
-                let file = module.map(|module| strings.intern(module.to_string_lossy().into_owned()));
-                let name = strings.intern(names.get(place).cloned().unwrap_or_else(no_symbol));
-                Frame { kind: FrameKind::Native, name, file, line: 0 }
+                let function = functions.get(place);
+                let name = strings.intern(function.map_or_else(no_symbol, |function| function.name.clone()));
+                let (file, binary) = binaries[place.module as usize];
+                let offset = function.map_or(place.offset, |function| function.start);
+                let place = Some(Place { binary, offset });
+                Frame { file: Some(file), place, ..Frame::named(FrameKind::Native, name) }
             }
-            UnresolvedFrame::Jit(name) => Frame { kind: FrameKind::Native, name: *name, file: None, line: 0 },
+            UnresolvedFrame::Jit(name) => Frame::named(FrameKind::Native, *name),
             UnresolvedFrame::Kernel(address) => {
                 kernel(strings.intern(kernel_names.get(address).cloned().unwrap_or_else(no_symbol)))
             }
             UnresolvedFrame::KernelNamed(name) => kernel(*name),
-            UnresolvedFrame::Mark(text) => {
-                let name = strings.intern((*text).to_owned());
-                Frame { kind: FrameKind::Mark, name, file: None, line: 0 }
-            }
+            UnresolvedFrame::Mark(text) => Frame::named(FrameKind::Mark, strings.intern((*text).to_owned())),
         };
         frames.push(profile.frames.intern(frame));
     }
@@ -148,4 +156,19 @@ pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
         }
     }
     BuiltProfile { profile, unnamed, chains }
+}
+
+/// Adds the files of native code, and where they are mapped. The path and the id of each, by its module's index.
+fn add_binaries(profile: &mut Profile, modules: &Modules) -> Vec<(StringId, BinaryId)> {
+    let mut binaries = Vec::new();
+    for (module, path) in (0..).map_while(|module| Some((module, modules.path(module)?))) {
+        let path = profile.strings.intern(path.to_string_lossy().into_owned());
+        let build_id = native::build_id(modules, module);
+        binaries.push((path, profile.binaries.intern(Binary { path, build_id })));
+    }
+    for &MappedModule { tgid, module, start, end, offset } in modules.mapped() {
+        let (_, binary) = binaries[module as usize];
+        profile.mappings.intern(MappedBinary { tgid, binary, start, end, offset });
+    }
+    binaries
 }

@@ -41,6 +41,7 @@ pub(super) enum UnresolvedFrame {
         name: StringId,
         file: StringId,
         line: u32,
+        first_line: u32,
     },
     Native(FileOffset),
     /// Code that was made at run time.
@@ -403,6 +404,7 @@ impl Stacks {
             name: self.strings.intern(code.name.clone()),
             file: self.strings.intern(code.file.clone()),
             line,
+            first_line: code.first_line,
         };
         Some((raw, frame.is_entry))
     }

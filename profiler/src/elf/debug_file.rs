@@ -2,9 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use object::{Endianness, Object as _, read::elf::ElfFile64};
-
-use crate::elf::Pieces;
+use crate::elf::BuildId;
 
 /// Where they are installed. Never where the file itself says: its makers are strangers.
 const FOLDER: &str = "/usr/lib/debug/.build-id";
@@ -23,16 +21,10 @@ impl DebugFile {
     }
 
     fn below(folder: &Path, original: &File) -> Option<Self> {
-        let original = Pieces::of(original);
-        let original = ElfFile64::<Endianness, _>::parse(&original).ok()?;
-        let id = original.build_id().ok()??.to_owned();
-        let (first, rest) = id.split_first()?;
-        let rest = rest.iter().fold(String::new(), |rest, byte| format!("{rest}{byte:02x}"));
-        let file = File::open(folder.join(format!("{first:02x}/{rest}.debug"))).ok()?;
-        let is_of_it = {
-            let symbols = Pieces::of(&file);
-            ElfFile64::<Endianness, _>::parse(&symbols).ok()?.build_id().ok()? == Some(&id)
-        };
+        let id = BuildId::of_file(original)?;
+        let (first, rest) = id.digits().split_at(2);
+        let file = File::open(folder.join(format!("{first}/{rest}.debug"))).ok()?;
+        let is_of_it = BuildId::of_file(&file)? == id;
         is_of_it.then_some(Self { file })
     }
 
@@ -73,8 +65,8 @@ mod tests {
         run("strip", &["lib.so"]);
         let stripped = File::open(path("lib.so")).unwrap();
         let found = DebugFile::below(folder.path(), &stripped).expect("it is installed");
-        let name = functions::names(found.file(), &[address]).remove(&address);
-        assert_eq!(name.as_deref(), Some("hidden"));
+        let function = functions::around(found.file(), &[address]).remove(&address).expect("it has symbols");
+        assert_eq!((function.name.as_str(), function.start), ("hidden", address));
         // Another file's symbols at this place are not believed.
         run("gcc", &["-O1", "-shared", "-fPIC", "-o", &debug, "-Wl,--build-id=0xabcd", "lib.c"]);
         assert!(DebugFile::below(folder.path(), &stripped).is_none());

@@ -20,15 +20,24 @@ use crate::elf::Pieces;
 /// Longest name that is made of a mangled one, bytes: such names can be small and stand for one without end.
 const MAX_NAME: usize = 16 << 10;
 
-/// The names of the functions that some addresses of a file are in, as their sources call them; those in none are absent.
+/// A function of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name, as its source has it.
+    pub name: String,
+    /// Address at which it begins.
+    pub start: u64,
+}
+
+/// The functions that some addresses of a file are in; addresses in none are absent.
 #[must_use]
-pub fn names(file: &File, addresses: &[u64]) -> HashMap<u64, String> {
+pub fn around(file: &File, addresses: &[u64]) -> HashMap<u64, Function> {
     let pieces = Pieces::of(file);
     let Ok(elf) = ElfFile64::<Endianness, _>::parse(&pieces) else { return HashMap::new() };
     let mut sought: Vec<_> = addresses.to_vec();
     sought.sort_unstable();
     sought.dedup();
-    let mut names = HashMap::new();
+    let mut functions = HashMap::new();
     // What is stripped of the one the other still has, for it is needed to link.
     for (symbols, table) in [(elf.symbols(), ".strtab"), (elf.dynamic_symbols(), ".dynstr")] {
         let found = innermost(&elf, symbols, &sought);
@@ -38,12 +47,13 @@ pub fn names(file: &File, addresses: &[u64]) -> HashMap<u64, String> {
             let name = &name[..name.len().min(MAX_NAME)];
             let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
             if !name.is_empty() {
-                names.insert(address, demangled(&String::from_utf8_lossy(name)));
+                let name = demangled(&String::from_utf8_lossy(name));
+                functions.insert(address, Function { name, start: symbol.start });
             }
         }
-        sought.retain(|address| !names.contains_key(address));
+        sought.retain(|address| !functions.contains_key(address));
     }
-    names
+    functions
 }
 
 /// The symbol of a function. Of two around an address the greater one is it.
@@ -179,16 +189,18 @@ mod tests {
             .collect();
         assert_eq!(functions.len(), 3, "{nm}");
         let inside: Vec<_> = functions.iter().map(|(start, bytes, _)| start + bytes - 1).collect();
-        let names = names(&fs::File::open(path("a.so")).unwrap(), &inside);
+        let found = around(&fs::File::open(path("a.so")).unwrap(), &inside);
         for ((start, bytes, name), address) in functions.iter().zip(inside) {
             // The compiler may write a number behind a local function's name.
-            let found = names.get(&address).map_or("", |name| name.split(" [").next().unwrap_or_default());
+            let function = &found[&address];
+            assert_eq!(function.start, *start, "{name}");
+            let found = function.name.split(" [").next().unwrap_or_default();
             assert!(
                 found.starts_with(name.split(" [").next().unwrap()),
                 "{start:x}+{bytes}: {name}, {found}"
             );
         }
-        assert!(self::names(&fs::File::open(path("a.so")).unwrap(), &[3]).is_empty());
+        assert!(around(&fs::File::open(path("a.so")).unwrap(), &[3]).is_empty());
     }
 
     #[test]

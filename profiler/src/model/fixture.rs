@@ -2,20 +2,24 @@
 
 use profiler_common::wait::{self, Reason, Waker};
 
-use crate::model::{
-    SCHEMA_VERSION,
-    accounting::{Counters, FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
-    estimate::Estimate,
-    load::{Latency, Load},
-    profile::{BlockedSample, Profile, Sample},
-    quality::{Quality, SampleQuality},
-    recording::{About, Recording},
-    report::{
-        Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
+use crate::{
+    elf::BuildId,
+    model::{
+        SCHEMA_VERSION,
+        accounting::{Counters, FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
+        estimate::Estimate,
+        load::{Latency, Load},
+        profile::{BlockedSample, Profile, Sample},
+        quality::{Quality, SampleQuality},
+        recording::{About, Recording},
+        report::{
+            Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity,
+            Usl,
+        },
+        tables::{Binary, Frame, FrameKind, Id, MappedBinary, Place, Stack, StackId},
+        waits::Waits,
+        worker::{Death, Role, Slot},
     },
-    tables::{Frame, FrameKind, Stack, StackId},
-    waits::Waits,
-    worker::{Death, Role, Slot},
 };
 
 const MS: u64 = 1_000_000;
@@ -137,16 +141,28 @@ fn series(class: &str, best: f64) -> Series {
     }
 }
 
-/// Adds a stack, root first, and gives its id.
+/// Adds a stack, root first, and gives its id. A Python function begins ten lines above the one it is on, a native one in the
+/// second page of its file.
 pub fn stack(profile: &mut Profile, frames: &[(FrameKind, &str, &str, u32)]) -> Option<StackId> {
     let mut caller = None;
     for &(kind, name, file, line) in frames {
         let name = profile.strings.intern(name.to_owned());
         let file = (!file.is_empty()).then(|| profile.strings.intern(file.to_owned()));
-        let frame = profile.frames.intern(Frame { kind, name, file, line });
+        let native = file.filter(|_| kind == FrameKind::Native);
+        let place = native.map(|path| {
+            let binary = profile.binaries.intern(Binary { path, build_id: build_id() });
+            Place { binary, offset: 0x1000 }
+        });
+        let first_line = if kind == FrameKind::Python { line.saturating_sub(10) } else { 0 };
+        let frame = Frame { file, line, first_line, place, ..Frame::named(kind, name) };
+        let frame = profile.frames.intern(frame);
         caller = Some(profile.stacks.intern(Stack { frame, caller }));
     }
     caller
+}
+
+fn build_id() -> Option<BuildId> {
+    BuildId::try_from("8c47d6fc1a2f1ef0e07b1f10b4f6a04f3f9b3ad5".to_owned()).ok()
 }
 
 fn profile() -> Profile {
@@ -169,6 +185,16 @@ fn profile() -> Profile {
     let native = stack(&mut profile, &[accept, system_call]);
     let reads = stack(&mut profile, &[main, run, handle, application, (Kernel, "schedule", "", 0)]);
     let select = stack(&mut profile, &[main, run, (Python, "SyncWorker.wait", SYNC, 35)]);
+    for binary in (0..profile.binaries.rows().len() as u32).map(Id::new) {
+        let start = 0x7f00_0000_0000 + binary.index() as u64 * 0x10_0000;
+        profile.mappings.intern(MappedBinary {
+            tgid: 1234,
+            binary,
+            start,
+            end: start + 0x4000,
+            offset: 0x1000,
+        });
+    }
     let blocked =
         |tgid, stack, reason, ns, count| BlockedSample { tgid, tid: tgid, stack, reason, ns, count };
     profile.blocked = vec![

@@ -7,7 +7,7 @@ use crate::model::{
     profile::{BlockedSample, Profile, Sample},
     quality::{Quality, SampleQuality},
     recording::Recording,
-    tables::{Frame, Stack, StackId},
+    tables::{Binary, Frame, MappedBinary, Place, Stack, StackId},
 };
 
 impl Recording {
@@ -33,10 +33,17 @@ impl Profile {
         // By index in the other's table; a frame or a stack there names only what comes before it.
         let strings: Vec<_> =
             other.strings.rows().iter().map(|string| self.strings.intern(string.clone())).collect();
+        let binary = |binary: &Binary| Binary { path: strings[binary.path.index()], ..binary.clone() };
+        let binaries: Vec<_> =
+            other.binaries.rows().iter().map(|row| self.binaries.intern(binary(row))).collect();
+        for mapping in other.mappings.rows() {
+            self.mappings.intern(MappedBinary { binary: binaries[mapping.binary.index()], ..*mapping });
+        }
         let frame = |frame: &Frame| Frame {
             name: strings[frame.name.index()],
             file: frame.file.map(|file| strings[file.index()]),
-            ..frame.clone()
+            place: frame.place.map(|place| Place { binary: binaries[place.binary.index()], ..place }),
+            ..*frame
         };
         let frames: Vec<_> = other.frames.rows().iter().map(|row| self.frames.intern(frame(row))).collect();
         let mut stacks: Vec<StackId> = Vec::with_capacity(other.stacks.rows().len());
@@ -171,7 +178,10 @@ fn sums<T, K: Ord>(rows: impl Iterator<Item = T>, key: impl Fn(&T) -> K, add: im
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fixture;
+    use crate::model::{
+        fixture,
+        tables::{FrameKind, Id},
+    };
 
     fn names(recording: &Recording) -> Vec<(u32, Vec<String>, u64)> {
         let profile = &recording.profile;
@@ -190,6 +200,7 @@ mod tests {
         let mut two = one.clone();
         two.absorb(&one);
         assert_eq!(two.profile.stacks, one.profile.stacks);
+        assert_eq!(two.profile.mappings, one.profile.mappings);
         let doubled: Vec<_> =
             names(&one).into_iter().map(|(tgid, stack, count)| (tgid, stack, 2 * count)).collect();
         assert_eq!(names(&two), doubled);
@@ -204,8 +215,14 @@ mod tests {
         let one = fixture::recording();
         let mut other = Recording { profile: Profile::default(), ..fixture::recording() };
         let profile = &mut other.profile;
-        let kind = crate::model::tables::FrameKind::Python;
+        let kind = FrameKind::Python;
         let stack = fixture::stack(profile, &[(kind, "new", "n.py", 1), (kind, "application", "n.py", 2)]);
+        // Of one file that both have, and of one that only the other has.
+        let native = FrameKind::Native;
+        let libraries = [(native, "scan", "other.so", 0), (native, "main", "/usr/bin/python3.11", 0)];
+        fixture::stack(profile, &libraries);
+        let mapping = MappedBinary { tgid: 1236, binary: Id::new(0), start: 0, end: 0x1000, offset: 0 };
+        profile.mappings.intern(mapping);
         profile.samples.push(Sample { tgid: 1236, tid: 1236, stack, count: 5, ..Sample::default() });
         other.stat.fleets[0].workers[1].tgid = 1236;
         let mut both = one.clone();
@@ -216,5 +233,11 @@ mod tests {
         expected.sort();
         assert_eq!(names(&both), expected);
         assert!(both.stat.fleets[0].workers.iter().any(|worker| worker.tgid == 1236));
+        let path = |binary: Id<Binary>| both.profile.string(both.profile.binaries.get(binary).unwrap().path);
+        for frame in both.profile.frames.rows().iter().filter(|frame| frame.kind == native) {
+            assert_eq!(path(frame.place.unwrap().binary), both.profile.string(frame.file.unwrap()));
+        }
+        assert_eq!(both.profile.binaries.rows().len(), one.profile.binaries.rows().len() + 1);
+        assert_eq!(path(both.profile.mappings.rows().last().unwrap().binary), "other.so");
     }
 }

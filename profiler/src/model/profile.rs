@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     accounting::StatDelta,
-    tables::{Frame, InternTable, Stack, StackId, StringId},
+    tables::{Binary, Frame, InternTable, MappedBinary, Stack, StackId, StringId},
 };
 
 /// Sampled stacks with everything needed to show them.
@@ -17,6 +17,12 @@ pub struct Profile {
     pub rate_hz: u64,
     /// Names and paths.
     pub strings: InternTable<String>,
+    /// Files of native code.
+    #[serde(default)]
+    pub binaries: InternTable<Binary>,
+    /// Where processes have mapped them.
+    #[serde(default)]
+    pub mappings: InternTable<MappedBinary>,
     /// Lines of stacks.
     pub frames: InternTable<Frame>,
     /// Chains of frames, callers before their leaves.

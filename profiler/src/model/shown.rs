@@ -123,7 +123,7 @@ mod tests {
     fn profile(samples: u32) -> Profile {
         let mut profile = Profile::default();
         let name = profile.strings.intern("work".to_owned());
-        let frame = profile.frames.intern(Frame { kind: FrameKind::Python, name, file: None, line: 1 });
+        let frame = profile.frames.intern(Frame { line: 1, ..Frame::named(FrameKind::Python, name) });
         let stack = (0..3).fold(None, |caller, _| Some(profile.stacks.intern(Stack { frame, caller })));
         let sample = |tid| Sample { tid, stack, count: u64::from(tid), ..Sample::default() };
         profile.samples = (1..=samples).map(sample).collect();

@@ -13,6 +13,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::elf::BuildId;
+
 /// Most rows of a table that is read: a row takes many times the memory that its text has.
 pub const MAX_ROWS: usize = 1 << 21;
 
@@ -29,6 +31,8 @@ pub struct Id<T> {
 pub type StringId = Id<String>;
 /// The id of a line of stacks.
 pub type FrameId = Id<Frame>;
+/// The id of a file of native code.
+pub type BinaryId = Id<Binary>;
 /// The id of a chain of frames.
 pub type StackId = Id<Stack>;
 
@@ -192,6 +196,61 @@ pub struct Frame {
     pub file: Option<StringId>,
     /// Line that was executing, from 1; 0 if not known.
     pub line: u32,
+    /// First line of the function (Python), from 1; 0 if not known.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub first_line: u32,
+    /// Where in its file the function begins (native); of code without a symbol the very place. Absent if it is in no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+impl Frame {
+    /// A frame of which no more is known than its name.
+    #[must_use]
+    pub const fn named(kind: FrameKind, name: StringId) -> Self {
+        Self { kind, name, file: None, line: 0, first_line: 0, place: None }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_unknown(line: &u32) -> bool {
+    *line == 0
+}
+
+/// A file of native code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Binary {
+    /// Path of the file, as its processes see it.
+    pub path: StringId,
+    /// Which build of it; absent if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<BuildId>,
+}
+
+/// A place in a file of native code: by offset, which is the same in every process and every recording, so that their stacks stay
+/// one wherever each has its libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The file.
+    pub binary: BinaryId,
+    /// Offset in it, bytes.
+    pub offset: u64,
+}
+
+/// A part of a file of native code that a process has mapped: an offset in the file is at the address
+/// `offset - self.offset + self.start` of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MappedBinary {
+    /// The process.
+    pub tgid: u32,
+    /// The file.
+    pub binary: BinaryId,
+    /// First address.
+    pub start: u64,
+    /// Address behind the last one.
+    pub end: u64,
+    /// Offset in the file of the first address, bytes.
+    pub offset: u64,
 }
 
 /// A stack: its leaf and the rest.

@@ -156,7 +156,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{fixture, tables::MAX_ROWS},
+        model::{
+            fixture,
+            tables::{Frame, MAX_ROWS},
+        },
         recording::write,
     };
 
@@ -221,6 +224,25 @@ mod tests {
         let empty = worker.remove("empty_wakeups").unwrap();
         worker.insert("vain_wakeups".to_owned(), empty);
         let file = file("1", &serde_json::to_vec(&old).unwrap());
+        assert_eq!(decode(file.as_slice(), MAX_BODY_BYTES).unwrap(), recording);
+    }
+
+    #[test]
+    fn a_recording_that_does_not_tell_where_code_is_is_read() {
+        let mut recording = fixture::recording();
+        let mut old = serde_json::to_value(&recording).unwrap();
+        let profile = old["profile"].as_object_mut().unwrap();
+        profile.remove("binaries").unwrap();
+        profile.remove("mappings").unwrap();
+        for frame in profile["frames"].as_array_mut().unwrap() {
+            frame.as_object_mut().unwrap().retain(|key, _| !["first_line", "place"].contains(&key.as_str()));
+        }
+        let file = file("2", &serde_json::to_vec(&old).unwrap());
+        let profile = &mut recording.profile;
+        (profile.binaries, profile.mappings) = Default::default();
+        let known =
+            |&Frame { kind, name, file, line, .. }: &_| Frame { file, line, ..Frame::named(kind, name) };
+        profile.frames = profile.frames.rows().iter().map(known).collect::<Vec<_>>().into();
         assert_eq!(decode(file.as_slice(), MAX_BODY_BYTES).unwrap(), recording);
     }
 

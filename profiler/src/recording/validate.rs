@@ -4,7 +4,7 @@ use crate::model::{
     profile::Profile,
     recording::Recording,
     shown::{Left, StackSizes},
-    tables::{Frame, Id, InternTable},
+    tables::{Frame, Id, InternTable, MappedBinary},
     waits::Waits,
     window::WorkerWindow,
 };
@@ -18,10 +18,20 @@ const MAX_WINDOW_ROWS: usize = 1 << 18;
 /// Checks that every index is of its table, that callers come before their leaves and stacks are not endless,
 /// that what is to be shown can be, and that no sum of the numbers overflows.
 pub fn validate(recording: &Recording) -> Result<(), &'static str> {
-    let Profile { strings, frames, stacks, samples, blocked, .. } = &recording.profile;
+    let Profile { strings, binaries, mappings, frames, stacks, samples, blocked, .. } = &recording.profile;
     let named = |frame: &Frame| has(strings, frame.name) && frame.file.is_none_or(|file| has(strings, file));
     if !frames.rows().iter().all(named) {
         return Err("a frame names a string that is not there");
+    }
+    if !binaries.rows().iter().all(|binary| has(strings, binary.path)) {
+        return Err("a file of code has a path that is not there");
+    }
+    if !frames.rows().iter().filter_map(|frame| frame.place).all(|place| has(binaries, place.binary)) {
+        return Err("a frame is in a file of code that is not there");
+    }
+    let ends = |mapping: &MappedBinary| mapping.end.checked_sub(mapping.start)?.checked_add(mapping.offset);
+    if !mappings.rows().iter().all(|mapping| has(binaries, mapping.binary) && ends(mapping).is_some()) {
+        return Err("a mapping is of a part of a file that is not there");
     }
     if !stacks.rows().iter().all(|stack| has(frames, stack.frame)) {
         return Err("a stack names a frame that is not there");
@@ -84,7 +94,7 @@ mod tests {
         fixture,
         profile::Sample,
         shown::MAX_DEPTH,
-        tables::{FrameKind, Stack},
+        tables::{Binary, FrameKind, Place, Stack},
         window::Window,
     };
 
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn indexes_stay_in_their_tables() {
         let strings = |recording: &mut Recording| Id::new(recording.profile.strings.rows().len() as u32);
-        let frame = |name, file| Frame { kind: FrameKind::Mark, name, file, line: 0 };
+        let frame = |name, file| Frame { file, ..Frame::named(FrameKind::Mark, name) };
         let bad_name = refusal(|recording| {
             let name = strings(recording);
             recording.profile.frames.intern(frame(name, None));
@@ -114,6 +124,31 @@ mod tests {
         assert_eq!(bad_frame, "a stack names a frame that is not there");
         let bad_stack = refusal(|recording| recording.profile.samples[0].stack = Some(Id::new(1000)));
         assert_eq!(bad_stack, "a sample names a stack that is not there");
+    }
+
+    #[test]
+    fn places_are_in_files_that_are_there() {
+        let bad_path = refusal(|recording| {
+            let path = Id::new(recording.profile.strings.rows().len() as u32);
+            recording.profile.binaries.intern(Binary { path, build_id: None });
+        });
+        assert_eq!(bad_path, "a file of code has a path that is not there");
+        let bad_place = refusal(|recording| {
+            let binary = Id::new(recording.profile.binaries.rows().len() as u32);
+            let place = Some(Place { binary, offset: 0 });
+            let frame = Frame { place, ..Frame::named(FrameKind::Native, Id::new(0)) };
+            recording.profile.frames.intern(frame);
+        });
+        assert_eq!(bad_place, "a frame is in a file of code that is not there");
+        let mapped = |binary, start, end, offset| {
+            let mapping = MappedBinary { tgid: 1234, binary, start, end, offset };
+            refusal(|recording| _ = recording.profile.mappings.intern(mapping))
+        };
+        let of_nothing = mapped(Id::new(1000), 0x1000, 0x2000, 0);
+        let backward = mapped(Id::new(0), 0x2000, 0x1000, 0);
+        let endless = mapped(Id::new(0), 0, 1 << 63, 1 << 63);
+        let refused = "a mapping is of a part of a file that is not there";
+        assert_eq!([of_nothing, backward, endless], [refused; 3]);
     }
 
     #[test]
@@ -139,8 +174,7 @@ mod tests {
             move |recording: &mut Recording| {
                 let profile = &mut recording.profile;
                 let name = profile.strings.intern(name);
-                let frame = Frame { kind: FrameKind::Python, name, file: None, line: 0 };
-                let frame = profile.frames.intern(frame);
+                let frame = profile.frames.intern(Frame::named(FrameKind::Python, name));
                 let chain = |caller, _| Some(profile.stacks.intern(Stack { frame, caller }));
                 let caller = (0..depth).fold(None, chain);
                 for tid in 0..leaves {

@@ -2,13 +2,14 @@
 
 use std::{
     cell::OnceCell,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use crate::{
+    elf::BuildId,
     symbolize::{
         perf_map::PerfMap,
         vdso::{self, Vdso},
@@ -36,6 +37,21 @@ pub struct FileOffset {
     pub offset: u64,
 }
 
+/// A part of a module that a process has mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MappedModule {
+    /// The process.
+    pub tgid: u32,
+    /// Index of the module in [`Modules`].
+    pub module: u32,
+    /// First address.
+    pub start: u64,
+    /// Address behind the last one.
+    pub end: u64,
+    /// Offset in the file of the first address, bytes.
+    pub offset: u64,
+}
+
 /// Where the code at an address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeLocation {
@@ -55,6 +71,8 @@ pub struct Modules {
     by_file: HashMap<(u64, u64), u32>,
     vdso: Option<(u32, Vdso)>,
     processes: HashMap<u32, MappedProcess>,
+    /// Where code was found.
+    mapped: BTreeSet<MappedModule>,
 }
 
 #[derive(Debug)]
@@ -124,7 +142,9 @@ impl Modules {
                     (known.len() as u32 - 1, Vdso::own())
                 });
                 if let Some(offset) = vdso.offset(start, address) {
-                    return Some(CodeLocation::File(FileOffset { module: *module, offset }));
+                    let (module, end) = (*module, start.saturating_add(vdso.mapped_bytes()));
+                    self.mapped.insert(MappedModule { tgid, module, start, end, offset: 0 });
+                    return Some(CodeLocation::File(FileOffset { module, offset }));
                 }
             }
             if let Some(name) = process.jit_name(tgid, address) {
@@ -133,6 +153,7 @@ impl Modules {
             process.look_again(tgid);
         }
         let mapping = process.find(address)?;
+        let Mapping { start, end, offset, .. } = *mapping;
         let module = *self.by_file.entry(mapping.file).or_insert_with(|| {
             let has_room = self.known.len() - self.closed < limits::files_of_code();
             self.closed += usize::from(!has_room);
@@ -140,12 +161,18 @@ impl Modules {
             self.known.push(Module { path: mapping.path.clone(), file });
             self.known.len() as u32 - 1
         });
-        Some(CodeLocation::File(FileOffset { module, offset: address - mapping.start + mapping.offset }))
+        self.mapped.insert(MappedModule { tgid, module, start, end, offset });
+        Some(CodeLocation::File(FileOffset { module, offset: address - start + offset }))
     }
 
     /// Forgets what a process maps that runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.processes.remove(&tgid);
+    }
+
+    /// Where code of modules was found in processes, in order.
+    pub fn mapped(&self) -> impl Iterator<Item = &MappedModule> {
+        self.mapped.iter()
     }
 
     /// A module's path, as its processes see it.
@@ -166,10 +193,19 @@ impl Modules {
         self.closed
     }
 
-    /// The vDSO's function at a place; `None` if it is in another module.
+    /// The vDSO's function at a place, and the offset at which it begins; `None` if the place is in another module.
     #[must_use]
-    pub fn vdso_name(&self, place: &FileOffset) -> Option<&str> {
-        let (module, vdso) = self.vdso.as_ref()?;
-        vdso.name(place.offset).filter(|_| *module == place.module)
+    pub fn vdso_function(&self, place: &FileOffset) -> Option<(&str, u64)> {
+        self.vdso_at(place.module)?.function(place.offset)
+    }
+
+    /// The vDSO's build-id; `None` of another module.
+    #[must_use]
+    pub fn vdso_build_id(&self, module: u32) -> Option<&BuildId> {
+        self.vdso_at(module)?.build_id()
+    }
+
+    fn vdso_at(&self, module: u32) -> Option<&Vdso> {
+        self.vdso.as_ref().filter(|(at, _)| *at == module).map(|(_, vdso)| vdso)
     }
 }

@@ -1,4 +1,4 @@
-//! Function names of native user and kernel addresses.
+//! Functions of native user and kernel addresses.
 
 use std::{collections::HashMap, fs::File};
 
@@ -9,7 +9,7 @@ use blazesym::symbolize::{
 };
 
 use crate::{
-    elf::{Segments, debug_file::DebugFile, functions},
+    elf::{BuildId, Segments, debug_file::DebugFile, functions},
     symbolize::{
         modules::{FileOffset, Modules},
         readable::readable,
@@ -17,28 +17,51 @@ use crate::{
     sys::privileges,
 };
 
-/// The names of places in modules; those without a symbol are absent.
+/// A function of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeFunction {
+    /// Name of the function.
+    pub name: String,
+    /// Offset in the module's file at which it begins, bytes.
+    pub start: u64,
+}
+
+/// The functions that places in modules are in; of those without a symbol there is none.
 #[must_use]
-pub fn names(modules: &Modules, places: &[FileOffset]) -> HashMap<FileOffset, String> {
+pub fn functions(modules: &Modules, places: &[FileOffset]) -> HashMap<FileOffset, NativeFunction> {
     let mut by_module: HashMap<u32, Vec<u64>> = HashMap::new();
-    let mut names = HashMap::new();
+    let mut functions = HashMap::new();
     for place in places {
-        match modules.vdso_name(place) {
-            Some(name) => drop(names.insert(*place, name.to_owned())),
+        match modules.vdso_function(place) {
+            Some((name, start)) => {
+                functions.insert(*place, NativeFunction { name: name.to_owned(), start });
+            }
             None => by_module.entry(place.module).or_default().push(place.offset),
         }
     }
     for (module, offsets) in by_module {
         let Some(file) = modules.file(module) else { continue };
         // What cannot be named is a frame without a name.
-        let named = privileges::without_any(|| names_in(file, &offsets)).unwrap_or_default();
-        names.extend(named.into_iter().map(|(offset, name)| (FileOffset { module, offset }, name)));
+        let named = privileges::without_any(|| functions_in(file, &offsets)).unwrap_or_default();
+        functions
+            .extend(named.into_iter().map(|(offset, function)| (FileOffset { module, offset }, function)));
     }
-    names
+    functions
 }
 
-/// The names of offsets in a file.
-pub(crate) fn names_in(file: &File, offsets: &[u64]) -> Vec<(u64, String)> {
+/// The build-id of a module; `None` if it has none, or cannot be read.
+#[must_use]
+pub fn build_id(modules: &Modules, module: u32) -> Option<BuildId> {
+    if let Some(build_id) = modules.vdso_build_id(module) {
+        return Some(build_id.clone());
+    }
+    let file = modules.file(module)?;
+    // What cannot be read is a file of no known build.
+    privileges::without_any(|| BuildId::of_file(file)).ok()?
+}
+
+/// The functions that offsets in a file are in.
+pub(crate) fn functions_in(file: &File, offsets: &[u64]) -> Vec<(u64, NativeFunction)> {
     // Installed symbols are more than those that are left in the file itself.
     let installed = DebugFile::of(file);
     let segments = Segments::of_file(file).unwrap_or_default();
@@ -46,9 +69,14 @@ pub(crate) fn names_in(file: &File, offsets: &[u64]) -> Vec<(u64, String)> {
     let addresses: Vec<_> = addresses.collect();
     let sought: Vec<_> = addresses.iter().map(|(_, address)| *address).collect();
     let source = installed.as_ref().map_or(file, DebugFile::file);
-    let names = functions::names(source, &sought);
-    let name = |address| Some(readable(names.get(address)?.clone()));
-    addresses.iter().filter_map(|(offset, address)| Some((*offset, name(address)?))).collect()
+    let found = functions::around(source, &sought);
+    let function = |(offset, address): (u64, u64)| {
+        let function = found.get(&address)?;
+        // It is in one part of the file: what makes up files may say that it begins before the first byte.
+        let start = offset.saturating_sub(address - function.start);
+        Some((offset, NativeFunction { name: readable(function.name.clone()), start }))
+    };
+    addresses.into_iter().filter_map(function).collect()
 }
 
 /// The names of kernel addresses; those without a symbol are absent, which is all where kallsyms hides them.

@@ -3,7 +3,10 @@
 use object::{Object as _, ObjectSymbol};
 use procfs::process::Process;
 
-use crate::sys::{maps, memory::Memory, tids};
+use crate::{
+    elf::BuildId,
+    sys::{maps, memory::Memory, tids},
+};
 
 /// Name of the vDSO's mapping, as the kernel writes it.
 pub const NAME: &str = "[vdso]";
@@ -16,6 +19,7 @@ const AT_SYSINFO_EHDR: u64 = 33;
 pub struct Vdso {
     /// Bytes that are mapped.
     len: u64,
+    build_id: Option<BuildId>,
     /// Start, end and name.
     symbols: Vec<(u64, u64, String)>,
 }
@@ -41,7 +45,7 @@ impl Vdso {
         let symbols = elf.dynamic_symbols().filter(ObjectSymbol::is_definition).filter_map(|symbol| {
             Some((symbol.address(), symbol.address() + symbol.size(), symbol.name().ok()?.to_owned()))
         });
-        Some(Self { len: end - start, symbols: symbols.collect() })
+        Some(Self { len: end - start, build_id: BuildId::of(&elf), symbols: symbols.collect() })
     }
 
     /// Where in it an address of a process lies, given where the process has it.
@@ -50,11 +54,24 @@ impl Vdso {
         Some(address.wrapping_sub(start)).filter(|offset| *offset < self.len)
     }
 
-    /// The function at an offset.
+    /// Bytes of it that a process maps.
     #[must_use]
-    pub fn name(&self, offset: u64) -> Option<&str> {
-        let (.., name) = self.symbols.iter().find(|(start, end, _)| (*start..*end).contains(&offset))?;
-        Some(name)
+    pub const fn mapped_bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Which build it is.
+    #[must_use]
+    pub const fn build_id(&self) -> Option<&BuildId> {
+        self.build_id.as_ref()
+    }
+
+    /// The function at an offset, and the offset at which it begins.
+    #[must_use]
+    pub fn function(&self, offset: u64) -> Option<(&str, u64)> {
+        let (start, _, name) =
+            self.symbols.iter().find(|(start, end, _)| (*start..*end).contains(&offset))?;
+        Some((name, *start))
     }
 }
 
@@ -81,7 +98,8 @@ mod tests {
             )
         };
         let offset = vdso.offset(start, clock as u64).unwrap();
-        assert!(vdso.name(offset).unwrap().ends_with("clock_gettime"));
+        let (name, begin) = vdso.function(offset + 1).unwrap();
+        assert!(name.ends_with("clock_gettime") && begin == offset, "{name} at {begin}");
         assert_eq!(vdso.offset(start, start.wrapping_sub(1)), None);
     }
 }

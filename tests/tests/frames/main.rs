@@ -6,6 +6,7 @@ mod embedded;
 mod forms;
 mod greenlets;
 mod native_frames;
+mod places;
 mod possible_stacks;
 mod record_frames;
 mod record_threads;

@@ -183,6 +183,7 @@ fn dumps(neighbour: &Neighbour, targets: &str) -> Vec<String> {
         name: text(frame, "name"),
         file: text(frame, "file"),
         line: frame["line"].as_u64().unwrap_or(0),
+        ..Frame::default()
     });
     let sample = Sample { tgid: neighbour.tgid(), tid: neighbour.tgid(), count: 1, frames: frames.collect() };
     neighbour.truth.assert_explains(&sample);
