@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use profiler::model::{
     accounting::{Counters, FleetDelta, StatDelta, WorkerDelta},
+    budget_state::BudgetState::{self, Blocked},
     estimate::Estimate,
+    knee_cause::KneeCause,
     load::{Latency, Load},
     profile::{BlockedSample, Profile, Sample},
     quality::{Quality, SampleQuality},
@@ -31,8 +33,8 @@ struct Class {
     cpu_ms: f64,
     voluntary: f64,
     preempted: f64,
-    budget: [(&'static str, f64); 5],
-    knee: Option<(f64, &'static str)>,
+    budget: [(BudgetState, f64); 5],
+    knee: Option<(f64, KneeCause)>,
     idle: [f64; 2],
 }
 
@@ -52,8 +54,14 @@ fn classes() -> [Class; 3] {
             cpu_ms: 1.94,
             voluntary: 1.1,
             preempted: 0.06,
-            budget: [("on_cpu", 0.62), ("run_queue", 0.05), ("gil", 0.0), ("lock", 0.0), ("socket", 0.03)],
-            knee: Some((50.0, "cpu")),
+            budget: [
+                (BudgetState::OnCpu, 0.62),
+                (BudgetState::RunQueue, 0.05),
+                (Blocked(Reason::Gil), 0.0),
+                (Blocked(Reason::Lock), 0.0),
+                (Blocked(Reason::Socket), 0.03),
+            ],
+            knee: Some((50.0, KneeCause::Cpu)),
             idle: [0.21, 4.0],
         },
         Class {
@@ -62,8 +70,14 @@ fn classes() -> [Class; 3] {
             cpu_ms: 2.31,
             voluntary: 6.8,
             preempted: 0.22,
-            budget: [("on_cpu", 0.19), ("run_queue", 0.02), ("gil", 0.11), ("lock", 0.04), ("socket", 0.52)],
-            knee: Some((50.0, "gil")),
+            budget: [
+                (BudgetState::OnCpu, 0.19),
+                (BudgetState::RunQueue, 0.02),
+                (Blocked(Reason::Gil), 0.11),
+                (Blocked(Reason::Lock), 0.04),
+                (Blocked(Reason::Socket), 0.52),
+            ],
+            knee: Some((50.0, KneeCause::Wait(Reason::Gil))),
             idle: [0.34, 8.1],
         },
         Class {
@@ -72,8 +86,14 @@ fn classes() -> [Class; 3] {
             cpu_ms: 2.02,
             voluntary: 3.2,
             preempted: 0.09,
-            budget: [("on_cpu", 0.17), ("run_queue", 0.01), ("gil", 0.0), ("lock", 0.0), ("socket", 0.80)],
-            knee: Some((20.0, "socket")),
+            budget: [
+                (BudgetState::OnCpu, 0.17),
+                (BudgetState::RunQueue, 0.01),
+                (Blocked(Reason::Gil), 0.0),
+                (Blocked(Reason::Lock), 0.0),
+                (Blocked(Reason::Socket), 0.80),
+            ],
+            knee: Some((20.0, KneeCause::Wait(Reason::Socket))),
             idle: [0.05, 1.0],
         },
     ]
@@ -201,7 +221,7 @@ fn series(class: &Class, stacks: u32) -> Series {
     let points: Vec<_> = LEVELS.iter().zip(0..).map(|(level, at)| point(class, *level, at)).collect();
     let knee = class.knee.and_then(|(level, cause)| {
         let point = points.iter().find(|point| point.level.total_cmp(&level).is_eq())?;
-        Some(Knee { level, throughput: point.throughput.value, cause: Some(cause.to_owned()) })
+        Some(Knee { level, throughput: point.throughput.value, cause: Some(cause) })
     });
     let requests = points.iter().map(|point| point.throughput.value * 20.0).sum::<f64>() as u64;
     let idle = IdleCost {
@@ -225,10 +245,10 @@ fn point(class: &Class, level: f64, at: usize) -> Point {
     let skew = if class.name == "gthread" { spread } else { skew };
     let calm = 1.0 - level / 220.0;
     let mut budget: BTreeMap<_, _> =
-        class.budget.iter().map(|(state, share)| ((*state).to_owned(), share * (1.0 - 0.6 * calm))).collect();
+        class.budget.iter().map(|(state, share)| (*state, share * (1.0 - 0.6 * calm))).collect();
     budget.retain(|_, share| *share > 0.0);
-    budget.insert("sleep".to_owned(), 0.004);
-    budget.insert("idle".to_owned(), 0.996 - budget.values().sum::<f64>());
+    budget.insert(Blocked(Reason::Sleep), 0.004);
+    budget.insert(Blocked(Reason::Idle), 0.996 - budget.values().sum::<f64>());
     Point {
         level,
         windows: 2,

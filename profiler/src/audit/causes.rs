@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::{model::report::Knee, render::reason, stats::variation};
+use crate::{
+    model::{budget_state::BudgetState, knee_cause::KneeCause, report::Knee},
+    render::reason,
+    stats::variation,
+};
 
 /// The numbers of one set-up under one load.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +24,7 @@ pub struct Facts {
     /// The part of the workers' wall time in which a quota held them.
     pub throttled: f64,
     /// Shares of the workers' wall time (`Point::budget`).
-    pub budget: BTreeMap<String, f64>,
+    pub budget: BTreeMap<BudgetState, f64>,
     /// Why the generator set the pace, if it did.
     pub load_limited: Option<String>,
 }
@@ -28,8 +32,8 @@ pub struct Facts {
 /// A limit, what shows it, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// Name of the cause, as in `Knee::cause`.
-    pub name: &'static str,
+    /// Which limit.
+    pub limit: KneeCause,
     /// The numbers.
     pub evidence: String,
     /// What helps.
@@ -88,7 +92,7 @@ fn generator(facts: &Facts) -> Option<Cause> {
     let is_effect =
         facts.busy + facts.generator_busy >= FULL * facts.cpus && facts.busy > 2.0 * facts.generator_busy;
     facts.load_limited.clone().filter(|_| !is_effect).map(|evidence| Cause {
-        name: "load generator",
+        limit: KneeCause::LoadGenerator,
         evidence,
         advice: "measure from another machine, or with another generator (--generator)",
     })
@@ -96,7 +100,7 @@ fn generator(facts: &Facts) -> Option<Cause> {
 
 fn quota(facts: &Facts) -> Option<Cause> {
     (facts.throttled > HELD).then(|| Cause {
-        name: "quota",
+        limit: KneeCause::Quota,
         evidence: format!(
             "the control group's CPU quota held them for {} of the time",
             percent(facts.throttled)
@@ -114,24 +118,24 @@ fn cpu(facts: &Facts) -> Option<Cause> {
             String::new()
         };
         return Some(Cause {
-            name: "cpu",
+            limit: KneeCause::Cpu,
             evidence: format!("the fleet kept {busy:.2} of {cpus:.0} CPUs busy{generator}"),
             advice: "all CPUs are in use: only less work for each request, or more CPUs, bring more",
         });
     }
     let least = busy_by_worker.iter().copied().fold(f64::INFINITY, f64::min);
     (!busy_by_worker.is_empty() && least >= FULL).then(|| Cause {
-        name: "cpu",
+        limit: KneeCause::Cpu,
         evidence: format!("each worker kept at least {least:.2} of a CPU busy, and the GIL lets it have one"),
         advice: "there are CPUs left: run more workers",
     })
 }
 
 fn queue(facts: &Facts) -> Option<Cause> {
-    let queued = share(facts, "run_queue");
-    let part = queued / (queued + share(facts, "on_cpu")).max(f64::MIN_POSITIVE);
+    let queued = share(facts, BudgetState::RunQueue);
+    let part = queued / (queued + share(facts, BudgetState::OnCpu)).max(f64::MIN_POSITIVE);
     (part > QUEUED).then(|| Cause {
-        name: "run queue",
+        limit: KneeCause::RunQueue,
         evidence: format!(
             "of the time in which they could run, the workers waited {} for a CPU",
             percent(part)
@@ -141,11 +145,11 @@ fn queue(facts: &Facts) -> Option<Cause> {
 }
 
 fn wait(facts: &Facts) -> Option<Cause> {
-    let at_work = 1.0 - share(facts, Reason::Idle.name());
-    let part = |reason: &Reason| share(facts, reason.name()) / at_work.max(f64::MIN_POSITIVE);
+    let at_work = 1.0 - share(facts, BudgetState::Blocked(Reason::Idle));
+    let part = |reason: &Reason| share(facts, BudgetState::Blocked(*reason)) / at_work.max(f64::MIN_POSITIVE);
     let (reason, advice) = WAITS.into_iter().max_by(|one, other| part(&one.0).total_cmp(&part(&other.0)))?;
     (part(&reason) > WAITED).then(|| Cause {
-        name: reason.name(),
+        limit: KneeCause::Wait(reason),
         evidence: format!(
             "of the time in which they had work, the workers waited {} for {}",
             percent(part(&reason)),
@@ -159,7 +163,7 @@ fn imbalance(facts: &Facts) -> Option<Cause> {
     let variation = variation::coefficient(&facts.busy_by_worker)?;
     let most = facts.busy_by_worker.iter().copied().fold(0.0, f64::max);
     (variation > UNEVEN && most >= FULL).then(|| Cause {
-        name: "imbalance",
+        limit: KneeCause::Imbalance,
         evidence: format!(
             "one worker kept {most:.2} of a CPU busy, the mean {:.2}",
             facts.busy_by_worker.iter().sum::<f64>() / facts.busy_by_worker.len() as f64
@@ -168,8 +172,8 @@ fn imbalance(facts: &Facts) -> Option<Cause> {
     })
 }
 
-fn share(facts: &Facts, name: &str) -> f64 {
-    facts.budget.get(name).copied().unwrap_or(0.0)
+fn share(facts: &Facts, state: BudgetState) -> f64 {
+    facts.budget.get(&state).copied().unwrap_or(0.0)
 }
 
 fn percent(share: f64) -> String {
@@ -185,13 +189,17 @@ mod tests {
             cpus: 8.0,
             busy: busy_by_worker.iter().sum(),
             busy_by_worker: busy_by_worker.to_vec(),
-            budget: budget.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect(),
+            budget: budget.iter().map(|(name, share)| (state(name), *share)).collect(),
             ..Facts::default()
         }
     }
 
+    fn state(name: &str) -> BudgetState {
+        BudgetState::try_from(name.to_owned()).unwrap()
+    }
+
     fn name(facts: &Facts) -> Option<&'static str> {
-        cause(facts).map(|cause| cause.name)
+        cause(facts).map(|cause| cause.limit.name())
     }
 
     #[test]

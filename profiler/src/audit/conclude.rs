@@ -85,7 +85,7 @@ fn bend(seen: &[MeasuredPoint]) -> Option<Bend> {
     let knee = Knee {
         level: seen[at].point.level,
         throughput: throughputs[at].value,
-        cause: cause.as_ref().map(|cause| cause.name.to_owned()),
+        cause: cause.as_ref().map(|cause| cause.limit),
     };
     Some(Bend { knee, cause })
 }

@@ -117,7 +117,7 @@ fn knee((setup, _): &Curve, bend: &Bend) -> Finding {
     match &bend.cause {
         Some(cause) => Finding {
             severity: Severity::Advice,
-            claim: format!("{claim}: {}", cause.name),
+            claim: format!("{claim}: {}", cause.limit.name()),
             evidence: cause.evidence.clone(),
             advice: cause.advice.to_owned(),
         },

@@ -11,6 +11,7 @@ use crate::{
     },
     model::{
         accounting::Counters,
+        budget_state::BudgetState,
         estimate::Estimate,
         load::Latency,
         report::{Point, Setup},
@@ -118,7 +119,7 @@ fn latency(windows: &[&Loaded], part: impl Fn(&Latency) -> u64) -> Option<Estima
 }
 
 /// Where the wall time of the workers' threads went, and the part in which a quota held them.
-fn budget(windows: &[&Loaded]) -> (BTreeMap<String, f64>, f64) {
+fn budget(windows: &[&Loaded]) -> (BTreeMap<BudgetState, f64>, f64) {
     let (mut counters, mut waits) = (Counters::default(), Waits::default());
     let (mut throttled_ns, mut lasted_ns) = (0, 0);
     for fleet in windows.iter().flat_map(|window| &window.stat.fleets) {
@@ -134,13 +135,13 @@ fn budget(windows: &[&Loaded]) -> (BTreeMap<String, f64>, f64) {
     }
     let wall_ns = counters.wall_ns.saturating_sub(waits.parked_ns()).max(1) as f64;
     let mut budget = BTreeMap::from([
-        ("on_cpu".to_owned(), counters.on_cpu_ns as f64 / wall_ns),
-        ("run_queue".to_owned(), (counters.run_queue_ns + waits.uncounted_ns) as f64 / wall_ns),
+        (BudgetState::OnCpu, counters.on_cpu_ns as f64 / wall_ns),
+        (BudgetState::RunQueue, (counters.run_queue_ns + waits.uncounted_ns) as f64 / wall_ns),
     ]);
     for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Parked) {
         let ns = waits.blocked[reason as usize].ns;
         if ns != 0 {
-            budget.insert(reason.name().to_owned(), ns as f64 / wall_ns);
+            budget.insert(BudgetState::Blocked(reason), ns as f64 / wall_ns);
         }
     }
     (budget, throttled_ns as f64 / lasted_ns.max(1) as f64)

@@ -7,7 +7,9 @@ use crate::{
     model::{
         SCHEMA_VERSION,
         accounting::{Counters, FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
+        budget_state::BudgetState,
         estimate::Estimate,
+        knee_cause::KneeCause,
         load::{Latency, Load},
         profile::{BlockedSample, Profile, Sample},
         quality::{Quality, SampleQuality},
@@ -114,7 +116,7 @@ fn series(class: &str, best: f64) -> Series {
         preempted_switches_per_request: about(0.1, 0.02),
         cpus_busy: about(1.9, 0.05),
         cpus_busy_by_worker: vec![1.0, 0.9],
-        budget: [("on_cpu".to_owned(), 0.9), ("socket".to_owned(), 0.1)].into(),
+        budget: [(BudgetState::OnCpu, 0.9), (BudgetState::Blocked(Reason::Socket), 0.1)].into(),
         errors: 3,
         load_limited: None,
     };
@@ -136,7 +138,7 @@ fn series(class: &str, best: f64) -> Series {
             r_squared: 0.998,
             peak_level: None,
         }),
-        knee: Some(Knee { level: 20.0, throughput: best, cause: Some("cpu".to_owned()) }),
+        knee: Some(Knee { level: 20.0, throughput: best, cause: Some(KneeCause::Cpu) }),
         recording: Some(Recording { requests: Some(1000), ..recording() }),
     }
 }

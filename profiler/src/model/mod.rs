@@ -1,6 +1,7 @@
 //! Data that users can be shown: no input or output, no clocks, no log.
 
 pub mod accounting;
+pub mod budget_state;
 pub mod check;
 pub mod design;
 pub mod diff;
@@ -8,6 +9,7 @@ pub mod dump;
 pub mod estimate;
 #[cfg(test)]
 pub mod fixture;
+pub mod knee_cause;
 pub mod load;
 pub mod merge;
 pub mod plumbing;

@@ -69,8 +69,12 @@ pub(crate) mod reason_name {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reason, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let named = Reason::ALL.into_iter().find(|reason| reason.name() == name);
-        named.ok_or_else(|| de::Error::custom("unknown reason"))
+        parse(&name).ok_or_else(|| de::Error::custom("unknown reason"))
+    }
+
+    /// The reason of a name.
+    pub fn parse(name: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.name() == name)
     }
 }
 

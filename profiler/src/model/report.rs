@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    budget_state::BudgetState,
     estimate::Estimate,
+    knee_cause::KneeCause,
     load::Load,
     quality::Quality,
     recording::{About, Recording},
@@ -133,8 +135,8 @@ pub struct Point {
     /// CPUs that each worker keeps busy, by slot.
     pub cpus_busy_by_worker: Vec<f64>,
     /// Where the wall time of the workers' threads went, as shares that add up to 1, less what the kernel keeps out
-    /// of its books: `on_cpu`, `run_queue`, and each reason for being blocked.
-    pub budget: BTreeMap<String, f64>,
+    /// of its books.
+    pub budget: BTreeMap<BudgetState, f64>,
     /// Requests that failed.
     pub errors: u64,
     /// The load generator set the pace, and why.
@@ -174,9 +176,8 @@ pub struct Knee {
     pub level: f64,
     /// Throughput there, per second.
     pub throughput: f64,
-    /// What bends it: `cpu`, `run queue`, `gil`, `lock`, `socket`, `quota`, `imbalance`, `load generator`; absent if
-    /// the numbers do not tell.
-    pub cause: Option<String>,
+    /// What bends it; absent if the numbers do not tell.
+    pub cause: Option<KneeCause>,
 }
 
 /// One conclusion.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::{
     model::{
+        budget_state::BudgetState,
         estimate::Estimate,
+        knee_cause::KneeCause,
         report::{IdleCost, Point, Report, Run, Series},
     },
     render::{
@@ -67,7 +69,7 @@ pub fn levels(report: &Report) -> Option<ReportTable> {
 pub fn budget(report: &Report) -> Option<ReportTable> {
     let mut points = all_points(report);
     points.retain(|(_, point)| !point.budget.is_empty());
-    let share = |point: &Point, state: &str| exact(point.budget.get(state).copied().unwrap_or(0.0) * 100.0);
+    let share = |point: &Point, state| exact(point.budget.get(state).copied().unwrap_or(0.0) * 100.0);
     let states = states(report);
     let shares: Vec<_> = states.iter().map(|state| move |point: &Point| Some(share(point, state))).collect();
     let mut numbers: Vec<Numbers<Point>> =
@@ -76,7 +78,7 @@ pub fn budget(report: &Report) -> Option<ReportTable> {
     let mut table =
         table::build("Where the time of the workers' threads went", report, &points, &[], &numbers)?;
     for (column, state) in table.columns.iter_mut().skip(2).zip(states) {
-        column.name = words::state(state);
+        column.name = words::state(state).to_owned();
     }
     Some(table)
 }
@@ -103,7 +105,7 @@ pub fn curves(report: &Report) -> Option<ReportTable> {
     let bent: Vec<_> = bent.collect();
     let knee: Words<&Series> = ("what bends it", &|series| {
         let cause =
-            series.knee.as_ref().map(|knee| knee.cause.as_deref().unwrap_or("not told by the numbers"));
+            series.knee.as_ref().map(|knee| knee.cause.map_or("not told by the numbers", KneeCause::name));
         cause.unwrap_or_default().to_owned()
     });
     let residuals: Words<&Series> = ("measured less fitted, /s", &|series| {
@@ -163,13 +165,11 @@ pub fn windows(report: &Report) -> Option<ReportTable> {
 
 /// The states in any budget, in the order in which they are drawn: on the CPU, waiting for one, blocked.
 #[must_use]
-pub fn states(report: &Report) -> Vec<&str> {
+pub fn states(report: &Report) -> Vec<BudgetState> {
     let points = report.series.iter().flat_map(|series| &series.points);
     let budgets = points.flat_map(|point| &point.budget).filter(|(_, share)| **share > 0.0);
-    let occurring: BTreeSet<&str> = budgets.map(|(state, _)| state.as_str()).collect();
-    let known = words::STATES.into_iter().filter(|state| occurring.contains(state));
-    let others = occurring.iter().copied().filter(|state| !words::STATES.contains(state));
-    known.chain(others).collect()
+    let occurring: BTreeSet<_> = budgets.map(|(state, _)| *state).collect();
+    BudgetState::ALL.into_iter().filter(|state| occurring.contains(state)).collect()
 }
 
 fn all_points(report: &Report) -> Vec<(usize, Point)> {
@@ -185,6 +185,8 @@ fn by_throughput(a: &Point, b: &Point) -> std::cmp::Ordering {
 
 #[cfg(test)]
 mod tests {
+    use profiler_common::wait::Reason;
+
     use super::*;
     use crate::{model::fixture, render::report::table::TableRow};
 
@@ -251,11 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn states_come_in_their_order_and_unknown_ones_last() {
+    fn states_come_in_the_order_in_which_they_are_drawn() {
         let mut report = fixture::report();
-        report.series[1].points[0].budget.insert("new_state".to_owned(), 0.1);
-        report.series[1].points[0].budget.insert("run_queue".to_owned(), 0.1);
-        report.series[1].points[0].budget.insert("disk".to_owned(), 0.0);
-        assert_eq!(states(&report), ["on_cpu", "run_queue", "socket", "new_state"]);
+        let blocked = BudgetState::Blocked;
+        let more = [(blocked(Reason::Idle), 0.1), (BudgetState::RunQueue, 0.1), (blocked(Reason::Disk), 0.0)];
+        report.series[1].points[0].budget.extend(more);
+        let names: Vec<_> = states(&report).into_iter().map(BudgetState::name).collect();
+        assert_eq!(names, ["on_cpu", "run_queue", "socket", "idle"]);
     }
 }

@@ -3,33 +3,15 @@
 
 use std::time::Duration;
 
-use profiler_common::wait::Reason;
-
 use crate::{
     model::{
+        budget_state::BudgetState,
         estimate::Estimate,
         report::{Recommendation, Report, Setup, Severity},
     },
     render::{reason, stat::quality, term::escape},
     units,
 };
-
-/// Where the time of a thread goes, in the order in which it is drawn.
-pub const STATES: [&str; 13] = [
-    "on_cpu",
-    "run_queue",
-    "gil",
-    "lock",
-    "socket",
-    "pipe",
-    "disk",
-    "sleep",
-    "child",
-    "page_fault",
-    "signal",
-    "other",
-    "idle",
-];
 
 /// The answer in a few words.
 #[must_use]
@@ -89,11 +71,11 @@ pub fn level(report: &Report) -> &'static str {
 
 /// A state of a budget as people say it.
 #[must_use]
-pub fn state(name: &str) -> String {
-    match Reason::ALL.into_iter().find(|reason| reason.name() == name) {
-        Some(reason) => reason::title(reason).to_owned(),
-        None if name == "on_cpu" => "on CPU".to_owned(),
-        None => escape::visible(name).replace('_', " "),
+pub const fn state(state: BudgetState) -> &'static str {
+    match state {
+        BudgetState::OnCpu => "on CPU",
+        BudgetState::RunQueue => "run queue",
+        BudgetState::Blocked(reason) => reason::title(reason),
     }
 }
 

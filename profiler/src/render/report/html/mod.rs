@@ -49,7 +49,7 @@ struct Page<'a> {
     throughput: Option<Plot>,
     plots: Vec<Plot>,
     budgets: Vec<Plot>,
-    states: Vec<(usize, String)>,
+    states: Vec<(usize, &'static str)>,
     /// JSON without a `<`; empty if there is no flame graph.
     flames: String,
     problems: Vec<ProblemView>,
@@ -163,9 +163,7 @@ mod tests {
         report.recommendation.as_mut().unwrap().best = setup.clone();
         let series = &mut report.series[0];
         series.setup = setup;
-        series.knee.as_mut().unwrap().cause = Some(name());
         series.points[0].load_limited = Some(name());
-        series.points[0].budget.insert(name(), 0.1);
         let recording = series.recording.as_mut().unwrap();
         recording.stat.fleets[0].workers[1].worker_class = Some(name());
         let frames = [(FrameKind::Python, NAME, "/srv/\"><script>.py", 1)];

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::{
     model::{
+        budget_state::BudgetState,
         estimate::Estimate,
         report::{Point, Report, Series, Usl},
     },
@@ -135,10 +136,10 @@ pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
     for series in &report.series {
         let told = || series.points.iter().filter(|point| !point.budget.is_empty());
         let parts = |point: &Point| {
-            let share = |(at, state): (usize, &&str)| {
-                Some((colour(at, state), point.budget.get(*state).copied().filter(|share| *share > 0.0)?))
+            let share = |state: &BudgetState| {
+                Some((colour(*state), point.budget.get(state).copied().filter(|share| *share > 0.0)?))
             };
-            states.iter().enumerate().filter_map(share).collect::<Vec<_>>()
+            states.iter().filter_map(share).collect::<Vec<_>>()
         };
         let bars: Vec<_> = told().map(|point| (units::decimal(point.level, 0), parts(point))).collect();
         if bars.is_empty() {
@@ -146,7 +147,7 @@ pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
         }
         let words = told().map(|point| {
             let shares = point.budget.iter().map(|(state, share)| {
-                format!("{} {} %", words::state(state), units::decimal(share * 100.0, 1))
+                format!("{} {} %", words::state(*state), units::decimal(share * 100.0, 1))
             });
             format!("at {}: {}", units::decimal(point.level, 0), shares.collect::<Vec<_>>().join(", "))
         });
@@ -163,14 +164,14 @@ pub fn budgets(report: &Report) -> Result<Vec<Plot>> {
 
 /// The colours of the states in any budget, and their names.
 #[must_use]
-pub fn state_legend(report: &Report) -> Vec<(usize, String)> {
+pub fn state_legend(report: &Report) -> Vec<(usize, &'static str)> {
     let states = tables::states(report);
-    states.iter().enumerate().map(|(at, state)| (colour(at, state), words::state(state))).collect()
+    states.into_iter().map(|state| (colour(state), words::state(state))).collect()
 }
 
-/// A state's colour: a known one's own.
-fn colour(at: usize, state: &str) -> usize {
-    words::STATES.iter().position(|known| *known == state).unwrap_or(at)
+/// A state's colour.
+fn colour(state: BudgetState) -> usize {
+    BudgetState::ALL.iter().take_while(|before| **before != state).count()
 }
 
 fn levels(report: &Report) -> Axis {
