@@ -125,7 +125,9 @@ pub fn resolve_names(stacks: &Stacks, rate_hz: u64) -> BuiltProfile {
                 kernel(strings.intern(kernel_names.get(address).cloned().unwrap_or_else(no_symbol)))
             }
             UnresolvedFrame::KernelNamed(name) => kernel(*name),
-            UnresolvedFrame::Mark(text) => Frame::named(FrameKind::Mark, strings.intern((*text).to_owned())),
+            UnresolvedFrame::Mark(mark) => {
+                Frame::named(FrameKind::Mark, strings.intern(mark.text().to_owned()))
+            }
         };
         frames.push(profile.frames.intern(frame));
     }

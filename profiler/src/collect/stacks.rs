@@ -17,6 +17,7 @@ use crate::{
         merge::{Merged, merge},
     },
     model::{
+        mark::Mark,
         quality::{Losses, Quality, SampleQuality},
         tables::{Id, InternTable, StringId},
     },
@@ -48,7 +49,7 @@ pub(super) enum UnresolvedFrame {
     Jit(StringId),
     Kernel(u64),
     KernelNamed(StringId),
-    Mark(&'static str),
+    Mark(Mark),
 }
 
 /// A chain of such frames: its leaf and the rest.
@@ -173,17 +174,20 @@ impl Stacks {
         let mut chain = None;
         if in_greenlet {
             let is_hub = python.last().is_some_and(|(root, _)| self.is_of(root, GEVENT_HUB));
-            self.push(&mut chain, UnresolvedFrame::Mark(if is_hub { "[gevent hub]" } else { "[greenlet]" }));
+            self.push(
+                &mut chain,
+                UnresolvedFrame::Mark(if is_hub { Mark::GeventHub } else { Mark::Greenlet }),
+            );
         }
         if end == End::Truncated as u32 || end == End::Unreadable as u32 {
-            self.push(&mut chain, UnresolvedFrame::Mark("[outer frames missing]"));
+            self.push(&mut chain, UnresolvedFrame::Mark(Mark::OuterFramesMissing));
         }
         if end == End::MayBeElsewhere as u32 {
-            self.push(&mut chain, UnresolvedFrame::Mark("[frames of a subinterpreter may be missing]"));
+            self.push(&mut chain, UnresolvedFrame::Mark(Mark::SubinterpreterMayBeMissing));
         }
         let is_elsewhere = end == End::OtherInterpreter as u32;
         if is_elsewhere {
-            self.push(&mut chain, UnresolvedFrame::Mark("[frames of another interpreter missing]"));
+            self.push(&mut chain, UnresolvedFrame::Mark(Mark::OtherInterpreterMissing));
         }
         let runs = match interpreter {
             Some(_) if is_elsewhere => Runs::Python,
@@ -217,7 +221,7 @@ impl Stacks {
             }
         }
         if chain.is_none() {
-            self.push(&mut chain, UnresolvedFrame::Mark("[no stack]"));
+            self.push(&mut chain, UnresolvedFrame::Mark(Mark::NoStack));
         }
         if let Some(chain) = chain {
             self.described.insert(key, Described { chain, end, python_len, holds_gil, task, reason });
@@ -371,7 +375,7 @@ impl Stacks {
                 // A whole stack may end with a word or two of the C library's start that are no code.
                 if !frames.iter().any(|(_, part)| *part == CodePart::Eval) {
                     self.unmapped += 1;
-                    frames.push((UnresolvedFrame::Mark("[outer frames unknown]"), CodePart::Other));
+                    frames.push((UnresolvedFrame::Mark(Mark::OuterFramesUnknown), CodePart::Other));
                 }
                 break;
             };
@@ -395,7 +399,7 @@ impl Stacks {
         let frame = self.codes.resolve(tgid, interpreter, frame);
         let Some((code, line)) = frame.code else {
             self.unreadable += 1;
-            return Some((UnresolvedFrame::Mark("[unreadable Python frame]"), frame.is_entry));
+            return Some((UnresolvedFrame::Mark(Mark::UnreadablePythonFrame), frame.is_entry));
         };
         if code.is_interpreters() {
             return None;

@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod fixture;
 pub mod knee_cause;
 pub mod load;
+pub mod mark;
 pub mod merge;
 pub mod plumbing;
 pub mod profile;

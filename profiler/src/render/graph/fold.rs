@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::{
     model::{
         accounting::{FleetDelta, WorkerDelta},
+        mark::Mark,
         profile::Profile,
         recording::Recording,
         sample::Weights,
@@ -122,7 +123,7 @@ impl<'a> Folding<'a> {
     fn on_cpu(&mut self) {
         let Recording { profile, stat, .. } = self.recording;
         let weights = Weights::new(profile, stat);
-        let leaf = (self.graph.time == TimeKind::Wall).then_some("[on CPU]");
+        let leaf = (self.graph.time == TimeKind::Wall).then_some(Mark::OnCpu.text());
         let held_only = self.graph.gil;
         let weighted = profile.samples.iter().zip(&weights.on_cpu_ns);
         for (sample, on_cpu_ns) in weighted.filter(|(sample, _)| !held_only || sample.gil == Some(true)) {
@@ -135,7 +136,7 @@ impl<'a> Folding<'a> {
         }
         if self.graph.weight == Weight::Time && !held_only {
             for (tgid, ns) in weights.unsampled_ns {
-                self.add_mark(tgid, &["[ran, not sampled]"], ns);
+                self.add_mark(tgid, &[Mark::NotSampled.text()], ns);
             }
         }
     }
@@ -156,7 +157,7 @@ impl<'a> Folding<'a> {
         let mut labels = vec![graph.root(&self.recording.profile, process, tgid, who)];
         labels.extend(shown.map(|frame| self.labels.of(frame)));
         if labels.len() == 1 {
-            labels.push(Label::new(absence(stack, process), Tint::Mark));
+            labels.push(Label::new(absence(stack, process).text(), Tint::Mark));
         }
         labels.extend(leaf.map(|leaf| Label::new(leaf, Tint::Mark)));
         *self.folded.entry(labels).or_default() += value;
@@ -235,11 +236,11 @@ impl GraphOptions {
 }
 
 /// Why a stack shows no frame.
-fn absence(stack: Option<StackId>, process: Option<&FoldedProcess>) -> &'static str {
+fn absence(stack: Option<StackId>, process: Option<&FoldedProcess>) -> Mark {
     match process {
-        _ if stack.is_none() => "[stack lost]",
-        Some(process) if process.walked => "[no Python frames]",
-        _ => "[no frames]",
+        _ if stack.is_none() => Mark::StackLost,
+        Some(process) if process.walked => Mark::NoPythonFrames,
+        _ => Mark::NoFrames,
     }
 }
 

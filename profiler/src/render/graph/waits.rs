@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use profiler_common::wait::Reason;
 
-use crate::render::{
-    graph::fold::{Folding, Weight, Who},
-    reason,
+use crate::{
+    model::mark::Mark,
+    render::{
+        graph::fold::{Folding, Weight, Who},
+        reason,
+    },
 };
 
 impl Folding<'_> {
@@ -34,7 +37,7 @@ impl Folding<'_> {
                 let all = &worker.waits.blocked[reason as usize];
                 let (ns, count) = told.get(&(worker.tgid, reason)).copied().unwrap_or_default();
                 let value = self.value(all.ns.saturating_sub(ns), all.count.saturating_sub(count));
-                self.add_mark(worker.tgid, &["[no stack was kept]", &leaf(reason)], value);
+                self.add_mark(worker.tgid, &[Mark::NoStackKept.text(), &leaf(reason)], value);
             }
         }
     }
@@ -44,7 +47,7 @@ impl Folding<'_> {
         let waits: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in waits {
             let ns = worker.counters.run_queue_ns + worker.waits.uncounted_ns;
-            self.add_mark(worker.tgid, &["[run queue]"], ns);
+            self.add_mark(worker.tgid, &[Mark::RunQueue.text()], ns);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::{
     model::{
         accounting::{FleetDelta, StatDelta, WorkerDelta},
         design::Design,
+        mark::Mark,
         plumbing,
         profile::{Profile, reason_name},
     },
@@ -186,7 +187,7 @@ fn places(profile: &Profile, tgid: u32) -> Vec<WaitSite> {
     let mut places: BTreeMap<(String, String, u32, Reason), (u64, u64)> = BTreeMap::new();
     for sample in profile.blocked.iter().filter(|sample| sample.tgid == tgid) {
         let (function, file, line) = plumbing::responsible(profile, sample.stack).map_or_else(
-            || ("[no Python frames]".to_owned(), String::new(), 0),
+            || (Mark::NoPythonFrames.text().to_owned(), String::new(), 0),
             |frame| {
                 let file = frame.file.map_or("", |file| profile.string(file));
                 (profile.string(frame.name).to_owned(), file.to_owned(), frame.line)
