@@ -1,6 +1,6 @@
 //! Recordings of a kernel side that does what a test says, on a clock that stands still while nobody waits.
 
-use profiler_common::{config::StackCount, event::ThreadRecord};
+use profiler_common::{config::StackCount, event::ThreadRecord, wait::Reason};
 use tokio::sync::watch;
 
 use super::*;
@@ -375,4 +375,33 @@ async fn requests_are_counted_from_where_the_window_begins_anew() {
     recorder.count_requests_with(Box::new(move || answered.next().flatten())).unwrap();
     let Recorded { stat, requests, .. } = recorder.finish().unwrap();
     assert_eq!((requests, stat.started_unix_ns, stat.duration_ns), (Some(35), 3000 * MS, 0));
+}
+
+/// A bucket of 32 bits is full after 4.8 hours of 250,000 waits a second.
+#[tokio::test(start_paused = true)]
+async fn counters_pass_thirty_two_bits() {
+    fn count(script: &mut Script, count: u64) {
+        for ThreadRecord { task, waits } in &mut script.threads {
+            let socket = Reason::Socket as usize;
+            (task.voluntary, task.preempted, task.migrations) = (count, count, count);
+            (waits.blocked[socket].count, waits.lengths[socket][10], waits.run_queue[3]) =
+                (count, count, count);
+            waits.wakers[0] = count;
+        }
+    }
+    let (kernel, nearly) = (gunicorn(), u64::from(u32::MAX) - 100);
+    count(&mut kernel.script(), nearly);
+    let (recorder, _interrupt) = record(&kernel);
+    two_seconds_later(&kernel);
+    count(&mut kernel.script(), nearly + 500_000);
+    let stat = recorder.finish().unwrap().stat;
+    assert_eq!(stat.processes().count(), GUNICORN.len());
+    for WorkerDelta { counters, waits, .. } in stat.processes() {
+        let of_socket = &waits.blocked[Reason::Socket as usize];
+        let [lengths, queued] =
+            [&of_socket.histogram, &waits.run_queue].map(|times| times.counts().iter().sum());
+        let switches = [counters.voluntary_switches, counters.preempted_switches, counters.migrations];
+        let grew = [switches, [of_socket.count, lengths, queued], [waits.wakeups[0]; 3]];
+        assert_eq!(grew.concat(), [500_000; 9]);
+    }
 }
