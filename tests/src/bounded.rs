@@ -105,7 +105,7 @@ impl Bounded {
             out,
             err,
             rss_kib: used.ru_maxrss,
-            took: took - queued,
+            took: took.saturating_sub(queued),
             words: self.words,
             folder: self.folder,
         }

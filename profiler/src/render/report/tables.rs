@@ -78,7 +78,7 @@ pub fn budget(report: &Report) -> Option<ReportTable> {
     let mut table =
         table::build("Where the time of the workers' threads went", report, &points, &[], &numbers)?;
     for (column, state) in table.columns.iter_mut().skip(2).zip(states) {
-        column.name = words::state(state).to_owned();
+        words::state(state).clone_into(&mut column.name);
     }
     Some(table)
 }
