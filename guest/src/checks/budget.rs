@@ -1,6 +1,7 @@
 //! The states of each thread add up to the wall.
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::{
     bounded::Punchclock,
@@ -36,16 +37,15 @@ pub fn adds_up(
 }
 
 /// The threads that do not add up.
-pub fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
+fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
     let mut worst = 0.0_f64;
     let mut short = Vec::new();
     for thread in window.threads()? {
         let wall = counter(thread, "wall_ns")?;
-        let states = STATES.iter().map(|state| counter(thread, state)).sum::<Result<u64>>()?;
-        let missing = wall.abs_diff(states);
+        let signed = short_ns(thread)?;
+        let missing = signed.unsigned_abs();
         worst = worst.max(missing as f64 / wall as f64 * 100.0);
         if missing > (wall / 1000).max(50_000) + window.stolen().as_nanos() as u64 {
-            let signed = wall.cast_signed() - states.cast_signed();
             short.push(format!("{signed} ns of {wall} are in no state of {}", thread["tid"]));
         }
     }
@@ -54,4 +54,10 @@ pub fn missing(window: &Window, numbers: &mut Numbers) -> Result<Vec<String>> {
     }
     numbers.set("worst_percent", (worst * 1e4).round() / 1e4);
     Ok(short)
+}
+
+/// What of a thread's time is in none of its states; less than nothing if these have more.
+pub fn short_ns(thread: &Value) -> Result<i64> {
+    let states = STATES.iter().map(|state| counter(thread, state)).sum::<Result<u64>>()?;
+    Ok(counter(thread, "wall_ns")?.cast_signed() - states.cast_signed())
 }

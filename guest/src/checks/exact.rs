@@ -110,6 +110,11 @@ impl Window {
         self.stolen
     }
 
+    /// What it said of how exact it is.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.document["quality"]["notes"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// The threads' rows.
     pub fn threads(&self) -> Result<Vec<&Value>> {
         threads(&self.document)

@@ -14,6 +14,7 @@ pub mod procfs_check;
 pub mod recorder;
 mod sent_threads;
 pub mod session;
+mod sleep;
 pub mod stacks;
 pub mod starting;
 pub mod stat;

@@ -14,6 +14,7 @@ use crate::{
     collect::{
         preflight, procfs_check,
         sent_threads::SentThreads,
+        sleep::Clocks,
         stat::{Gone, StatSnapshot, ThreadKey},
         stop::Stop,
     },
@@ -256,6 +257,7 @@ impl<K: KernelSide> Session<K> {
         let edge = SessionEdge {
             stat: self.stat_snapshot(&snapshot, self.sent.gone()),
             unix_ns: snapshot.unix_ns,
+            clocks: Clocks::now(snapshot.clock_offset_ns),
             own_cpu_ns: clock::process_cpu_ns(),
             throttled_ns: self.throttled_ns(),
             losses: self.losses()?,
@@ -346,6 +348,7 @@ impl<K: KernelSide> Session<K> {
             quality.threads_compared = quality.threads_compared.max(edge.threads_compared);
             quality.notes.extend(edge.notes.iter().cloned());
         }
+        quality.notes.extend(end.clocks.sleep_since(start.clocks));
         if let Some(why) = self.kernel.without_stacks() {
             quality
                 .notes
@@ -382,6 +385,8 @@ pub struct SessionEdge {
     pub stat: StatSnapshot,
     /// Wall clock at the edge, ns since the epoch.
     pub unix_ns: u64,
+    /// Clocks that tell whether the machine slept between two edges.
+    pub clocks: Clocks,
     /// CPU time that this process had used by then, ns.
     pub own_cpu_ns: u64,
     /// How long quotas had held processes by then, ns, by tgid; only of those that have a quota.

@@ -7,6 +7,12 @@ pub fn monotonic_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// How long the machine has slept since it was started, ns, to the time between two reads of clocks.
+#[must_use]
+pub fn slept_ns() -> u64 {
+    read(libc::CLOCK_BOOTTIME).saturating_sub(monotonic_ns())
+}
+
 /// Time since the epoch, ns.
 #[must_use]
 pub fn unix_ns() -> u64 {
