@@ -47,7 +47,7 @@ pub type OfComparison = fn(&Recording, &Recording, Per) -> Result<Vec<u8>>;
 pub type OfAudit = fn(&[Report]) -> Result<Vec<u8>>;
 
 /// What `record` and `report` write.
-pub static RECORDING: [Format<OfRecording>; 4] = [
+pub static RECORDING: &[Format<OfRecording>] = &[
     Format {
         extension: "svg",
         what: "a flame graph",
@@ -83,7 +83,7 @@ pub static RECORDING: [Format<OfRecording>; 4] = [
 ];
 
 /// What `compare` writes.
-pub static COMPARISON: [Format<OfComparison>; 1] = [Format {
+pub static COMPARISON: &[Format<OfComparison>] = &[Format {
     extension: "svg",
     what: "a differential flame graph",
     open: "open it in a browser",
@@ -96,7 +96,7 @@ pub static COMPARISON: [Format<OfComparison>; 1] = [Format {
 }];
 
 /// What `audit` writes.
-pub static AUDIT: [Format<OfAudit>; 3] = [
+pub static AUDIT: &[Format<OfAudit>] = &[
     Format {
         extension: "html",
         what: "a page with flame graphs, which works offline",
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn extensions_say_what() {
-        let extension = |path: &str| format_of(&RECORDING, Path::new(path)).map(|format| format.extension);
+        let extension = |path: &str| format_of(RECORDING, Path::new(path)).map(|format| format.extension);
         assert_eq!(extension("a/b.x.svg").unwrap(), "svg");
         assert_eq!(extension("x.punch").unwrap(), "punch");
         for path in ["svg", "x", "x.SVG", "x.svg.gz", ""] {
@@ -200,7 +200,10 @@ mod tests {
         for (extension, what) in
             of_recording.chain(AUDIT.iter().map(|format| (format.extension, format.what)))
         {
-            assert!(readme.contains(&format!("`.{extension}` ({what})")), ".{extension} ({what})");
+            assert!(
+                readme.contains(&format!("`.{extension}` ({what})")),
+                "README.md lacks `.{extension}` ({what})"
+            );
         }
     }
 
@@ -213,7 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.svg", "a.folded", "a.json", "a.punch"].map(|name| folder.path().join(name));
         let mut said = Vec::new();
-        let outputs = Outputs::prepare(&RECORDING, &paths).unwrap();
+        let outputs = Outputs::prepare(RECORDING, &paths).unwrap();
         let recording = fixture::recording();
         outputs
             .write(|write| write(&recording, GraphOptions::default()), |line| said.push(line.to_owned()))
@@ -236,7 +239,7 @@ mod tests {
     fn one_bad_output_opens_none() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.svg", "no/such/b.svg"].map(|name| folder.path().join(name));
-        assert!(matches!(Outputs::prepare(&RECORDING, &paths), Err(Failure::Output { .. })));
+        assert!(matches!(Outputs::prepare(RECORDING, &paths), Err(Failure::Output { .. })));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -244,7 +247,7 @@ mod tests {
     fn one_failure_does_not_keep_the_others_from_being_written() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.svg", "b.folded"].map(|name| folder.path().join(name));
-        let outputs = Outputs::prepare(&RECORDING, &paths).unwrap();
+        let outputs = Outputs::prepare(RECORDING, &paths).unwrap();
         // A folder has taken the first one's name meanwhile.
         fs::create_dir(&paths[0]).unwrap();
         assert!(write(outputs).is_err());

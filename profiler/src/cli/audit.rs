@@ -66,7 +66,7 @@ pub struct Audit {
     #[arg(long, value_name = "SECONDS", default_value_t = 900.0, value_parser = parse_seconds)]
     pub limit: f64,
     /// Write here; repeatable. The extension says what
-    #[arg(short, long, value_name = "FILE", help = written(&formats::AUDIT, "a page"))]
+    #[arg(short, long, value_name = "FILE", help = written(formats::AUDIT, "a page"))]
     pub output: Vec<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]

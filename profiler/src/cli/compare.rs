@@ -23,7 +23,7 @@ pub struct Compare {
     #[arg(long, value_name = "CONDITION")]
     pub fail_if: Vec<Threshold>,
     /// Write here. The extension says what
-    #[arg(short, long, value_name = "FILE", help = format!("Write here: {}", formats::list(&formats::COMPARISON)))]
+    #[arg(short, long, value_name = "FILE", help = format!("Write here: {}", formats::list(formats::COMPARISON)))]
     pub output: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]

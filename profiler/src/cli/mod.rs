@@ -131,7 +131,7 @@ pub struct Record {
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     pub access_log: Option<PathBuf>,
     /// Write here; repeatable. The extension says what
-    #[arg(short, long, value_name = "FILE", help = written(&formats::RECORDING, "a flame graph and a recording"))]
+    #[arg(short, long, value_name = "FILE", help = written(formats::RECORDING, "a flame graph and a recording"))]
     pub output: Vec<PathBuf>,
     /// How stacks become pictures.
     #[command(flatten)]
@@ -171,7 +171,7 @@ pub struct Report {
     #[arg(value_name = "REC")]
     pub recording: PathBuf,
     /// Write here; repeatable. The extension says what
-    #[arg(short, long, value_name = "FILE", help = written(&formats::RECORDING, "print the numbers"))]
+    #[arg(short, long, value_name = "FILE", help = written(formats::RECORDING, "print the numbers"))]
     pub output: Vec<PathBuf>,
     /// How stacks become pictures.
     #[command(flatten)]

@@ -128,5 +128,5 @@ fn prepare(args: &Audit) -> Result<Outputs<OfAudit>, Failure> {
         let stamp = crate::units::utc_stamp(Duration::from_nanos(clock::unix_ns()));
         paths.push(format!("punchclock-audit-{stamp}.html").into());
     }
-    Outputs::prepare(&formats::AUDIT, &paths)
+    Outputs::prepare(formats::AUDIT, &paths)
 }

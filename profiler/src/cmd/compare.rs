@@ -90,7 +90,7 @@ fn prepare(args: &Compare) -> Result<Option<Outputs<OfComparison>>> {
     if args.recordings.len() != 2 {
         return Err(usage("a differential flame graph is of two recordings"));
     }
-    Ok(Some(Outputs::prepare(&formats::COMPARISON, slice::from_ref(path))?))
+    Ok(Some(Outputs::prepare(formats::COMPARISON, slice::from_ref(path))?))
 }
 
 fn usage(what: &str) -> anyhow::Error {

@@ -52,7 +52,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         return Err(Failure::Usage(why).into());
     }
     let mut outputs =
-        Some(Outputs::prepare(&formats::RECORDING, &args.output)?).filter(|_| !args.output.is_empty());
+        Some(Outputs::prepare(formats::RECORDING, &args.output)?).filter(|_| !args.output.is_empty());
     if let (None, Some(fleet)) = (&outputs, fleets.first()) {
         outputs = Some(open_default(&fleet.name)?);
     } else if let (None, Some(command)) = (&outputs, args.command.first()) {
@@ -73,7 +73,7 @@ pub fn run(args: &Record) -> Result<ExitCode> {
 }
 
 fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
-    Outputs::prepare(&formats::RECORDING, &default_paths(name, Duration::from_nanos(clock::unix_ns())))
+    Outputs::prepare(formats::RECORDING, &default_paths(name, Duration::from_nanos(clock::unix_ns())))
 }
 
 /// What was recorded, and what ended it before its time.

@@ -15,7 +15,7 @@ use crate::{
 
 /// Runs the verb.
 pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
-    let outputs = Outputs::prepare(&formats::RECORDING, &args.output)?;
+    let outputs = Outputs::prepare(formats::RECORDING, &args.output)?;
     let recording = recording::read(&args.recording)?;
     outputs.write(|write| write(&recording, args.graph.into()), outputs::say)?;
     if args.json {

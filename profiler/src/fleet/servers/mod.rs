@@ -55,7 +55,7 @@ pub struct Scale {
 }
 
 /// All, the most telling first: a process belongs to the first fleet that takes it.
-pub static SERVERS: [&Server; 11] = [
+pub static SERVERS: &[&Server] = &[
     &gunicorn::SERVER,
     &uwsgi::SERVER,
     &mod_wsgi::SERVER,
@@ -83,7 +83,7 @@ const PLAIN: Server = Server {
 /// The server of this name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Server> {
-    SERVERS.into_iter().find(|server| server.name == name)
+    SERVERS.iter().copied().find(|server| server.name == name)
 }
 
 /// What a fleet's process does by design while it has nothing to do, if that is known.
@@ -128,7 +128,11 @@ mod tests {
         let text = std::fs::read_to_string(document).unwrap();
         let (before, rest) = text.split_once("| as `ps` calls it | |\n|---|---|\n").unwrap();
         let (listed, after) = rest.split_once("\n\n").map_or(("", rest), |(list, after)| (list, after));
-        let rows = SERVERS.map(|server| format!("| `{}` | {} |", server.name, server.what)).join("\n");
+        let rows = SERVERS
+            .iter()
+            .map(|server| format!("| `{}` | {} |", server.name, server.what))
+            .collect::<Vec<_>>()
+            .join("\n");
         if std::env::var_os("BLESS").is_some() {
             let head = "| as `ps` calls it | |\n|---|---|\n";
             let after = after.trim_start();
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn each_has_a_name_of_its_own() {
         for server in SERVERS {
-            assert!(std::ptr::eq(named(server.name).unwrap(), server), "{}", server.name);
+            assert!(std::ptr::eq(named(server.name).unwrap(), *server), "{}", server.name);
         }
     }
 }
