@@ -68,7 +68,7 @@ fn record(punchclock: &Path, venv: &Path, out: &Path) -> Result<[PathBuf; 2]> {
     let mut server = Server::start(venv, &out.join("gunicorn.log"))?;
     server.wait_until_ready()?;
     // More clients than workers: none of them is ever idle.
-    let _load = Load::start(server.address(), 8);
+    let _load = Load::start(server.port(), 8);
     let mut record = as_root(punchclock);
     record.args(["record", "-d", "10", "-p", &server.pid().to_string()]);
     exec(record.arg("-o").arg(&flamegraph).arg("-o").arg(&recording))?;

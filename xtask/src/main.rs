@@ -19,6 +19,8 @@ mod fuzz;
 mod imports;
 mod kernels;
 mod licenses;
+// The tests' own, whose crate cannot be built without punchclock.
+#[path = "../../tests/src/load.rs"]
 mod load;
 mod machine;
 mod python_source;

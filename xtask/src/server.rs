@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command},
     thread,
@@ -16,7 +16,7 @@ use crate::load;
 /// Gunicorn with four sync workers; stopped when dropped.
 pub struct Server {
     master: Child,
-    address: SocketAddr,
+    port: u16,
     log: PathBuf,
 }
 
@@ -25,23 +25,23 @@ impl Server {
     pub fn start(venv: &Path, log: &Path) -> Result<Self> {
         // A port that was free a moment ago: Gunicorn wants a number.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = address.context("failed to find a free port")?;
+        let port = address.context("failed to find a free port")?.port();
         let file = File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
         // If we are killed, and drop nothing, the kernel tells Gunicorn to stop.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(venv.join("bin/gunicorn"));
         command.args(["--workers", "4", "--chdir", "tests/workloads", "wsgi_app:application"]);
         // Its control socket has one place in the user's home, which may be another Gunicorn's.
-        command.arg("--no-control-socket").arg("--bind").arg(address.to_string()).stderr(file);
+        command.arg("--no-control-socket").arg("--bind").arg(format!("127.0.0.1:{port}")).stderr(file);
         let master = command.spawn().context("failed to start gunicorn")?;
-        Ok(Self { master, address, log: log.into() })
+        Ok(Self { master, port, log: log.into() })
     }
 
     /// Waits for the first answer, so a worker is up and the application is imported.
     pub fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        let Self { master, address, log } = self;
-        while !load::get(*address).is_ok_and(|answer| load::is_success(&answer)) {
+        let Self { master, port, log } = self;
+        while !load::get(*port).is_ok_and(|answer| answer.starts_with("HTTP/1.0 200")) {
             let exited = master.try_wait().context("failed to ask for gunicorn's state")?;
             let ready = exited.is_none() && Instant::now() < deadline;
             ensure!(ready, "failed to get an answer from gunicorn: see {}", log.display());
@@ -50,9 +50,9 @@ impl Server {
         Ok(())
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The port of loopback on which it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The master, which stands for the whole tree.
