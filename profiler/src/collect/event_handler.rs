@@ -29,8 +29,8 @@ use crate::{
     sys::{
         budget::{self, Missing},
         clock, heap,
-        memory::{self, Mapped, Memory},
-        thread,
+        memory::{Mapped, Memory},
+        thread, tids,
     },
 };
 
@@ -254,7 +254,7 @@ impl EventHandler {
                     if !unwalkable.transient {
                         self.starting.forget(tgid);
                     }
-                    if memory::exists(tgid) && !self.starting.is_young(tgid, now) {
+                    if tids::exists(tgid) && !self.starting.is_young(tgid, now) {
                         self.notes.insert(note(tgid, &unwalkable.reason));
                     }
                     // One that ran already was not awaited.

@@ -4,7 +4,10 @@ use std::{collections::HashMap, fs};
 
 use profiler_common::event::ThreadRecord;
 
-use crate::{model::quality::Quality, sys::status::ProcStatus};
+use crate::{
+    model::quality::Quality,
+    sys::{status::ProcStatus, tids},
+};
 
 /// Counters of one thread in `/proc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,7 @@ pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
     let threads = |tgid| fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
     tgids
         .into_iter()
+        .filter(|tgid| tids::exists(*tgid))
         .flat_map(threads)
         .filter_map(|entry| {
             let schedstat = fs::read_to_string(entry.path().join("schedstat")).ok()?;

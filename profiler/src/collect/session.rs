@@ -23,7 +23,7 @@ use crate::{
         quality::{Losses, Quality},
         worker::{Death, Role},
     },
-    sys::{cgroup::Groups, clock, heap, memory},
+    sys::{cgroup::Groups, clock, heap, tids},
 };
 
 /// How long a process that was forked is given to show its part: titles, sockets and stacks come after the fork.
@@ -236,7 +236,7 @@ impl<K: KernelSide> Session<K> {
             return false;
         }
         // One whose end was not heard may be gone, and a zombie, which waits for its parent only, exists.
-        let over = !self.living().into_iter().any(memory::exists);
+        let over = !self.living().into_iter().any(tids::exists);
         // A process that is still on its way out gets another look.
         self.exits = u64::from(!over);
         over

@@ -1,6 +1,6 @@
 //! Finds the interpreter of a process and checks that it can be walked, or says why not.
 
-use std::{cmp::Reverse, path::Path, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, path::Path, sync::Arc};
 
 use profiler_common::python::{Greenlets, Interpreters, PyTarget, TlsPath, Unwalked};
 
@@ -222,13 +222,15 @@ fn greenlets(tgid: u32, mappings: &[Mapping]) -> Option<Greenlets> {
 fn candidates(tgid: u32, mappings: &[Mapping], exe: Option<&Path>) -> Vec<(Mapping, Arc<Image>)> {
     let is_named = |mapping: &&Mapping| is_library(&mapping.path);
     let is_exe = |mapping: &&Mapping| Some(mapping.path.as_path()) == exe;
-    let holding = |mapping: &Mapping| {
-        let image = Image::mapped(tgid, mapping)?;
+    // To open a file takes far longer than to look at what is known of it, and some have thousands of parts mapped.
+    let mut images = HashMap::new();
+    let mut holding = |mapping: &Mapping| {
+        let image = images.entry(mapping.file).or_insert_with(|| Image::mapped(tgid, mapping)).clone()?;
         image.holds_interpreter().then(|| (mapping.clone(), image))
     };
     let named = mappings.iter().filter(is_named);
     let executable = mappings.iter().filter(|mapping| is_exe(mapping) && !is_named(mapping));
-    let likely: Vec<_> = named.chain(executable).filter_map(holding).collect();
+    let likely: Vec<_> = named.chain(executable).filter_map(&mut holding).collect();
     if !likely.is_empty() {
         return likely;
     }

@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use profiler_common::python::{ReadMemory, ReadWindow};
@@ -112,12 +112,6 @@ pub fn give_back() {
     };
 }
 
-/// True while the process exists; a zombie does.
-#[must_use]
-pub fn exists(tgid: u32) -> bool {
-    Path::new(&format!("/proc/{tgid}")).exists()
-}
-
 /// How much a process has mapped, in pages: a new library changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapped {
@@ -131,6 +125,9 @@ impl Mapped {
     /// How much a process has mapped, from `/proc/PID/statm`; `None` if it is gone. A zombie maps nothing.
     #[must_use]
     pub fn of(tgid: u32) -> Option<Self> {
+        if !tids::exists(tgid) {
+            return None;
+        }
         let statm =
             procfs::process::Process::new(tgid.cast_signed()).and_then(|process| process.statm()).ok()?;
         Some(Self { all: statm.size, written: statm.data })

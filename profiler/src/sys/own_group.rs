@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sys::{cgroup, memory};
+use crate::sys::{cgroup, tids};
 
 /// What ours are called: this, our PID, and a number.
 const PREFIX: &str = "punchclock-";
@@ -70,7 +70,7 @@ fn remove_abandoned(parent: &Path) {
     for group in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = group.file_name();
         let maker = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
-        if maker.is_some_and(|maker: u32| !memory::exists(maker)) {
+        if maker.is_some_and(|maker: u32| !tids::exists(maker)) {
             let _ = fs::remove_dir(group.path());
         }
     }

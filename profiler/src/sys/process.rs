@@ -63,6 +63,9 @@ impl Process {
     /// Reads one; `None` if there is none, or only its remains (a zombie).
     #[must_use]
     pub fn read(tgid: u32) -> Option<Self> {
+        if !tids::exists(tgid) {
+            return None;
+        }
         Self::of(&procfs::process::Process::new(tgid.cast_signed()).ok()?)
     }
 
@@ -122,6 +125,9 @@ impl Process {
 pub fn children(tgid: u32) -> io::Result<Vec<u32>> {
     let mut children = Vec::new();
     // Each thread has those that it forked; which of them are gone meanwhile had none to tell of.
+    if !tids::exists(tgid) {
+        return Ok(children);
+    }
     for thread in fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten() {
         match fs::read_to_string(thread.path().join("children")) {
             Ok(list) => {

@@ -146,6 +146,8 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     // Where `clone3` is not to be had `clone` is called, whose flags can be seen.
     let thread = libc::CLONE_THREAD as u64;
     rules.insert(libc::SYS_clone, vec![is(0, SeccompCmpOp::MaskedEq(thread), thread)?]);
+    // Whether a process is there; no signal is sent.
+    rules.insert(libc::SYS_kill, vec![is(1, SeccompCmpOp::Eq, 0)?]);
     let no_new_privileges =
         [libc::PR_SET_NO_NEW_PRIVS, libc::PR_GET_NO_NEW_PRIVS, libc::PR_SET_NAME, libc::PR_SET_VMA];
     let options = no_new_privileges.iter().map(|option| is(0, SeccompCmpOp::Eq, *option as u64));

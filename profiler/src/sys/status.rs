@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path, str::FromStr};
 
+use crate::sys::tids;
+
 /// Text of a status file.
 #[derive(Debug)]
 pub struct ProcStatus(String);
@@ -18,7 +20,7 @@ impl ProcStatus {
     /// The status of a process.
     #[must_use]
     pub fn of(tgid: u32) -> Option<Self> {
-        Self::read(format!("/proc/{tgid}"))
+        tids::exists(tgid).then(|| Self::read(format!("/proc/{tgid}"))).flatten()
     }
 
     /// What stands behind a key.
