@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// CPU time that a run may take, its window's included.
-const MAX_CPU: Duration = Duration::from_secs(5);
+const MAX_CPU: Duration = Duration::from_secs(8);
 /// How long it may take besides its window. What its main thread waits for a CPU does not count: others take that.
 const AROUND: Duration = Duration::from_secs(5);
 /// Most memory that it may have, KiB.

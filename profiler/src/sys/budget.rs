@@ -20,8 +20,8 @@ struct Budget {
 /// Budget of each process. The threads and tasks of the largest services take a tenth.
 const OF_ONE: Budget = Budget { reads: 1 << 21, bytes: 64 << 20, time: Duration::from_secs(2) };
 /// Budget of all processes that one user started: who starts many takes nothing from others, and a thousand workers take
-/// a fifth of it.
-const OF_USER: Budget = Budget { reads: 1 << 23, bytes: 512 << 20, time: Duration::from_secs(3) };
+/// a third of it.
+const OF_USER: Budget = Budget { reads: 1 << 23, bytes: 512 << 20, time: Duration::from_secs(2) };
 /// Budget of all processes together: a thousand workers take a tenth.
 const OF_ALL: Budget = Budget { reads: 1 << 24, bytes: 1 << 30, time: Duration::from_secs(16) };
 /// All of it is there again after so long: whoever uses it up ever again takes an eighth of a core.
