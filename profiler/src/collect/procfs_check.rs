@@ -1,6 +1,6 @@
 //! Compares the counters that were read with those of the same threads in `/proc`.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, path::PathBuf};
 
 use profiler_common::event::ThreadRecord;
 
@@ -26,20 +26,20 @@ pub type ProcThreads = HashMap<u32, ProcCounters>;
 /// Reads `/proc` for all threads of these processes; those that vanish meanwhile are left out.
 #[must_use]
 pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
-    let threads = |tgid| fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
+    let threads = |tgid| tids::all_of(tgid).into_iter().map(move |tid| (tgid, tid));
     tgids
         .into_iter()
-        .filter(|tgid| tids::exists(*tgid))
         .flat_map(threads)
-        .filter_map(|entry| {
-            let schedstat = fs::read_to_string(entry.path().join("schedstat")).ok()?;
-            let status = ProcStatus::read(entry.path())?;
+        .filter_map(|(tgid, tid)| {
+            let thread = PathBuf::from(format!("/proc/{tgid}/task/{tid}"));
+            let schedstat = fs::read_to_string(thread.join("schedstat")).ok()?;
+            let status = ProcStatus::read(thread)?;
             let times = ProcCounters {
                 on_cpu_ns: schedstat.split(' ').next()?.parse().ok()?,
                 voluntary: status.number("voluntary_ctxt_switches", 0)?,
                 preempted: status.number("nonvoluntary_ctxt_switches", 0)?,
             };
-            Some((entry.file_name().to_str()?.parse().ok()?, times))
+            Some((tid, times))
         })
         .collect()
 }

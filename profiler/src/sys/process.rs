@@ -125,15 +125,13 @@ impl Process {
 pub fn children(tgid: u32) -> io::Result<Vec<u32>> {
     let mut children = Vec::new();
     // Each thread has those that it forked; which of them are gone meanwhile had none to tell of.
-    if !tids::exists(tgid) {
-        return Ok(children);
-    }
-    for thread in fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
+    for tid in tids::all_of(tgid) {
+        let thread = PathBuf::from(format!("/proc/{tgid}/task/{tid}"));
+        match fs::read_to_string(thread.join("children")) {
             Ok(list) => {
                 children.extend(list.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             }
-            Err(error) if thread.path().exists() => return Err(error),
+            Err(error) if thread.exists() => return Err(error),
             Err(_) => {}
         }
     }
