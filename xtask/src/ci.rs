@@ -9,7 +9,7 @@ use crate::{bpf_toolchain, cargo::cargo, check, dist, exec::exec, fuzz, kernels,
 #[derive(clap::Args)]
 pub struct Options {
     /// Seconds that each target of `fuzz` runs
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 10)]
     fuzz_seconds: u32,
 }
 
