@@ -184,6 +184,8 @@ pub struct StackCount {
     pub empty: u64,
     /// Lengths of these waits.
     pub lengths: Histogram,
+    /// Length of the longest of these waits, from its beginning to its end, ns.
+    pub longest: u64,
     /// [`crate::python::identity`] folded over the code objects of the stack that was described; 0 if not known.
     pub identity: u64,
     /// One more than how many code objects had died when they were last looked at (3.14+).

@@ -34,6 +34,7 @@ static EMPTY: StackCount = StackCount {
     reserved: 0,
     empty: 0,
     lengths: [0; BUCKETS],
+    longest: 0,
     identity: 0,
     generation: 0,
     sure_count: 0,
@@ -78,6 +79,9 @@ pub fn add_wait(key: &StackKey, ns: u64, edge: u32) -> Result<(), LossCause> {
     field!(sum.count).add(1);
     field!(sum.ns).add(ns);
     field!(sum.lengths[bucket(ns)]).add(1);
+    if field!(sum.longest).get() < ns {
+        field!(sum.longest).set(ns);
+    }
     Ok(())
 }
 

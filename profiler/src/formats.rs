@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use crate::{
     failure::Failure,
+    findings,
     model::{diff::Per, recording::Recording, report::Report},
     recording,
     render::{
@@ -67,7 +68,10 @@ pub static RECORDING: &[Format<OfRecording>] = &[
         what: "the numbers",
         open: "",
         access: Access::Umask,
-        write: |recording, _| Ok(stat::json(&recording.stat)?.into_bytes()),
+        write: |recording, _| {
+            let findings = findings::of(&recording.stat, &recording.profile);
+            Ok(stat::json(&recording.stat, &findings)?.into_bytes())
+        },
     },
     Format {
         extension: "punch",

@@ -7,7 +7,7 @@
 //! 6  cmd -> cli | fuzzing
 //! 5  audit
 //! 4  collect | formats
-//! 3  bpf | render -> fleet | symbolize | recording | load
+//! 3  bpf | findings -> render -> fleet | symbolize | recording | load
 //! 2  model | python
 //! 1  units | sys | elf | stats
 //! 0  failure | profiler_common
@@ -36,6 +36,7 @@ pub mod cmd;
 pub mod collect;
 pub mod elf;
 pub mod failure;
+pub mod findings;
 pub mod fleet;
 pub mod formats;
 #[cfg(fuzzing)]

@@ -49,6 +49,42 @@ pub fn seconds(ns: u64) -> String {
     format!("{} s", decimal(ns as f64 / 1e9, 1))
 }
 
+/// A number of bytes, to three digits: `512 B`, `4.10 kB`, `34.2 MB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let scaled = units.into_iter().map(|(one, unit)| (bytes as f64 / one, unit));
+    let large = scaled.into_iter().find(|(number, _)| *number >= 0.9995);
+    large.map_or_else(|| format!("{bytes} B"), |(number, unit)| format!("{} {unit}", three_digits(number)))
+}
+
+/// A number of at least one, to three digits.
+fn three_digits(number: f64) -> String {
+    let places = match number {
+        number if number < 9.995 => 2,
+        number if number < 99.95 => 1,
+        _ => 0,
+    };
+    decimal(number, places)
+}
+
+/// A time as people say it, to three digits: `85 ns`, `1.20 µs`, `12.3 ms`, `145 s`, `1 h 5 min`.
+#[must_use]
+pub fn span(ns: u64) -> String {
+    if ns >= 600_000_000_000 {
+        let minutes = (ns + 30_000_000_000) / 60_000_000_000;
+        return match (minutes / 60, minutes % 60) {
+            (0, minutes) => format!("{minutes} min"),
+            (hours, minutes) => format!("{} h {minutes} min", grouped(hours)),
+        };
+    }
+    // The largest unit of which there is one, also once it is rounded.
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
+    let scaled = units.into_iter().map(|(one, unit)| (ns as f64 / one, unit));
+    let large = scaled.into_iter().find(|(number, _)| *number >= 0.9995);
+    large.map_or_else(|| format!("{ns} ns"), |(number, unit)| format!("{} {unit}", three_digits(number)))
+}
+
 /// A part of a whole in percent, without the sign.
 #[must_use]
 pub fn percent(part: u64, whole: u64, places: usize) -> String {
@@ -166,6 +202,14 @@ mod tests {
         assert_eq!(ms(5_000), "0.01");
         assert_eq!(seconds(10_004_000_000), "10.0 s");
         assert_eq!(minutes(41_600_000_000), "42 s");
+        let spans = [0, 999, 1_204, 12_345, 999_600, 12_345_678, 201_400_000, 999_499_999, 145_367_840_000];
+        let said =
+            ["0 ns", "999 ns", "1.20 µs", "12.3 µs", "1.00 ms", "12.3 ms", "201 ms", "999 ms", "145 s"];
+        assert_eq!(spans.map(span), said);
+        let long = [599_400_000_000, 600_000_000_000, 3_900_000_000_000].map(span);
+        assert_eq!(long, ["599 s", "10 min", "1 h 5 min"]);
+        let sizes = [0, 512, 999, 4_096, 34_200_000, 999_600_000, 1_500_000_000_000].map(bytes);
+        assert_eq!(sizes, ["0 B", "512 B", "999 B", "4.10 kB", "34.2 MB", "1.00 GB", "1.50 TB"]);
         assert_eq!(minutes(119_600_000_000), "2 min 0 s");
     }
 

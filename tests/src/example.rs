@@ -377,7 +377,15 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
             _ => Reason::Socket,
         };
         let ns = 1_000_000 * (1 + 9000 / (1 + random.below(90)));
-        profile.blocked.push(BlockedSample { tgid, tid: tgid, stack: waits, reason, ns, count: 10 });
+        profile.blocked.push(BlockedSample {
+            tgid,
+            tid: tgid,
+            stack: waits,
+            reason,
+            ns,
+            count: 10,
+            longest_ns: Some(ns),
+        });
     }
     let worker = |tgid| WorkerDelta {
         role: Role::Worker,
@@ -388,6 +396,7 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
         waits: Waits::default(),
         slot: None,
         throttled_ns: None,
+        memory: None,
         empty_wakeups: None,
         born: false,
         boot_cpu_ns: None,

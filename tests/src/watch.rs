@@ -20,7 +20,14 @@ impl Watch {
     /// Starts watching a process; on return the window has begun.
     #[must_use]
     pub fn start(pid: &str) -> Self {
+        Self::with(pid, &[])
+    }
+
+    /// Starts watching a process with more options.
+    #[must_use]
+    pub fn with(pid: &str, options: &[&str]) -> Self {
         let mut command = punchclock(&["stat", "--json", "-d", "300", "-i", "0.1", "-p", pid]);
+        command.args(options);
         let mut child =
             command.stdout(Stdio::piped()).spawn().expect("punchclock is built: cargo xtask test");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));

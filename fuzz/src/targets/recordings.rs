@@ -5,6 +5,7 @@ use std::{io::Write as _, os::fd::AsRawFd as _, path::PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
 use profiler::{
+    findings,
     fleet::servers,
     model::{
         diff::{Per, diff, refusal},
@@ -76,11 +77,12 @@ fn render(recording: &Recording, shape: GraphOptions) {
     let again = write(&read(&write(recording)).expect("it was written so"));
     assert!(again == write(recording));
 
-    let look = TableOptions { threads: true, colour: false };
+    let look = TableOptions { width: Some(80), switches: true, threads: true, colour: false };
+    let findings = findings::of(&recording.stat, &recording.profile);
     let audit = IdleReport::new(&recording.profile, &recording.stat, servers::idle_design);
     let diff = diff(("before", recording), ("after", recording), None);
     for text in [
-        stat::text(&recording.stat, look),
+        stat::text(&recording.stat, &recording.profile, &findings, look),
         folded::text(&fold(recording, shape)),
         audit.text(look),
         compare::text(&diff, look),
@@ -89,8 +91,12 @@ fn render(recording: &Recording, shape: GraphOptions) {
     ] {
         inert::check(&text);
     }
-    let documents =
-        [stat::json(&recording.stat), stat::json_line(&recording.stat), audit.json(), json::document(&diff)];
+    let documents = [
+        stat::json(&recording.stat, &findings),
+        stat::json_line(&recording.stat, &findings),
+        audit.json(),
+        json::document(&diff),
+    ];
     for document in documents {
         inert::check(&document.expect("all of it is numbers and texts"));
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use profiler_common::wait::Reason;
 
 use crate::{
+    findings::{self, HELD, QUEUED},
     model::{budget_state::BudgetState, knee_cause::KneeCause, report::Knee},
-    render::reason,
+    render::{reason, stat::imbalance::UNEVEN},
     stats::variation,
 };
 
@@ -51,30 +52,8 @@ pub struct Bend {
 
 /// CPUs count as full from this share of them on.
 const FULL: f64 = 0.85;
-/// A quota is the cause from this share of wall time on.
-const HELD: f64 = 0.05;
-/// Waiting for a CPU is the cause from this share of the time on in which a worker could run.
-const QUEUED: f64 = 0.3;
 /// A wait is the cause from this share of the time on in which a worker had work.
 const WAITED: f64 = 0.3;
-/// Workers are busy unevenly from this coefficient of variation on.
-const UNEVEN: f64 = 0.3;
-
-/// What each reason to wait for calls for.
-const WAITS: [(Reason, &str); 9] = [
-    (Reason::Gil, "run more workers with fewer threads each: threads of one process take turns on one CPU"),
-    (Reason::Lock, "look at the off-CPU flame graph for the lock, and hold it for less"),
-    (
-        Reason::Socket,
-        "the workers wait for somebody else: take a class that serves others meanwhile (gthread with more threads, gevent), or more workers",
-    ),
-    (Reason::Pipe, "look at the off-CPU flame graph for the process at the pipe's other end"),
-    (Reason::Disk, "the disk sets the pace: read less, or cache"),
-    (Reason::Sleep, "the application sleeps: look at the off-CPU flame graph for where"),
-    (Reason::Child, "the workers wait for processes that they start"),
-    (Reason::PageFault, "memory comes from the disk: give it more, or run fewer workers"),
-    (Reason::Other, "look at the off-CPU flame graph"),
-];
 
 /// The cause, if one of the known ones shows.
 #[must_use]
@@ -147,7 +126,8 @@ fn queue(facts: &Facts) -> Option<Cause> {
 fn wait(facts: &Facts) -> Option<Cause> {
     let at_work = 1.0 - share(facts, BudgetState::Blocked(Reason::Idle));
     let part = |reason: &Reason| share(facts, BudgetState::Blocked(*reason)) / at_work.max(f64::MIN_POSITIVE);
-    let (reason, advice) = WAITS.into_iter().max_by(|one, other| part(&one.0).total_cmp(&part(&other.0)))?;
+    let limits = Reason::ALL.into_iter().filter_map(|reason| Some((reason, findings::advice(reason)?)));
+    let (reason, advice) = limits.max_by(|one, other| part(&one.0).total_cmp(&part(&other.0)))?;
     (part(&reason) > WAITED).then(|| Cause {
         limit: KneeCause::Wait(reason),
         evidence: format!(

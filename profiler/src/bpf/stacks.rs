@@ -128,6 +128,7 @@ pub fn add(sum: &mut StackCount, more: &StackCount) {
     sum.count += more.count;
     sum.ns += more.ns;
     sum.empty += more.empty;
+    sum.longest = sum.longest.max(more.longest);
     for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
         *sum += more;
     }

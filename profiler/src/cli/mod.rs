@@ -101,6 +101,12 @@ pub struct Stat {
     /// Show each thread
     #[arg(short, long)]
     pub threads: bool,
+    /// Show a table of context switches, migrations and wake-ups, too
+    #[arg(short, long, conflicts_with = "idle")]
+    pub switches: bool,
+    /// Show memory and disks, too: what each process has, reads and writes
+    #[arg(long, conflicts_with = "idle")]
+    pub memory: bool,
     /// Print JSON: one document, or with --interval one a line, the last of the whole window
     #[arg(long)]
     pub json: bool,
@@ -136,6 +142,9 @@ pub struct Record {
     /// How stacks become pictures.
     #[command(flatten)]
     pub graph: GraphOptions,
+    /// Keep and show memory and disks, too: what each process has, reads and writes
+    #[arg(long)]
+    pub memory: bool,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -159,6 +168,9 @@ pub struct Dump {
     /// Show native frames too
     #[arg(short, long)]
     pub native: bool,
+    /// Show kernel frames too
+    #[arg(short, long)]
+    pub kernel: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -179,6 +191,9 @@ pub struct Report {
     /// Show each thread
     #[arg(short, long)]
     pub threads: bool,
+    /// Show a table of context switches, migrations and wake-ups, too
+    #[arg(short, long)]
+    pub switches: bool,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -201,7 +216,7 @@ pub struct GraphOptions {
     #[arg(long, conflicts_with = "off_cpu")]
     pub wall: bool,
     /// Show time spent waiting for work too
-    #[arg(short, long)]
+    #[arg(long)]
     pub idle: bool,
     /// Show native frames of Python processes too
     #[arg(short, long)]

@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     formats::{self, OfAudit, Outputs},
     model::report::{Report, Setup},
-    render::{json, report, term::grid::TableOptions},
+    render::{json, report},
     sys::{clock, heap},
 };
 
@@ -41,7 +41,7 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
     if args.json {
         print(&json::document(&reports)?)?;
     } else {
-        let options = TableOptions { threads: false, colour: outputs::colour() };
+        let options = outputs::table();
         print(&report::joined(&reports, |report| report::text::text(report, options)))?;
     }
     match reports.iter().find(|report| report.runs.is_empty()) {

@@ -14,7 +14,7 @@ use crate::{
         recording::Recording,
     },
     recording,
-    render::{compare as text, json, term::grid::TableOptions},
+    render::{compare as text, json},
 };
 
 /// What the shell is told when a threshold is crossed.
@@ -60,7 +60,7 @@ fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
     if args.json {
         return print(&json::document(&diffs)?);
     }
-    let options = TableOptions { threads: false, colour: outputs::colour() };
+    let options = outputs::table();
     let shown =
         diffs.iter().map(|diff| if args.markdown { text::markdown(diff) } else { text::text(diff, options) });
     print(&shown.collect::<Vec<_>>().join("\n"))

@@ -39,7 +39,7 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     if dump.fleets.iter().all(|fleet| fleet.workers.is_empty()) {
         return Err(Failure::all_ended().into());
     }
-    let options = DumpOptions { native: args.native, colour: outputs::colour() };
+    let options = DumpOptions { native: args.native, kernel: args.kernel, colour: outputs::colour() };
     print(&if args.json { json(&dump)? } else { text(&dump, options) })?;
     Ok(ExitCode::SUCCESS)
 }

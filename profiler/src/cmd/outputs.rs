@@ -13,8 +13,9 @@ use crate::{
     cli,
     render::{
         graph::fold::{By, GraphOptions, TimeKind, Weight},
-        term::escape,
+        term::{escape, grid::TableOptions},
     },
+    sys::terminal,
     units,
 };
 
@@ -49,6 +50,14 @@ pub fn say(text: &str) {
 #[must_use]
 pub fn colour() -> bool {
     io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How tables look on standard output: as wide as its terminal, or as `COLUMNS` says; elsewhere as wide as they are.
+#[must_use]
+pub fn table() -> TableOptions {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let width = said.or_else(|| terminal::columns(&io::stdout())).filter(|columns| *columns != 0);
+    TableOptions { width, colour: colour(), ..TableOptions::default() }
 }
 
 /// The command line's words as the renderer's.

@@ -25,13 +25,11 @@ use crate::{
         session::Session,
     },
     failure::Failure,
+    findings,
     fleet::{self, Fleet},
     formats::{self, OfRecording, Outputs},
     model::recording::{About, Recording},
-    render::{
-        stat::{json, text},
-        term::grid::TableOptions,
-    },
+    render::stat::{json, text},
     sys::{caller, clock, heap, limits, lines::LineCounter, privileges},
 };
 
@@ -64,11 +62,12 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     if let Some(outputs) = outputs {
         outputs.write(|write| write(&recording, args.graph.into()), say)?;
     }
-    if args.json {
-        print(&json(&recording.stat)?)?;
+    let findings = findings::of(&recording.stat, &recording.profile);
+    print(&if args.json {
+        json(&recording.stat, &findings)?
     } else {
-        print(&text(&recording.stat, TableOptions { threads: false, colour: outputs::colour() }))?;
-    }
+        text(&recording.stat, &recording.profile, &findings, outputs::table())
+    })?;
     failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
@@ -95,6 +94,9 @@ async fn record(
     privileges::keep_to_read(overriding).context("failed to give up privileges")?;
     recorder.note_delay(asked);
     recorder.keep_windows(WINDOW);
+    if args.memory {
+        recorder.watch_memory();
+    }
     if let Some(path) = &args.access_log {
         let mut lines =
             LineCounter::watch(path).with_context(|| format!("failed to read `{}`", path.display()))?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::{
     cli::Report,
     cmd::outputs,
+    findings,
     formats::{self, Outputs},
     recording,
     render::{
@@ -18,11 +19,12 @@ pub fn run(args: &Report) -> anyhow::Result<ExitCode> {
     let outputs = Outputs::prepare(formats::RECORDING, &args.output)?;
     let recording = recording::read(&args.recording)?;
     outputs.write(|write| write(&recording, args.graph.into()), outputs::say)?;
+    let findings = || findings::of(&recording.stat, &recording.profile);
     if args.json {
-        outputs::print(&json(&recording.stat)?)?;
+        outputs::print(&json(&recording.stat, &findings())?)?;
     } else if args.output.is_empty() {
-        let options = TableOptions { threads: args.threads, colour: outputs::colour() };
-        outputs::print(&text(&recording.stat, options))?;
+        let options = TableOptions { threads: args.threads, switches: args.switches, ..outputs::table() };
+        outputs::print(&text(&recording.stat, &recording.profile, &findings(), options))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -40,6 +42,7 @@ mod tests {
             output: vec![folder.join("out.folded")],
             graph: GraphOptions::default(),
             threads: false,
+            switches: false,
             json: false,
         }
     }

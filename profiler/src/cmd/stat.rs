@@ -18,8 +18,9 @@ use crate::{
         session::Session,
     },
     failure::Failure,
+    findings,
     fleet::servers,
-    model::accounting::StatDelta,
+    model::{accounting::StatDelta, profile::Profile, report::Finding},
     render::{
         stat::{idle::IdleReport, json, json_line, text},
         term::grid::TableOptions,
@@ -37,16 +38,19 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.note_delay(asked);
+        if args.memory {
+            recorder.watch_memory();
+        }
         let deadline = recorder.began() + Duration::from_secs_f64(args.duration);
         if args.idle {
             recorder.run(Some(deadline), || true).await?;
             let Recorded { profile, stat, .. } = recorder.finish()?;
             let audit = IdleReport::new(&profile, &stat, servers::idle_design);
-            let options = TableOptions { threads: false, colour: outputs::colour() };
-            return print(&if args.json { audit.json()? } else { audit.text(options) });
+            return print(&if args.json { audit.json()? } else { audit.text(outputs::table()) });
         }
         let end = watch(&mut recorder, args, deadline).await?;
-        show(&recorder.delta(recorder.start_edge(), &end), args)
+        let Recorded { profile, stat, .. } = recorder.finish_at(end)?;
+        show(&stat, &profile, &findings::of(&stat, &profile), args)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -62,7 +66,8 @@ async fn watch(recorder: &mut Recorder, args: &Stat, deadline: Instant) -> Resul
     loop {
         let goes_on = recorder.run(Some(next.min(deadline)), || true).await?;
         let edge = recorder.edge()?;
-        show(&recorder.delta(last.as_ref().unwrap_or(recorder.start_edge()), &edge), args)?;
+        let stat = recorder.delta(last.as_ref().unwrap_or(recorder.start_edge()), &edge);
+        show(&stat, &Profile::default(), &[], args)?;
         if !goes_on || Instant::now() >= deadline {
             return Ok(edge);
         }
@@ -71,12 +76,14 @@ async fn watch(recorder: &mut Recorder, args: &Stat, deadline: Instant) -> Resul
     }
 }
 
-fn show(stat: &StatDelta, args: &Stat) -> Result<()> {
+fn show(stat: &StatDelta, profile: &Profile, findings: &[Vec<Finding>], args: &Stat) -> Result<()> {
     if stat.processes().next().is_none() {
         return Err(Failure::all_ended().into());
     }
     if args.json {
-        return print(&if args.interval.is_some() { json_line(stat)? } else { json(stat)? });
+        let json = if args.interval.is_some() { json_line } else { json };
+        return print(&json(stat, findings)?);
     }
-    print(&text(stat, TableOptions { threads: args.threads, colour: outputs::colour() }))
+    let options = TableOptions { threads: args.threads, switches: args.switches, ..outputs::table() };
+    print(&text(stat, profile, findings, options))
 }

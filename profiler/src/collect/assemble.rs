@@ -78,6 +78,7 @@ pub fn fleets(start: &StatSnapshot, end: &StatSnapshot, facts: &WindowFacts<'_>)
             counters,
             waits,
             throttled_ns: (facts.throttled_ns)(member.tgid),
+            memory: None,
             empty_wakeups: facts.empty_wakeups.get(&member.tgid).copied(),
             born,
             boot_cpu_ns: born.then(|| (facts.boot_cpu_ns)(member.tgid)).flatten(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use profiler_common::{
-    config::{ON_CPU, StackCount, StackKey},
+    config::{ON_CPU, StackKey},
     wait::Reason,
 };
 
@@ -31,7 +31,7 @@ const SWITCH: &str = "__schedule";
 pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<String>) {
     let named = resolve_names(stacks, rate_hz);
     let mut samples: HashMap<Sample, u64> = HashMap::new();
-    let mut blocked: HashMap<(u32, u32, Option<StackId>, Reason), StackCount> = HashMap::new();
+    let mut blocked: HashMap<(u32, u32, Option<StackId>, Reason), BlockedSample> = HashMap::new();
     for (key, count) in window {
         let (stack, tid) = (named.stack_of(stacks, key), stacks.tid_of(key));
         if key.reason == ON_CPU {
@@ -40,18 +40,17 @@ pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<
             let sample = Sample { tgid: key.tgid, tid, stack, gil, task, count: 0 };
             *samples.entry(sample).or_default() += count.count;
         } else if let Some(reason) = stacks.reason(key) {
-            let sum = blocked.entry((key.tgid, tid, stack, reason)).or_default();
-            sum.ns += count.ns;
-            sum.count += count.count;
+            let longest_ns = Some(count.longest).filter(|longest| *longest != 0);
+            let (ns, count) = (count.ns, count.count);
+            let wait = BlockedSample { tgid: key.tgid, tid, stack, reason, ns, count, longest_ns };
+            let sum = blocked.entry((key.tgid, tid, stack, reason));
+            sum.and_modify(|sum| sum.add(&wait)).or_insert(wait);
         }
     }
     let mut profile = named.profile;
     profile.samples = samples.into_iter().map(|(sample, count)| Sample { count, ..sample }).collect();
     profile.samples.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.gil, sample.task));
-    let blocked = blocked.into_iter().map(|((tgid, tid, stack, reason), StackCount { count, ns, .. })| {
-        BlockedSample { tgid, tid, stack, reason, ns, count }
-    });
-    profile.blocked = blocked.collect();
+    profile.blocked = blocked.into_values().collect();
     profile.blocked.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.reason));
     (profile, named.unnamed)
 }

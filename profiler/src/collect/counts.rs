@@ -22,6 +22,7 @@ pub fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
             let key = StackKey::of_wait(thread.task.tgid, thread.task.tid, &open);
             let sum = counts.entry(key).or_default();
             sum.ns += wait.ns;
+            sum.longest = sum.longest.max(wait.ns);
             sum.count += u64::from(wait.is_over);
         }
     }
@@ -41,7 +42,7 @@ pub fn join_unknown(counts: &mut Counts, is_known: impl Fn(&StackKey) -> bool) {
     }
 }
 
-/// What was counted between two instants.
+/// What was counted between two instants. The longest wait is 0, not known, if a longer one had ended before.
 #[must_use]
 pub fn between(start: &Counts, mut end: Counts) -> Counts {
     end.retain(|key, count| {
@@ -49,6 +50,7 @@ pub fn between(start: &Counts, mut end: Counts) -> Counts {
             count.count = count.count.saturating_sub(start.count);
             count.ns = count.ns.saturating_sub(start.ns);
             count.empty = count.empty.saturating_sub(start.empty);
+            count.longest = if count.longest > start.longest { count.longest } else { 0 };
             for (length, start) in count.lengths.iter_mut().zip(&start.lengths) {
                 *length = length.saturating_sub(*start);
             }

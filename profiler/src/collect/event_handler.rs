@@ -1,7 +1,7 @@
 //! Handles the kernel side's events: describes new stacks, and finds the interpreters of processes.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -32,7 +32,11 @@ use crate::{
         memory::{Mapped, Memory},
         thread, tids,
     },
+    units,
 };
+
+/// Processes that a sentence about several names by their PIDs.
+const NAMED: usize = 5;
 
 /// The file of asyncio that calls tasks, and those in which hubs of greenlets run.
 const ASYNCIO: &str = "asyncio/events.py";
@@ -58,7 +62,10 @@ pub struct EventHandler {
     with_another: HashSet<u32>,
     /// What threads are called by their Pythons.
     names: HashMap<ThreadKey, String>,
-    notes: BTreeSet<String>,
+    /// Processes without Python frames, and why.
+    without_frames: BTreeMap<u32, String>,
+    /// A sentence for each process that is gone and of which something is missing.
+    incomplete_dead: BTreeSet<String>,
     /// Processes that were forked meanwhile: what it took them on a CPU to boot, once they have.
     boots: HashMap<u32, Option<u64>>,
 }
@@ -118,7 +125,7 @@ impl EventHandler {
                 self.starting.forget(tgid);
                 heap::forget(tgid);
                 let missing = budget::forget(tgid);
-                self.notes.extend(missing.and_then(|missing| self.incomplete(tgid, missing)));
+                self.incomplete_dead.extend(missing.and_then(|missing| self.incomplete(tgid, missing)));
             }
             Event::Exit(_) | Event::ThreadAtEdge(_) => {}
             Event::Code(code, lines) => {
@@ -245,7 +252,7 @@ impl EventHandler {
                         self.starting.found(tgid);
                     }
                     self.interpreters.insert(tgid, interpreter);
-                    self.notes.retain(|known| !known.starts_with(&note(tgid, "")));
+                    self.without_frames.remove(&tgid);
                 }
                 Err(unwalkable) => {
                     if let Some(version) = &unwalkable.version {
@@ -255,7 +262,7 @@ impl EventHandler {
                         self.starting.forget(tgid);
                     }
                     if tids::exists(tgid) && !self.starting.is_young(tgid, now) {
-                        self.notes.insert(note(tgid, &unwalkable.reason));
+                        self.without_frames.insert(tgid, unwalkable.reason);
                     }
                     // One that ran already was not awaited.
                     if unwalkable.transient && !self.starting.contains(tgid) {
@@ -303,15 +310,20 @@ impl EventHandler {
         self.interpreters.get(&tgid)
     }
 
-    /// One sentence for each process without Python frames, or of which not all could be read, or without the frames of another
-    /// interpreter, with what of a window that was.
+    /// One sentence for all processes that have no Python frames for the same reason, and one for each of which not all could be
+    /// read, or without the frames of another interpreter, with what of a window that was.
     #[must_use]
     pub fn notes(&self, window: &Counts) -> Vec<String> {
         let mut incomplete = budget::incomplete();
         incomplete.sort_unstable_by_key(|(tgid, _)| *tgid);
         let incomplete = incomplete.into_iter().filter_map(|(tgid, missing)| self.incomplete(tgid, missing));
         let unwalked = unwalked::notes(&self.interpreters, &self.stacks, window);
-        self.notes.iter().cloned().chain(incomplete).chain(unwalked).collect()
+        without_frames(&self.without_frames)
+            .into_iter()
+            .chain(self.incomplete_dead.iter().cloned())
+            .chain(incomplete)
+            .chain(unwalked)
+            .collect()
     }
 
     /// A sentence for a process of which something is missing. For one without an interpreter another one says why, unless it
@@ -353,6 +365,23 @@ fn reason_from_outside(
     None
 }
 
-fn note(tgid: u32, reason: &str) -> String {
-    format!("process {tgid} has no Python frames: {reason}")
+/// A sentence for each reason.
+fn without_frames(processes: &BTreeMap<u32, String>) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (tgid, reason) in processes {
+        by_reason.entry(reason).or_default().push(*tgid);
+    }
+    let sentence = |(reason, tgids): (&str, Vec<u32>)| match &tgids[..] {
+        [tgid] => format!("process {tgid} has no Python frames: {reason}"),
+        tgids => {
+            let named: Vec<_> = tgids.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = if tgids.len() > NAMED { ", …" } else { "" };
+            format!(
+                "{} have no Python frames ({}{more}): of each, {reason}",
+                units::counted(tgids.len() as u64, "process"),
+                named.join(", ")
+            )
+        }
+    };
+    by_reason.into_iter().map(sentence).collect()
 }

@@ -7,6 +7,7 @@ mod counts;
 pub mod dump;
 pub mod event_handler;
 pub mod idle_rules;
+mod memory;
 mod merge;
 pub mod plans;
 pub mod preflight;

@@ -12,6 +12,7 @@ use crate::{
         assemble::{self, Reclassified, WindowFacts},
         build_profile, counts, dump,
         event_handler::EventHandler,
+        memory::MemoryWatch,
         session::{self, Session, Waited, after},
         stacks::Stacks,
         stat::ThreadDeltas,
@@ -49,6 +50,7 @@ pub struct Recorder<K = Probes> {
     began: Instant,
     notes: Vec<String>,
     windows: Option<WindowEdges>,
+    memory: Option<MemoryWatch>,
     /// Counts the requests answered so far; `None` if that is not known now.
     requests: Option<Box<dyn FnMut() -> Option<u64>>>,
     /// True once something failed while it ran.
@@ -112,6 +114,7 @@ impl<K: KernelSide> Recorder<K> {
             began,
             notes: Vec::new(),
             windows: None,
+            memory: None,
             requests: None,
             has_failed: false,
         })
@@ -134,6 +137,11 @@ impl<K: KernelSide> Recorder<K> {
     /// Keeps windows of such a length apart from now on.
     pub fn keep_windows(&mut self, interval: Duration) {
         self.windows = Some(WindowEdges::begin(interval, self.session.gone().len()));
+    }
+
+    /// Watches memory and disks from now on.
+    pub fn watch_memory(&mut self) {
+        self.memory = Some(MemoryWatch::begin(self.session.members()));
     }
 
     /// Begins the window anew, now, and asks somebody at each edge how many requests have been answered so far; `None` if that
@@ -210,6 +218,7 @@ impl<K: KernelSide> Recorder<K> {
         let mut quality = session.quality(&start.edge, &end.edge);
         quality.notes.extend(notes.iter().cloned());
         quality.notes.extend(handler.notes(window));
+        quality.say_once();
         quality.count_losses_between(&start.losses, &end.losses);
         handler.stacks.count_undescribed(window, &mut quality);
         let facts = WindowFacts {
@@ -276,7 +285,7 @@ impl<K: KernelSide> Recorder<K> {
         Ok(())
     }
 
-    /// Ends the window.
+    /// Ends the window, now.
     pub fn finish(mut self) -> Result<Recorded> {
         if self.sampling.is_some() {
             self.session.kernel.stop_sampling()?;
@@ -287,12 +296,20 @@ impl<K: KernelSide> Recorder<K> {
         } else {
             self.handle_events()?;
         }
-        let mut end = self.edge()?;
+        let end = self.edge()?;
+        self.finish_at(end)
+    }
+
+    /// Ends the window at an edge that was the last.
+    pub fn finish_at(mut self, mut end: RecorderEdge) -> Result<Recorded> {
         self.session.kernel.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
         self.handler.update_versions(&mut self.session.fleets);
         let window = counts::between(&self.start.stacks, std::mem::take(&mut end.stacks));
         let mut stat = self.delta_with(&self.start, &end, &window);
+        if let Some(memory) = &self.memory {
+            memory.end(&mut stat);
+        }
         let rate_hz = self.sampling.map_or(0, |(rate_hz, _)| rate_hz);
         stat.quality.samples =
             self.sampling.map(|(_, clock)| self.handler.stacks.assess(&window, clock.name()));

@@ -337,6 +337,7 @@ impl<K: KernelSide> Session<K> {
     pub fn quality(&self, start: &SessionEdge, end: &SessionEdge) -> Quality {
         let mut quality = Quality {
             user_system_split: "by the kernel's ticks, scaled to the exact on-CPU time".to_owned(),
+            tick_ns: clock::tick_ns(),
             own_cpu_ns: end.own_cpu_ns.saturating_sub(start.own_cpu_ns),
             ..Quality::default()
         };

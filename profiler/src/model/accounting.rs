@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    memory::WorkerMemory,
     quality::Quality,
     waits::Waits,
     worker::{Death, Role, Slot},
@@ -229,6 +230,9 @@ pub struct WorkerDelta {
     /// that is not looked at, or where work does not come by sockets.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "vain_wakeups")]
     pub empty_wakeups: Option<u64>,
+    /// Its memory, and its traffic with disks; absent if that was not asked for, and of a process that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<WorkerMemory>,
     /// True if it was forked inside the window.
     #[serde(default)]
     pub born: bool,

@@ -197,8 +197,16 @@ fn profile() -> Profile {
             offset: 0x1000,
         });
     }
-    let blocked =
-        |tgid, stack, reason, ns, count| BlockedSample { tgid, tid: tgid, stack, reason, ns, count };
+    // The longest of these waits took ten times as long as most.
+    let blocked = |tgid, stack, reason, ns, count| BlockedSample {
+        tgid,
+        tid: tgid,
+        stack,
+        reason,
+        ns,
+        count,
+        longest_ns: Some(10 * ns / count),
+    };
     profile.blocked = vec![
         blocked(1234, reads, Reason::Socket, 45 * MS, 90),
         blocked(1234, plain, Reason::Gil, 20 * MS, 40),
@@ -310,6 +318,7 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
         counters,
         waits,
         throttled_ns: None,
+        memory: None,
         empty_wakeups: None,
         born: false,
         boot_cpu_ns: None,

@@ -67,10 +67,7 @@ impl Profile {
         self.blocked = sums(
             self.blocked.iter().copied().chain(theirs),
             |wait| (wait.tgid, wait.tid, wait.stack, wait.reason),
-            |sum, wait| {
-                sum.ns += wait.ns;
-                sum.count += wait.count;
-            },
+            BlockedSample::add,
         );
     }
 }
@@ -106,6 +103,7 @@ impl WorkerDelta {
         self.counters.add(&other.counters);
         self.waits.add(&other.waits);
         self.throttled_ns = self.throttled_ns.zip(other.throttled_ns).map(|(mine, theirs)| mine + theirs);
+        self.memory = self.memory.zip(other.memory).map(|(mine, theirs)| mine.followed_by(&theirs));
         self.exited |= other.exited;
         for theirs in &other.threads {
             match self.threads.iter_mut().find(|mine| mine.tid == theirs.tid) {
@@ -134,6 +132,7 @@ impl Quality {
         if self.user_system_split.is_empty() {
             self.user_system_split.clone_from(&other.user_system_split);
         }
+        self.tick_ns = self.tick_ns.max(other.tick_ns);
         self.largest_on_cpu_difference_ns =
             self.largest_on_cpu_difference_ns.max(other.largest_on_cpu_difference_ns);
         self.largest_switch_difference = self.largest_switch_difference.max(other.largest_switch_difference);

@@ -50,6 +50,18 @@ pub struct BlockedSample {
     pub ns: u64,
     /// How many waits ended in it.
     pub count: u64,
+    /// Length of the longest of these waits, from its beginning to its end or that of the window, ns; absent if it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_ns: Option<u64>,
+}
+
+impl BlockedSample {
+    /// Adds waits on the same stack. The longest is known only if it is of both.
+    pub fn add(&mut self, other: &Self) {
+        self.ns += other.ns;
+        self.count += other.count;
+        self.longest_ns = self.longest_ns.zip(other.longest_ns).map(|(mine, theirs)| mine.max(theirs));
+    }
 }
 
 /// A reason by its name.
@@ -140,7 +152,7 @@ impl Profile {
             (left.ns, left.count) = (left.ns - row.ns, left.count - row.count);
         }
         self.blocked.extend(books.into_iter().map(|((tgid, tid, reason), WaitSum { ns, count })| {
-            BlockedSample { tgid, tid, stack: None, reason, ns, count }
+            BlockedSample { tgid, tid, stack: None, reason, ns, count, longest_ns: None }
         }));
         self.blocked.retain(|row| row.ns != 0 || row.count != 0);
         self.blocked.sort_by_key(|row| (row.tgid, row.tid, row.stack, row.reason));

@@ -1,6 +1,6 @@
 //! What was lost, truncated or unresolved, by cause; and how the numbers compare with the kernel's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use profiler_common::loss_cause::LossCause;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,9 @@ pub struct Quality {
     pub lost: BTreeMap<String, u64>,
     /// How the user/system split was made.
     pub user_system_split: String,
+    /// How long a tick is by which the kernel tells user from system time, ns; 0 if that is not known.
+    #[serde(default)]
+    pub tick_ns: u64,
     /// The largest on-CPU difference of any thread from `/proc`'s `schedstat`, ns.
     pub largest_on_cpu_difference_ns: u64,
     /// The largest difference of any thread's switches from `/proc`'s `status`.
@@ -60,6 +63,12 @@ impl Quality {
         if count != 0 {
             *self.lost.entry(cause.name().to_owned()).or_default() += count;
         }
+    }
+
+    /// Leaves each note once, where it first stands.
+    pub fn say_once(&mut self) {
+        let mut said = HashSet::new();
+        self.notes.retain(|note| said.insert(note.clone()));
     }
 
     /// Adds what was lost between two instants.

@@ -6,7 +6,10 @@
 
 use std::collections::HashMap;
 
-use crate::model::{accounting::StatDelta, profile::Profile};
+use crate::model::{
+    accounting::{StatDelta, WorkerDelta},
+    profile::Profile,
+};
 
 /// The nanoseconds that each of a profile's samples stands for, and those that none stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +24,13 @@ impl Weights {
     /// Deals each process's exact on-CPU time out over its samples, in proportion to their counts.
     #[must_use]
     pub fn new(profile: &Profile, stat: &StatDelta) -> Self {
+        Self::of(profile, stat.processes())
+    }
+
+    /// Deals the on-CPU time of some processes out; samples of others stand for nothing.
+    #[must_use]
+    pub fn of<'a>(profile: &Profile, workers: impl Iterator<Item = &'a WorkerDelta>) -> Self {
         let counts = profile.counts_by_tgid();
-        let workers = stat.processes();
         let mut shares: HashMap<u32, Remainder> = HashMap::new();
         let mut unsampled_ns = Vec::new();
         for worker in workers {

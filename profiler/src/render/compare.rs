@@ -203,7 +203,7 @@ mod tests {
     fn what_is_equal_is_not_told_as_different() {
         let one = fixture::recording();
         let diff = diff(("a.punch", &one), ("b|<i>.punch", &one), None);
-        let text = text(&diff, TableOptions { threads: false, colour: false });
+        let text = text(&diff, TableOptions::default());
         assert!(text.starts_with("a.punch ("), "{text}");
         assert!(text.contains("cpu_ms_per_second") && text.contains("application"), "{text}");
         assert!(text.contains("loads (json/__init__.py)"), "{text}");

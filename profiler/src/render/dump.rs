@@ -10,7 +10,9 @@ use crate::{
         tables::FrameKind,
     },
     render::{
-        json, location, reason,
+        json,
+        location::{self, ShortPaths},
+        reason,
         term::{self, escape},
     },
     units,
@@ -21,6 +23,8 @@ use crate::{
 pub struct DumpOptions {
     /// Native frames too.
     pub native: bool,
+    /// Kernel frames too.
+    pub kernel: bool,
     /// Bold headlines.
     pub colour: bool,
 }
@@ -29,9 +33,13 @@ pub struct DumpOptions {
 #[must_use]
 pub fn text(dump: &Dump, options: DumpOptions) -> String {
     let mut text = String::new();
+    let threads = dump.fleets.iter().flat_map(|fleet| &fleet.workers).flat_map(|worker| &worker.threads);
+    let frames = threads
+        .flat_map(|thread| thread.frames.iter().chain(thread.tasks.iter().flat_map(|task| &task.frames)));
+    let paths = ShortPaths::new(frames.filter_map(|frame| frame.file.as_deref()));
     for fleet in &dump.fleets {
         for worker in &fleet.workers {
-            block(&mut text, fleet, worker, options);
+            block(&mut text, fleet, worker, &paths, options);
         }
     }
     for note in &dump.quality.notes {
@@ -46,7 +54,18 @@ pub fn json(dump: &Dump) -> anyhow::Result<String> {
     json::document(dump)
 }
 
-fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, options: DumpOptions) {
+fn block(
+    text: &mut String,
+    fleet: &FleetDump,
+    worker: &WorkerDump,
+    paths: &ShortPaths<'_>,
+    options: DumpOptions,
+) {
+    let is_shown = |frame: &&FrameDump| match frame.kind {
+        FrameKind::Python | FrameKind::Mark => true,
+        FrameKind::Native => options.native,
+        FrameKind::Kernel => options.kernel,
+    };
     let class = worker.worker_class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
     let python =
         worker.python.as_ref().map_or("not Python".to_owned(), |version| format!("Python {version}"));
@@ -57,13 +76,13 @@ fn block(text: &mut String, fleet: &FleetDump, worker: &WorkerDump, options: Dum
     let _ = writeln!(text, "{headline}");
     for thread in &worker.threads {
         let _ = writeln!(text, "  {}", escape::visible(&doing(thread)));
-        for frame in thread.frames.iter().filter(|frame| options.native || frame.kind != FrameKind::Native) {
-            let _ = writeln!(text, "    {}", escape::visible(&line(frame)));
+        for frame in thread.frames.iter().filter(is_shown) {
+            let _ = writeln!(text, "    {}", escape::visible(&line(frame, paths)));
         }
         for task in &thread.tasks {
             let _ = writeln!(text, "    {}", escape::visible(&awaits(task)));
             for frame in &task.frames {
-                let _ = writeln!(text, "      {}", escape::visible(&line(frame)));
+                let _ = writeln!(text, "      {}", escape::visible(&line(frame, paths)));
             }
         }
     }
@@ -77,7 +96,7 @@ fn doing(thread: &ThreadDump) -> String {
         RunState::Runnable => "waiting for a CPU",
         RunState::Blocked => "blocked",
     };
-    let time = thread.for_ns.map(|ns| format!(" for {} ms", units::ms(ns))).unwrap_or_default();
+    let time = thread.for_ns.map(|ns| format!(" for {}", units::span(ns))).unwrap_or_default();
     let reason = match thread.reason {
         Some(Reason::Idle) => format!(", waiting for {}", reason::object(Reason::Idle)),
         Some(reason) => format!(", {}", reason::label(reason)),
@@ -97,10 +116,10 @@ fn awaits(task: &TaskDump) -> String {
     format!("task {name}: {state}{awaited_by}")
 }
 
-fn line(frame: &FrameDump) -> String {
+fn line(frame: &FrameDump, paths: &ShortPaths<'_>) -> String {
     let name =
         if frame.kind == FrameKind::Kernel { format!("{}_[k]", frame.name) } else { frame.name.clone() };
-    location::text(&name, frame.file.as_deref().unwrap_or_default(), frame.line)
+    location::text(&name, paths.of(frame.file.as_deref().unwrap_or_default()), frame.line)
 }
 
 #[cfg(test)]
@@ -159,18 +178,17 @@ mod tests {
     fn a_thread_says_what_it_does_and_where() {
         let expected = [
             "gunicorn shop · worker 8 (gthread) · Python 3.11.7",
-            r"  8 pool\x1b[2J: blocked for 1,204.50 ms, page fault",
-            "    schedule_[k]",
-            "    view (/srv/app.py:12)",
+            r"  8 pool\x1b[2J: blocked for 1.20 s, page fault",
+            "    view (srv/app.py:12)",
             r"    task fetch\x1b[2J: waiting, awaited by all, one",
-            "      read (/srv/net.py:7)",
+            "      read (srv/net.py:7)",
             r"  9 pool\x1b[2J: running",
             "",
             "a note",
         ];
         assert_eq!(text(&dump(), DumpOptions::default()).lines().collect::<Vec<_>>(), expected);
-        let native = text(&dump(), DumpOptions { native: true, colour: false });
-        assert!(native.contains("    memcpy (/lib/libc.so.6)\n"));
+        let all = text(&dump(), DumpOptions { native: true, kernel: true, colour: false });
+        assert!(all.contains("    schedule_[k]\n    memcpy (libc.so.6)\n"), "{all}");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use std::{env, fs, path::Path};
 
 use crate::{
-    model::fixture,
+    model::{
+        fixture,
+        recording::Recording,
+        report::{Finding, Severity},
+    },
     render::{
         graph::{
             flamegraph,
@@ -48,6 +52,13 @@ fn flame_graph() {
 }
 
 #[test]
-fn numbers() {
-    compare("fixture.txt", &text(&fixture::stat(), TableOptions { threads: true, colour: false }));
+fn numbers_on_screens_of_three_widths() {
+    let Recording { stat, profile, .. } = fixture::recording();
+    let claim = "event loop blocked 48 % by sleep in stall (srv/asgi_app.py:12), longest 201 ms".to_owned();
+    let findings = [vec![Finding { severity: Severity::Warning, claim, ..Finding::default() }]];
+    for width in [80, 120, 200] {
+        let options =
+            TableOptions { width: Some(width), threads: width > 80, switches: width == 120, colour: false };
+        compare(&format!("fixture_{width}.txt"), &text(&stat, &profile, &findings, options));
+    }
 }

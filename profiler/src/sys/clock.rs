@@ -19,6 +19,15 @@ pub fn unix_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
+/// How long a tick of the kernel is, ns: the coarse clocks go by ticks.
+#[must_use]
+pub fn tick_ns() -> u64 {
+    let mut tick = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the destination is ours, and the clock exists on every Linux.
+    unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut tick) };
+    tick.tv_nsec.cast_unsigned()
+}
+
 /// On-CPU time of the calling thread, ns. The kernel brings the thread's books and its run queue's clock up to
 /// date to answer (`task_sched_runtime`, kernel/sched/core.c).
 #[must_use]

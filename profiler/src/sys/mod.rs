@@ -21,12 +21,14 @@ pub mod output;
 pub mod own_group;
 pub mod privileges;
 pub mod process;
+pub mod process_memory;
 mod readable;
 pub mod seccomp;
 #[cfg(fuzzing)]
 pub mod stand_in;
 pub mod status;
 mod target_file;
+pub mod terminal;
 pub mod thread;
 pub mod tids;
 pub mod timer;

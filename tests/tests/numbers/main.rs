@@ -6,6 +6,7 @@ mod disks_and_pipes;
 mod frozen;
 mod idle_everywhere;
 mod idle_servers;
+mod memory;
 mod off_cpu;
 mod one_window;
 mod parked;

@@ -1,81 +1,88 @@
-//! The budget: where the wall time of each process's threads went, in percent, as a row that adds up to a hundred.
+//! The budget: where the wall time of each process's threads went, in percent, as columns whose rows add up to a hundred.
 
 use profiler_common::wait::{REASONS, Reason};
 
 use crate::{
-    model::{
-        accounting::{Counters, FleetDelta, ThreadDelta, WorkerDelta},
-        waits::Waits,
-        worker::Role,
-    },
-    render::{
-        reason,
-        term::{
-            escape,
-            grid::{self, Column, RowKind, TableOptions},
-        },
-    },
+    model::accounting::{FleetDelta, ThreadDelta},
+    render::{reason, stat::rows::StatRow, term::grid::FilledColumn},
     units,
 };
 
-/// One row, before it is laid out.
-struct BudgetRow<'a> {
-    kind: RowKind,
-    who: String,
-    counters: &'a Counters,
-    waits: &'a Waits,
-    throttled_ns: Option<u64>,
-}
-
-/// A fleet's budget.
+/// Reasons to wait that some row has, those first that take most. A thread that nobody gives work is no part of what its process
+/// does.
 #[must_use]
-pub fn text(fleet: &FleetDelta, options: TableOptions) -> String {
-    let total = fleet.total();
-    let mut rows = Vec::new();
-    for worker in &fleet.workers {
-        rows.push(BudgetRow::process(worker));
-        if options.threads {
-            rows.extend(worker.threads.iter().map(|thread| BudgetRow {
-                kind: RowKind::Thread,
-                who: format!("  {} {}", thread.tid, escape::short(&thread.name)),
-                counters: &thread.counters,
-                waits: &thread.waits,
-                throttled_ns: None,
-            }));
-        }
-    }
-    if fleet.with(Role::Worker).count() > 1 {
-        let (kind, who) = (RowKind::Sum, "all workers".to_owned());
-        rows.push(BudgetRow { kind, who, counters: &total.0, waits: &total.1, throttled_ns: None });
-    }
-    // A column that would be empty in all rows is left out.
-    let reasons: Vec<Reason> = Reason::ALL
-        .into_iter()
-        .filter(|reason| is_budgeted(*reason) && rows.iter().any(|row| row.occurs(*reason)))
-        .collect();
-    let shown = Shown {
-        throttled: rows.iter().any(|row| row.throttled_ns.is_some()),
-        uncounted: rows.iter().any(|row| row.waits.uncounted_ns != 0),
-        reasons: &reasons,
-    };
-    let texts = rows.iter().map(|row| (row.kind, row.texts(&shown)));
-    let mut text = grid::text(&columns(&shown), texts, options);
-    if shown.uncounted {
-        text += "\nuncounted: waits for a CPU that are not in the kernel's run-queue count: they began on the way to sleep";
-    }
-    if rows.iter().any(BudgetRow::does_not_close) {
-        text += "\nresidual: what interrupts or a hypervisor took from under a thread; an edge may be off by some µs";
-    }
-    if let Some(parked) = parked(fleet) {
-        text.push('\n');
-        text += &parked;
-    }
-    text
+pub fn reasons(rows: &[StatRow<'_>]) -> Vec<Reason> {
+    let ns = |reason: Reason| rows.iter().map(|row| row.waits.blocked[reason as usize].ns).sum::<u64>();
+    let mut reasons: Vec<_> =
+        Reason::ALL.into_iter().filter(|reason| *reason != Reason::Parked && ns(*reason) != 0).collect();
+    reasons.sort_by_key(|reason| (*reason != Reason::Idle, std::cmp::Reverse(ns(*reason))));
+    reasons
 }
 
-/// A thread that nobody gives work is no part of what its process does.
-fn is_budgeted(reason: Reason) -> bool {
-    reason != Reason::Parked
+/// The columns, with a column of its own for each of the `shown` reasons, and one for all the `others` together.
+#[must_use]
+pub fn columns(rows: &[StatRow<'_>], shown: &[Reason], others: &[Reason]) -> Vec<FilledColumn> {
+    let column = |head: &str, ns: &dyn Fn(&StatRow<'_>) -> Option<u64>| {
+        let share = |row: &StatRow<'_>| {
+            ns(row).map_or_else(|| "-".to_owned(), |ns| units::percent(ns, row.budget_ns(), 2))
+        };
+        FilledColumn::of_numbers(head, rows.iter().map(share))
+    };
+    let mut columns = vec![
+        column("on-CPU\n%", &|row| Some(row.counters.on_cpu_ns)),
+        // With a quota, what is left of the wait for a CPU when it is taken off.
+        column("run queue\n%", &|row| Some(row.counters.run_queue_ns - row.throttled_ns().unwrap_or(0))),
+    ];
+    if rows.iter().any(|row| row.throttled_ns.is_some()) {
+        columns.push(column("throttled\n≤ %", &|row| row.throttled_ns()));
+    }
+    if has_uncounted(rows) {
+        columns.push(column("uncounted\n%", &|row| Some(row.waits.uncounted_ns)));
+    }
+    for &reason in shown {
+        let head = format!("{}\n%", reason::label(reason));
+        columns.push(column(&head, &|row| row.waited_ns(reason)));
+    }
+    if !others.is_empty() {
+        let ns = |row: &StatRow<'_>| Some(others.iter().filter_map(|reason| row.waited_ns(*reason)).sum());
+        columns.push(column("others\n%", &ns));
+    }
+    let residual = |row: &StatRow<'_>| {
+        let residual_ns = row.counters.residual_ns(&row.waits);
+        units::decimal(residual_ns as f64 * 100.0 / row.budget_ns() as f64, 2)
+    };
+    if rows.iter().any(|row| residual(row) != "0.00" && residual(row) != "-") {
+        columns.push(FilledColumn::of_numbers("residual\n%", rows.iter().map(residual)));
+    }
+    columns
+}
+
+/// What the columns leave open, a line each.
+#[must_use]
+pub fn notes(fleet: &FleetDelta, rows: &[StatRow<'_>], others: &[Reason]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().map(|reason| reason::label(*reason)).collect();
+        notes.push(format!("others: {}", names.join(", ")));
+    }
+    if has_uncounted(rows) {
+        notes.push(
+            "uncounted: waits for a CPU that are not in the kernel's run-queue count: they began on the way to sleep"
+                .to_owned(),
+        );
+    }
+    if rows.iter().any(StatRow::does_not_close) {
+        notes.push(
+            "residual: what interrupts or a hypervisor took from under a thread; an edge may be off by some µs"
+                .to_owned(),
+        );
+    }
+    notes.extend(parked(fleet));
+    notes
+}
+
+fn has_uncounted(rows: &[StatRow<'_>]) -> bool {
+    rows.iter().any(|row| row.waits.uncounted_ns != 0)
 }
 
 /// How many threads the budget is of, if not of all.
@@ -96,81 +103,25 @@ fn parked(fleet: &FleetDelta) -> Option<String> {
     })
 }
 
-/// The columns that not every table has.
-struct Shown<'a> {
-    throttled: bool,
-    uncounted: bool,
-    reasons: &'a [Reason],
-}
-
-fn columns(&Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<Column> {
-    let number = |head: String| Column { head, gap: 1, is_text: false };
-    let mut columns = vec![
-        Column { head: "budget\nprocess".to_owned(), gap: 1, is_text: true },
-        number("on-CPU\n%".to_owned()),
-        number("run queue\n%".to_owned()),
-    ];
-    if throttled {
-        columns.push(number("throttled\n≤ %".to_owned()));
-    }
-    if uncounted {
-        columns.push(number("uncounted\n%".to_owned()));
-    }
-    columns.extend(reasons.iter().map(|reason| number(format!("{}\n%", reason::label(*reason)))));
-    columns.push(number("residual\n%".to_owned()));
-    columns
-}
-
-impl<'a> BudgetRow<'a> {
-    fn process(worker: &'a WorkerDelta) -> Self {
-        Self {
-            kind: RowKind::Process,
-            who: format!("{} {}", worker.role.name(), worker.tgid),
-            counters: &worker.counters,
-            waits: &worker.waits,
-            throttled_ns: worker.throttled_ns,
-        }
-    }
-
+impl StatRow<'_> {
     /// True if more than a thousandth is in none of its columns, or in two.
     fn does_not_close(&self) -> bool {
-        self.counters.residual_ns(self.waits).unsigned_abs() > self.budget_ns() / 1000
+        self.counters.residual_ns(&self.waits).unsigned_abs() > self.budget_ns() / 1000
     }
 
     /// The wall time of threads that have something to do.
-    const fn budget_ns(&self) -> u64 {
+    fn budget_ns(&self) -> u64 {
         self.counters.wall_ns.saturating_sub(self.waits.parked_ns())
     }
 
-    fn occurs(&self, reason: Reason) -> bool {
-        self.waits.blocked[reason as usize].ns != 0
+    /// How long a quota held it, of the time in which it waited for a CPU.
+    fn throttled_ns(&self) -> Option<u64> {
+        self.throttled_ns.map(|ns| ns.min(self.counters.run_queue_ns))
     }
 
-    fn texts(&self, &Shown { throttled, uncounted, reasons }: &Shown<'_>) -> Vec<String> {
-        let Counters { on_cpu_ns, run_queue_ns, .. } = *self.counters;
-        let budget_ns = self.budget_ns();
-        let share = |ns: u64| units::percent(ns, budget_ns, 2);
-        let throttled_ns = self.throttled_ns.map(|ns| ns.min(run_queue_ns));
-        let mut texts = vec![
-            escape::visible(&self.who).into_owned(),
-            share(on_cpu_ns),
-            // With a quota, what is left of the wait for a CPU when it is taken off.
-            share(run_queue_ns - throttled_ns.unwrap_or(0)),
-        ];
-        if throttled {
-            texts.push(throttled_ns.map_or_else(|| "-".to_owned(), share));
-        }
-        if uncounted {
-            texts.push(share(self.waits.uncounted_ns));
-        }
-        for &reason in reasons {
-            let known = self.waits.has_gil || reason != Reason::Gil;
-            let ns = self.waits.blocked[reason as usize].ns;
-            texts.push(if known { share(ns) } else { "-".to_owned() });
-        }
-        let residual_ns = self.counters.residual_ns(self.waits);
-        texts.push(units::decimal(residual_ns as f64 * 100.0 / budget_ns as f64, 2));
-        texts
+    /// Time blocked for a reason; absent if waits for that cannot be told.
+    fn waited_ns(&self, reason: Reason) -> Option<u64> {
+        (self.waits.has_gil || reason != Reason::Gil).then_some(self.waits.blocked[reason as usize].ns)
     }
 }
 
@@ -179,38 +130,55 @@ const _: () = assert!(Reason::ALL.len() == REASONS);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fixture;
+    use crate::{
+        model::fixture,
+        render::{stat::rows::rows, term::grid::RowKind},
+    };
+
+    /// The texts of each row, for so many reasons of their own.
+    fn texts(fleet: &FleetDelta, shown: usize) -> (Vec<String>, Vec<Vec<f64>>) {
+        let rows = rows(fleet, true);
+        let reasons = reasons(&rows);
+        let (shown, others) = reasons.split_at(shown.min(reasons.len()));
+        let columns = columns(&rows, shown, others);
+        let heads = columns.iter().map(|filled| filled.column.head.replace("\n%", "")).collect();
+        let number = |text: &String| if text == "-" { 0.0 } else { text.parse().unwrap() };
+        let numbers = |row| columns.iter().map(|filled: &FilledColumn| number(&filled.texts[row])).collect();
+        (heads, (0..rows.len()).map(numbers).collect())
+    }
 
     #[test]
-    fn each_row_adds_up_to_a_hundred() {
+    fn each_row_adds_up_to_a_hundred_however_many_columns_there_are() {
         let mut fleet = fixture::stat().fleets.remove(0);
         fleet.workers[2].throttled_ns = Some(2_000_000);
         let ran = &mut fleet.workers[1];
         (ran.counters.run_queue_ns, ran.waits.uncounted_ns) =
             (ran.counters.run_queue_ns - 3_000_000, 3_000_000);
-        let text = text(&fleet, TableOptions { threads: true, colour: false });
-        let rows: Vec<_> = text.lines().skip(3).filter(|row| !row.starts_with("uncounted: ")).collect();
-        assert!(rows.len() > 5, "{text}");
-        for row in rows {
-            let numbers = row.split_whitespace().rev().map_while(|word| match word {
-                "-" => Some(0.0),
-                word if word.contains('.') => word.parse::<f64>().ok(),
-                _ => None,
-            });
-            let sum: f64 = numbers.sum();
-            assert!((sum - 100.0).abs() < 0.1, "{sum}: {row}\n{text}");
+        for shown in 0..4 {
+            let (heads, rows) = texts(&fleet, shown);
+            assert_eq!(rows.len(), 10);
+            for row in rows {
+                let sum: f64 = row.iter().sum();
+                assert!((sum - 100.0).abs() < 0.1, "{sum}: {row:?} of {heads:?}");
+            }
+            assert_eq!(heads.contains(&"others".to_owned()), shown < 3, "{heads:?}");
+            assert!(
+                heads.contains(&"uncounted".to_owned()) && !heads.contains(&"disk".to_owned()),
+                "{heads:?}"
+            );
         }
-        assert!(text.contains("throttled") && text.contains("uncounted") && !text.contains("disk"), "{text}");
+        assert_eq!(reasons(&rows(&fleet, false)), [Reason::Idle, Reason::Socket, Reason::Gil]);
     }
 
     #[test]
     fn more_than_all_is_a_negative_residual() {
         let mut fleet = fixture::stat().fleets.remove(0);
         fleet.workers.truncate(1);
+        assert!(!texts(&fleet, 9).0.contains(&"residual".to_owned()));
         fleet.workers[0].counters.blocked_ns += 10_000_000;
-        let text = text(&fleet, TableOptions::default());
-        let mut lines = text.lines().rev();
-        assert!(lines.next().is_some_and(|line| line.starts_with("residual: ")), "{text}");
-        assert!(lines.next().is_some_and(|line| line.ends_with(" -1.00")), "{text}");
+        let (heads, numbers) = texts(&fleet, 9);
+        assert_eq!((heads.last().unwrap().as_str(), numbers[0].last()), ("residual", Some(&-1.0)));
+        let rows = rows(&fleet, false);
+        assert!(rows[0].kind == RowKind::Process && notes(&fleet, &rows, &[])[0].starts_with("residual: "));
     }
 }

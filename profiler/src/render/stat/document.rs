@@ -1,11 +1,14 @@
 //! The exact numbers as JSON, in the model's public schema, with what is computed of each fleet.
 
+use std::iter;
+
 use serde::Serialize;
 
 use crate::{
     model::{
         accounting::{FleetDelta, StatDelta},
         quality::Quality,
+        report::Finding,
     },
     render::stat::{
         imbalance::{self, Imbalance},
@@ -27,6 +30,8 @@ pub struct StatDocument<'a> {
 struct FleetEntry<'a> {
     #[serde(flatten)]
     delta: &'a FleetDelta,
+    /// What stands out, the weightiest first.
+    findings: &'a [Finding],
     /// Workers that were forked in the window.
     boots: usize,
     /// Workers that ended in it.
@@ -36,12 +41,14 @@ struct FleetEntry<'a> {
 }
 
 impl<'a> StatDocument<'a> {
-    /// The document of a window.
+    /// The document of a window, with the findings of each fleet.
     #[must_use]
-    pub fn of(stat: &'a StatDelta) -> Self {
+    pub fn of(stat: &'a StatDelta, findings: &'a [Vec<Finding>]) -> Self {
         let StatDelta { schema_version, started_unix_ns, duration_ns, fleets, quality } = stat;
-        let fleets = fleets.iter().map(|delta| FleetEntry {
+        let findings = findings.iter().map(Vec::as_slice).chain(iter::repeat(&[][..]));
+        let fleets = fleets.iter().zip(findings).map(|(delta, findings)| FleetEntry {
             delta,
+            findings,
             boots: lifecycle::boots(delta).count(),
             deaths: lifecycle::deaths(delta).count(),
             imbalance: imbalance::of(delta),
@@ -68,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_the_public_one() {
-        let text = json(&fixture::stat()).unwrap();
+        let text = json(&fixture::stat(), &[]).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["schema_version"], 2);
         assert_eq!(value["duration_ns"], 1_000_000_000);
@@ -109,7 +116,7 @@ mod tests {
     fn a_line_is_a_line_even_with_a_hostile_name() {
         let mut stat = fixture::stat();
         stat.fleets[0].name = "a\n\u{9b}2J\u{2028}b".to_owned();
-        let text = json_line(&stat).unwrap();
+        let text = json_line(&stat, &[]).unwrap();
         assert_eq!(text.lines().count(), 1);
         assert!(text.is_ascii());
         assert_eq!(serde_json::from_str::<StatDelta>(&text).unwrap(), stat);

@@ -1,6 +1,6 @@
 //! The idle report: what idle processes cost, who wakes them, and where they sleep.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
 use profiler_common::wait::{Reason, Waker};
 use serde::Serialize;
@@ -9,9 +9,8 @@ use crate::{
     model::{
         accounting::{FleetDelta, StatDelta, WorkerDelta},
         design::Design,
-        mark::Mark,
-        plumbing,
         profile::{Profile, reason_name},
+        wait_site,
     },
     render::{
         json,
@@ -51,12 +50,12 @@ struct IdleProcess<'a> {
     wakeups_per_second: f64,
     by_design: Option<Design>,
     /// The most frequent first.
-    sleeps_on: Vec<WaitSite>,
+    sleeps_on: Vec<SleepSite>,
 }
 
 /// A function in which a process sleeps.
 #[derive(Clone, Debug, Serialize)]
-struct WaitSite {
+struct SleepSite {
     /// `poll_flags (shop/poller.py:7)`
     #[serde(skip)]
     place: String,
@@ -110,7 +109,7 @@ impl<'a> IdleReport<'a> {
             }
             text.push('\n');
         }
-        text + &quality::text(self.stat)
+        text + &quality::text(self.stat, options)
     }
 
     /// The report as one JSON document, with a line break at its end.
@@ -142,7 +141,7 @@ impl IdleProcess<'_> {
             .filter(|(_, count)| *count != 0)
             .map(|(waker, count)| format!("{} {} %", waker.name(), units::percent(count, total, 0)))
             .collect();
-        let places: Vec<_> = self.sleeps_on.iter().take(PLACES).map(WaitSite::text).collect();
+        let places: Vec<_> = self.sleeps_on.iter().take(PLACES).map(SleepSite::text).collect();
         let class = worker.worker_class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
         let who = format!("{} {}{class}", worker.role.name(), worker.tgid);
         vec![
@@ -175,39 +174,23 @@ fn range(design: Design) -> String {
     format!("{}–{}", units::decimal(design.from_per_second, 2), units::decimal(design.to_per_second, 2))
 }
 
-impl WaitSite {
+impl SleepSite {
     fn text(&self) -> String {
         let Self { place, reason, wakeups, .. } = self;
         format!("{place}, {}, {}", reason::label(*reason), units::counted(*wakeups, "wake-up"))
     }
 }
 
-/// Where a process's threads were blocked: the innermost Python frames, those from which they woke most often first.
-fn places(profile: &Profile, tgid: u32) -> Vec<WaitSite> {
-    let mut places: BTreeMap<(String, String, u32, Reason), (u64, u64)> = BTreeMap::new();
-    for sample in profile.blocked.iter().filter(|sample| sample.tgid == tgid) {
-        let (function, file, line) = plumbing::responsible(profile, sample.stack).map_or_else(
-            || (Mark::NoPythonFrames.text().to_owned(), String::new(), 0),
-            |frame| {
-                let file = frame.file.map_or("", |file| profile.string(file));
-                (profile.string(frame.name).to_owned(), file.to_owned(), frame.line)
-            },
-        );
-        let sums = places.entry((function, file, line, sample.reason)).or_default();
-        *sums = (sums.0 + sample.count, sums.1 + sample.ns);
-    }
+/// Where a process's threads were blocked, those places first from which they woke most often.
+fn places(profile: &Profile, tgid: u32) -> Vec<SleepSite> {
     let paths = ShortPaths::of_profile(profile);
-    let place =
-        |((function, file, line, reason), (wakeups, ns)): ((String, String, _, Reason), _)| WaitSite {
-            place: escape::visible(&location::text(&function, paths.of(&file), line)).into_owned(),
-            function,
-            file,
-            line,
-            reason,
-            wakeups,
-            ns,
-        };
-    let mut places: Vec<_> = places.into_iter().map(place).collect();
+    let place = |site: wait_site::WaitSite| {
+        let wait_site::WaitSite { function, file, line, reason, ns, count, .. } = site;
+        let place = escape::visible(&location::text(&function, paths.of(&file), line)).into_owned();
+        SleepSite { place, function, file, line, reason, wakeups: count, ns }
+    };
+    let waits = profile.blocked.iter().filter(|sample| sample.tgid == tgid);
+    let mut places: Vec<_> = wait_site::of(profile, waits).into_iter().map(place).collect();
     places.sort_by_key(|place| std::cmp::Reverse((place.wakeups, place.ns)));
     places
 }

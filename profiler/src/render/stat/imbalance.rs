@@ -11,6 +11,9 @@ use crate::{
     units,
 };
 
+/// Workers are busy unevenly from this coefficient of variation on.
+pub const UNEVEN: f64 = 0.3;
+
 /// How unevenly a fleet's workers share its work; of a fleet with two workers at least. A worker that took a dead one's slot
 /// counts with it: they were there one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,10 +92,13 @@ pub fn empty_wakeups(fleet: &FleetDelta) -> String {
     format!("empty wake-ups: {} of {waits} waits for work ({percent} %)\n", units::grouped(empty))
 }
 
-/// A line about it: `imbalance: CPU 21.0–29.3 % each (cv 0.12), wake-ups 3.1–61.0 % each (cv 0.87)`.
+/// A line about it, if there is one: `imbalance: CPU 21.0–29.3 % each (cv 0.12), wake-ups 3.1–61.0 % each (cv 0.87)`.
 #[must_use]
 pub fn text(fleet: &FleetDelta) -> String {
     let Some(imbalance) = of(fleet) else { return String::new() };
+    if [imbalance.cpu_cv, imbalance.wakeups_cv].into_iter().flatten().all(|variation| variation <= UNEVEN) {
+        return String::new();
+    }
     let part = |what: &str, cv: Option<f64>, share: fn(&WorkerShare) -> Option<f64>| {
         let shares = || imbalance.shares.iter().filter_map(share);
         let (low, high) = (shares().fold(f64::INFINITY, f64::min), shares().fold(0.0, f64::max));
@@ -151,7 +157,7 @@ mod tests {
         let fleet = fleet(&[(11, None, 5, 0), (12, None, 5, 0), (13, None, 5, 0)]);
         let imbalance = of(&fleet).unwrap();
         assert_eq!((imbalance.cpu_cv, imbalance.wakeups_cv, imbalance.shares.len()), (Some(0.0), None, 3));
-        assert_eq!(text(&fleet), "imbalance: CPU 33.3–33.3 % each (cv 0.00)\n");
+        assert_eq!(text(&fleet), "", "there is none");
     }
 
     #[test]

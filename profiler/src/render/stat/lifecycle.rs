@@ -58,18 +58,25 @@ fn boots_line(fleet: &FleetDelta) -> Option<String> {
     let costs_ns: Vec<u64> = boots(fleet).filter_map(|worker| worker.boot_cpu_ns).collect();
     let mean_ns = costs_ns.iter().sum::<u64>().checked_div(costs_ns.len() as u64);
     let each = if costs_ns.len() > 1 { " each" } else { "" };
-    let cost = mean_ns.map(|ns| format!(", {} ms of CPU{each} until it first waits for work", units::ms(ns)));
+    let cost = mean_ns.map(|ns| format!(", {} of CPU{each} until it first waits for work", units::span(ns)));
     (booted > 0).then(|| format!("boots: {}{}\n", units::grouped(booted), cost.unwrap_or_default()))
 }
 
 fn deaths_line(fleet: &FleetDelta) -> Option<String> {
+    let causes = by_cause(deaths(fleet));
+    (!causes.is_empty()).then(|| format!("deaths: {causes}\n"))
+}
+
+/// How many ended how: `1 with status 3, 2 by SIGKILL`.
+#[must_use]
+pub fn by_cause(deaths: impl Iterator<Item = Death>) -> String {
     let mut by_cause: BTreeMap<Death, u64> = BTreeMap::new();
-    deaths(fleet).for_each(|death| *by_cause.entry(death).or_default() += 1);
+    deaths.for_each(|death| *by_cause.entry(death).or_default() += 1);
     let causes = by_cause.iter().map(|(death, count)| match death {
         Death::ExitStatus(status) => format!("{} with status {status}", units::grouped(*count)),
         Death::Signal(signal) => format!("{} by {}", units::grouped(*count), name(*signal)),
     });
-    (!by_cause.is_empty()).then(|| format!("deaths: {}\n", causes.collect::<Vec<_>>().join(", ")))
+    causes.collect::<Vec<_>>().join(", ")
 }
 
 fn name(signal: u8) -> String {
@@ -87,14 +94,14 @@ mod tests {
         let mut fleet = fixture::stat().fleets.remove(0);
         assert_eq!(
             text(&fleet),
-            "boots: 1, 120.00 ms of CPU until it first waits for work\ndeaths: 1 by SIGKILL\n"
+            "boots: 1, 120 ms of CPU until it first waits for work\ndeaths: 1 by SIGKILL\n"
         );
         let second = WorkerDelta { boot_cpu_ns: Some(140_000_000), ..fleet.workers[2].clone() };
         let third = WorkerDelta { boot_cpu_ns: None, death: Some(Death::ExitStatus(3)), ..second.clone() };
         fleet.workers.extend([second, third]);
         assert_eq!(
             text(&fleet),
-            "boots: 3, 130.00 ms of CPU each until it first waits for work\n\
+            "boots: 3, 130 ms of CPU each until it first waits for work\n\
              deaths: 1 with status 3, 2 by SIGKILL\n"
         );
         fleet.workers.truncate(2);

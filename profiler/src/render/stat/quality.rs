@@ -8,14 +8,16 @@ use crate::{
         accounting::StatDelta,
         quality::{Quality, SampleQuality},
     },
-    render::term::escape,
+    render::term::{self, escape, grid::TableOptions},
     units,
 };
 
 /// The quality of a window: a line that begins with `quality:`, and indented lines below it.
 #[must_use]
-pub fn text(stat: &StatDelta) -> String {
-    format!("quality: {}\n", sentences(&stat.quality, stat.duration_ns).join("\n  "))
+pub fn text(stat: &StatDelta, options: TableOptions) -> String {
+    let sentences = sentences(&stat.quality, stat.duration_ns);
+    let lines = sentences.iter().map(|sentence| term::wrapped(sentence, 4, options.width));
+    format!("quality: {}\n", lines.collect::<Vec<_>>().join("\n  "))
 }
 
 /// The quality of a window of a length: what was lost and how the numbers compare, then a sentence each.
@@ -37,9 +39,6 @@ pub fn sentences(quality: &Quality, duration_ns: u64) -> Vec<String> {
             let without = units::counted(without, "sample");
             say(&format!("GIL: none, or not known, in {without} of Python threads, which -g leaves out"));
         }
-    }
-    if !quality.user_system_split.is_empty() {
-        say(&format!("user/system split: {}", quality.user_system_split));
     }
     quality.notes.iter().for_each(|note| say(note));
     sentences
@@ -107,16 +106,15 @@ quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 thr
   samples: 8 by cpu-clock, 62.5 % with all Python frames, 12.5 % with some; 5 distinct stacks
   GIL: released in 25.0 % of the samples of Python threads
   GIL: none, or not known, in 2 samples of Python threads, which -g leaves out
-  user/system split: by the kernel's ticks
 ";
-        assert_eq!(text(&fixture::stat()), expected);
+        assert_eq!(text(&fixture::stat(), TableOptions::default()), expected);
     }
 
     #[test]
     fn where_no_python_function_runs_nothing_is_missing() {
         let mut stat = fixture::stat();
         stat.quality.samples.as_mut().unwrap().python_outside = 2;
-        let text = text(&stat);
+        let text = text(&stat, TableOptions::default());
         assert!(text.contains("12.5 % with some, 25.0 % outside of any Python function (as"), "{text}");
     }
 
@@ -126,7 +124,7 @@ quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 thr
         stat.quality.count_loss(LossCause::RingFull, 1200);
         stat.quality.count_loss(LossCause::FramesTruncated, 3);
         stat.quality.lost.insert("later\x1bcause".to_owned(), 7);
-        let text = text(&stat);
+        let text = text(&stat, TableOptions::default());
         let expected = "quality: 3 stacks cut short (deeper than the frame limit), 7 later\\x1bcause, \
                         1,200 stacks dropped (ring buffer full); largest";
         assert!(text.starts_with(expected), "{text}");
@@ -138,8 +136,8 @@ quality: nothing lost; largest difference from /proc 0 ns, 0 switches over 5 thr
         stat.quality.notes = vec!["7: `a\nb` runs no Python".to_owned(), "8: gone".to_owned()];
         stat.quality.threads_compared = 0;
         stat.quality.samples = None;
-        let text = text(&stat);
+        let text = text(&stat, TableOptions::default());
         assert!(text.contains("; not compared with /proc;"), "{text}");
-        assert!(text.ends_with("ticks\n  7: `a\\x0ab` runs no Python\n  8: gone\n"), "{text}");
+        assert!(text.ends_with("core\n  7: `a\\x0ab` runs no Python\n  8: gone\n"), "{text}");
     }
 }
