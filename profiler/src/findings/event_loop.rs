@@ -17,14 +17,17 @@ use crate::{
     render::reason,
 };
 
-/// Ends of the paths of files whose functions run an event loop: all that is called below one runs in the loop's thread.
-const LOOPS: [&str; 6] = [
-    "asyncio/base_events.py",
-    "asyncio/events.py",
-    "asyncio/runners.py",
-    "trio/_core/_run.py",
-    "tornado/ioloop.py",
-    "gunicorn/workers/gasgi.py",
+/// Functions that run an event loop, all that is called below one runs in the loop's thread: ends of their files' paths, and parts
+/// of their names.
+const LOOPS: [(&str, &str); 8] = [
+    ("asyncio/base_events.py", ""),
+    ("asyncio/events.py", ""),
+    ("asyncio/runners.py", ""),
+    ("trio/_core/_run.py", ""),
+    ("tornado/ioloop.py", ""),
+    ("gunicorn/workers/gasgi.py", ""),
+    ("granian/server/mp.py", "_asgi"),
+    ("granian/server/mp.py", "_rsgi"),
 ];
 /// Smallest share of the loops' time that is told.
 const HELD_UP: f64 = 0.02;
@@ -41,7 +44,9 @@ pub fn holds_up(seen: &Seen<'_>, wait: &BlockedSample) -> bool {
 fn is_in_loop(seen: &Seen<'_>, stack: Option<StackId>) -> bool {
     let profile = seen.profile;
     profile.frames_of(stack).into_iter().any(|frame| match frame.kind {
-        FrameKind::Python => frame.file.is_some_and(|file| is_loop(profile.string(file))),
+        FrameKind::Python => {
+            frame.file.is_some_and(|file| is_loop(profile.string(file), profile.string(frame.name)))
+        }
         FrameKind::Mark => {
             [Mark::Greenlet, Mark::GeventHub].iter().any(|mark| mark.text() == profile.string(frame.name))
         }
@@ -49,11 +54,12 @@ fn is_in_loop(seen: &Seen<'_>, stack: Option<StackId>) -> bool {
     })
 }
 
-fn is_loop(file: &str) -> bool {
-    let ends = |module: &str| {
-        file.strip_suffix(module).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+fn is_loop(file: &str, name: &str) -> bool {
+    let is_it = |(module, part): (&str, &str)| {
+        let folder = file.strip_suffix(module);
+        folder.is_some_and(|folder| folder.is_empty() || folder.ends_with('/')) && name.contains(part)
     };
-    LOOPS.into_iter().any(ends)
+    LOOPS.into_iter().any(is_it)
 }
 
 /// A finding for each reason that holds up the fleet's loops.

@@ -57,6 +57,13 @@ pub fn in_library(path: &str) -> Option<&str> {
     minor.bytes().all(|digit| digit.is_ascii_digit()).then_some(rest)
 }
 
+/// True of a Python file that is neither of an installed package nor of the standard library.
+#[must_use]
+pub fn is_application(path: &str) -> bool {
+    let is_source = std::path::Path::new(path).extension().is_some_and(|extension| extension == "py");
+    is_source && in_packages(path).is_none() && in_library(path).is_none()
+}
+
 /// The shortest name of each path, by the rule at the head of this file.
 fn shorten<'a>(paths: impl Iterator<Item = &'a str>) -> HashMap<&'a str, String> {
     let mut parts: HashMap<&str, usize> = paths.map(|path| (path, usual_parts(path))).collect();

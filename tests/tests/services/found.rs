@@ -40,6 +40,14 @@ fn place(file: &str, text: &str) -> String {
     format!("workloads/{file}:{line}")
 }
 
+/// How many lines above the tables begin and go on so.
+fn found(recorded: &Recorded, part: &str, begin: &str) -> usize {
+    let output = String::from_utf8_lossy(&recorded.output.stdout);
+    let count = output.lines().filter(|line| line.starts_with(begin) && line.contains(part)).count();
+    println!("{output}");
+    count
+}
+
 /// The rows' PIDs with a role, sorted.
 fn tgids(stat: &Value, role: &str) -> Vec<u32> {
     let rows = workers(stat).into_iter().filter(|row| row["role"] == role);
@@ -62,6 +70,7 @@ fn queries_in_a_loop_and_a_shared_lock_in_django_under_gunicorn() {
     assert_names(&report(&recorded, &[]), &root, &["list_books (workloads/django_shop.py:", query]);
     let lock = format!("convert_currency ({})", place("django_shop.py", "with RATES:"));
     assert_names(&report(&recorded, &["--off-cpu"]), &root, &[&lock, "[lock]"]);
+    assert_eq!(found(&recorded, &format!("in {lock}"), "* lock: "), 1);
     let stat = recorded.recording.stat();
     assert_eq!(tgids(stat, "master"), [gunicorn.master()]);
     assert_eq!(worker(stat, worker_tgid)["worker_class"], "gthread");
@@ -85,6 +94,8 @@ fn stalls_of_an_event_loop_in_fastapi_under_uvicorn_and_granian() {
         let row = worker(recorded.recording.stat(), tgid);
         assert_eq!((&row["role"], &row["worker_class"]), (&"worker".into(), &class.into()));
     }
+    let sleep = format!("by sleep in ask_old_client ({})", place("stalled_api.py", "time.sleep("));
+    assert_eq!(found(&recorded, &sleep, "! event loop blocked "), 2, "one of each server");
 }
 
 #[test]
