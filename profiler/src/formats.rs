@@ -11,11 +11,12 @@ use anyhow::Result;
 use crate::{
     failure::Failure,
     findings,
-    model::{diff::Per, recording::Recording, report::Report},
+    model::{recording::Recording, report::Report},
     recording,
     render::{
         graph::{
-            differential, flamegraph,
+            differential::{self, Comparison},
+            flamegraph,
             fold::{self, GraphOptions},
             folded,
         },
@@ -42,8 +43,8 @@ pub struct Format<W: 'static> {
 
 /// Makes a file of a recording.
 pub type OfRecording = fn(&Recording, GraphOptions) -> Result<Vec<u8>>;
-/// Makes a file of two recordings, counted by what they share.
-pub type OfComparison = fn(&Recording, &Recording, Per) -> Result<Vec<u8>>;
+/// Makes a file of two recordings.
+pub type OfComparison = fn(Comparison<'_>) -> Result<Vec<u8>>;
 /// Makes a file of an audit's reports.
 pub type OfAudit = fn(&[Report]) -> Result<Vec<u8>>;
 
@@ -92,10 +93,10 @@ pub static COMPARISON: &[Format<OfComparison>] = &[Format {
     what: "a differential flame graph",
     open: "open it in a browser",
     access: Access::Umask,
-    write: |before, after, per| {
+    write: |comparison| {
         let unknown =
             || Failure::Usage("the recordings do not tell what the graph is to be counted by".to_owned());
-        Ok(differential::svg(before, after, per)?.ok_or_else(unknown)?)
+        Ok(differential::svg(comparison)?.ok_or_else(unknown)?)
     },
 }];
 

@@ -12,7 +12,7 @@ document.getElementById("theme").addEventListener("click", () => {
 if (document.getElementById("flame-data")) {
   const ROW = 18;
   const KINDS = { on: "On CPU", off: "Off CPU", diff: "Difference" };
-  const { names, graphs } = JSON.parse(document.getElementById("flame-data").textContent);
+  const { names, legend, graphs } = JSON.parse(document.getElementById("flame-data").textContent);
   const part = (name) => document.getElementById(`flame-${name}`);
   const canvas = document.getElementById("flame");
   const setups = [...new Set(graphs.map((graph) => graph.setup))];
@@ -148,10 +148,23 @@ if (document.getElementById("flame-data")) {
         `On-CPU time ${graph.unit.replace("ns ", "")}: red where ${graph.setup} takes more than ${graph.against}, ` +
         "blue where it takes less; a box is as wide as the mean of both.",
     }[graph.kind] + cut;
-    part("legend").hidden = graph.kind === "diff";
+    explain();
     choose("setups", setups, (name) => name, graph.setup, () => true, (name) => show(name, graph.kind));
     choose("kinds", Object.keys(KINDS), (kind) => KINDS[kind], graph.kind, has, (kind) => show(setup, kind));
     zoom(0);
+  }
+
+  // The colours that are in the graph; a difference has others, which its caption explains.
+  function explain() {
+    const seen = new Set(graph.kind === "diff" ? [] : graph.labels.map((label) => names[label][1]));
+    const colours = legend.filter(([tint]) => seen.has(tint));
+    part("legend").replaceChildren(...colours.map(([tint, meaning]) => {
+      const item = document.createElement("li");
+      const swatch = document.createElement("i");
+      swatch.className = `tint${tint}`;
+      item.append(swatch, meaning);
+      return item;
+    }));
   }
 
   function choose(name, options, label, chosen, enabled, pick) {

@@ -15,7 +15,8 @@ use profiler::{
     render::{
         compare,
         graph::{
-            differential, flamegraph,
+            differential::{self, Comparison},
+            flamegraph,
             fold::{By, GraphOptions, TimeKind, Weight, fold},
             folded,
         },
@@ -69,6 +70,7 @@ fn shape_of(byte: u8) -> GraphOptions {
         gil: is(5),
         native: is(4),
         kernel: is(3),
+        inverted: is(2),
     }
 }
 
@@ -100,9 +102,11 @@ fn render(recording: &Recording, shape: GraphOptions) {
     for document in documents {
         inert::check(&document.expect("all of it is numbers and texts"));
     }
+    let (before, after) = (("before", recording), ("after", recording));
+    let comparison = Comparison { before, after, per: Per::Wall, inverted: shape.inverted };
     let graphs = [
         flamegraph::svg(recording, shape).expect("it can be drawn"),
-        differential::svg(recording, recording, Per::Wall).expect("it can be drawn").unwrap_or_default(),
+        differential::svg(comparison).expect("it can be drawn").unwrap_or_default(),
     ];
     for graph in graphs {
         // The script that is in each is indented.

@@ -25,6 +25,9 @@ pub struct Compare {
     /// Write here. The extension says what
     #[arg(short, long, value_name = "FILE", help = format!("Write here: {}", formats::list(formats::COMPARISON)))]
     pub output: Option<PathBuf>,
+    /// Draw the root of the flame graph at the bottom; without this it is on top
+    #[arg(long, requires = "output")]
+    pub inverted: bool,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,

@@ -227,6 +227,9 @@ pub struct GraphOptions {
     /// Show kernel frames too; those of a wait are as they were when the thread first waited there
     #[arg(short, long)]
     pub kernel: bool,
+    /// Draw the root of the flame graph at the bottom; without this it is on top
+    #[arg(long)]
+    pub inverted: bool,
 }
 
 /// What stands at the root.

@@ -14,7 +14,7 @@ use crate::{
         recording::Recording,
     },
     recording,
-    render::{compare as text, json},
+    render::{compare as text, graph::differential::Comparison, json},
 };
 
 /// What the shell is told when a threshold is crossed.
@@ -33,7 +33,9 @@ pub fn run(args: &Compare) -> Result<ExitCode> {
         diffs.push(diff::diff((&first.0, &first.1), (&other.0, &other.1), args.per.map(Per::from)));
     }
     if let (Some(outputs), Some(other), Some(diff)) = (outputs, others.first(), diffs.first()) {
-        outputs.write(|write| write(&first.1, &other.1, diff.per), say)?;
+        let (before, after) = ((first.0.as_str(), &first.1), (other.0.as_str(), &other.1));
+        let comparison = Comparison { before, after, per: diff.per, inverted: args.inverted };
+        outputs.write(|write| write(comparison), say)?;
     }
     show(args, &diffs)?;
     judge(args, &diffs)

@@ -79,8 +79,8 @@ impl From<cli::GraphOptions> for GraphOptions {
             (false, true) => TimeKind::Wall,
             (false, false) => TimeKind::OnCpu,
         };
-        let cli::GraphOptions { idle, gil, native, kernel, .. } = words;
-        Self { by, time, weight, idle, gil, native, kernel }
+        let cli::GraphOptions { idle, gil, native, kernel, inverted, .. } = words;
+        Self { by, time, weight, idle, gil, native, kernel, inverted }
     }
 }
 

@@ -1,56 +1,163 @@
-//! A differential flame graph as SVG: widths are the second recording's on-CPU time, red is what grew, blue what shrank.
+//! A differential flame graph as SVG: what takes more on-CPU time is red, what takes less blue, each box for all that it
+//! calls.
 //!
-//! Both are divided by what they are compared by (seconds, or requests) before they are subtracted: a recording that is
-//! twice as long, or has twice the samples, is no difference. Frames are found again on other lines.
+//! Both recordings are divided by what they are compared by (seconds, or requests): one that is twice as long, or has twice
+//! the samples, is no difference. Frames are found again on other lines. A box is as wide as the mean of both, so that what
+//! only one of them runs is seen.
 
 use std::collections::BTreeMap;
+
+use anyhow::Result;
+use inferno::flamegraph::color::{Color, PaletteMap, StrokeColor};
 
 use crate::{
     model::{diff::Per, recording::Recording},
     render::{
         graph::{
-            fold::{By, Folded, GraphOptions, fold},
-            folded,
+            fold::{By, GraphOptions, fold},
+            folded, imports,
             label::Label,
-            svg,
+            palette::Legend,
+            svg::{self, Caption},
         },
         term::escape,
     },
+    units,
 };
 
-/// A count is so many parts of a nanosecond by unit, so that rounding hides nothing.
-const PARTS: f64 = 1000.0;
-
-/// Draws what differs. `None` if there is nothing to divide by.
-pub fn svg(before: &Recording, after: &Recording, per: Per) -> anyhow::Result<Option<Vec<u8>>> {
-    let (Some(old), Some(new)) = (counts(before, per), counts(after, per)) else { return Ok(None) };
-    let stacks: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let count = |of: &BTreeMap<String, u64>, stack: &String| of.get(stack).copied().unwrap_or(0);
-    let lines: Vec<String> = stacks
-        .into_iter()
-        .rev()
-        .map(|stack| format!("{stack} {} {}", count(&old, stack), count(&new, stack)))
-        .collect();
-    let mut options = svg::options();
-    let name = |recording: &Recording| escape::frame(&recording.about.command);
-    options.title = format!("on-CPU time per {}: what changed", per.name());
-    options.subtitle = Some(format!("red: more, blue: less. From `{}` to `{}`", name(before), name(after)));
-    (options.count_name, options.factor) = (format!("µs per {}", per.name()), 1e-3 / PARTS);
-    svg::draw(&mut options, &lines, "[nothing ran in these windows] 1 1").map(Some)
+/// Two recordings, each with its name, and how they are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    /// What is compared with.
+    pub before: (&'a str, &'a Recording),
+    /// What is compared.
+    pub after: (&'a str, &'a Recording),
+    /// What times are divided by.
+    pub per: Per,
+    /// True if the root is drawn at the bottom, not on top.
+    pub inverted: bool,
 }
 
-/// Counts by stack, without the roots, which may be called otherwise.
-fn counts(recording: &Recording, per: Per) -> Option<BTreeMap<String, u64>> {
-    let units = per.units_of(recording)?;
-    let folded: Folded = fold(recording, GraphOptions { by: By::Class, ..GraphOptions::default() });
-    let mut counts = BTreeMap::new();
-    for (stack, ns) in folded {
-        let frames: Vec<Label> = stack.into_iter().skip(1).map(without_line).collect();
-        if !frames.is_empty() {
-            *counts.entry(folded::joined(&frames)).or_insert(0) += (ns as f64 * PARTS / units).round() as u64;
+/// On-CPU time of both, before and after, ns by unit.
+type Times = [f64; 2];
+
+/// Parts into which the width is divided.
+const PARTS: f64 = 1e12;
+/// Share of the whole by which a box has to change to be coloured to the half. Small boxes differ by chance.
+const BY_CHANCE: f64 = 0.008;
+
+/// Draws what differs. `None` if there is nothing to divide by.
+pub fn svg(comparison: Comparison<'_>) -> Result<Option<Vec<u8>>> {
+    let Comparison { before, after, per, inverted } = comparison;
+    let Some(stacks) = paired([before.1, after.1], per) else { return Ok(None) };
+    let total = stacks.values().fold([0.0; 2], |sum, pair| added(sum, *pair));
+    let (unit, ns) = if total[0].max(total[1]) < 1e7 { ("µs", 1e3) } else { ("ms", 1e6) };
+    let mean = total[0].midpoint(total[1]);
+    let mut palette = PaletteMap::default();
+    palette.insert("", colour(total, mean));
+    let boxes = inclusive(&stacks);
+    let lines = stacks.iter().rev().map(|(stack, [old, new])| {
+        let labels = (1..=stack.len()).map(|depth| {
+            let pair = boxes[&stack[..depth]];
+            let [old, new] = pair.map(|of| digits(of / ns));
+            let text = format!("{} {old} → {new} {unit}", stack[depth - 1].text);
+            palette.insert(&text, colour(pair, mean));
+            Label { text: text.into(), tint: stack[depth - 1].tint }
+        });
+        let labels: Vec<_> = labels.collect();
+        format!("{} {}", folded::joined(&labels), (old.midpoint(*new) / mean * PARTS).ceil() as u64)
+    });
+    let lines: Vec<_> = lines.collect();
+    let mut options = svg::options(inverted);
+    options.stroke_color = StrokeColor::Color(Color { r: 170, g: 170, b: 170 });
+    (options.count_name, options.factor) =
+        (format!("{unit} per {} as the mean of both", per.name()), mean.max(1.0) / PARTS / ns);
+    options.palette_map = Some(&mut palette);
+    let side = |when: &str, (name, recording): (&str, &Recording), time: f64| {
+        let requests = recording.requests.map(|count| format!(" · {}", units::counted(count, "request")));
+        let (name, seconds) = (escape::visible(name), units::seconds(recording.stat.duration_ns));
+        let (requests, time) = (requests.unwrap_or_default(), digits(time / ns));
+        format!("{when}: {name} · {seconds}{requests} · {time} {unit} on CPU per {}", per.name())
+    };
+    let caption = Caption {
+        title: format!("on-CPU time per {}: what changed", per.name()),
+        lines: vec![
+            side("before", before, total[0]),
+            side("after", after, total[1]),
+            format!(
+                "Width: on-CPU time per {} of a function and all it calls, the mean of before and after.",
+                per.name()
+            ),
+            "Colour: how much that changed; paler where a box is small, for small ones differ by chance."
+                .to_owned(),
+        ],
+        legend: vec![legend()],
+    };
+    let svg = svg::draw(&mut options, &caption, &lines, "[nothing ran in these windows] 1")?;
+    Ok(Some(svg.into_bytes()))
+}
+
+/// Both recordings' stacks side by side, without the roots, which may be called otherwise.
+fn paired(recordings: [&Recording; 2], per: Per) -> Option<BTreeMap<Vec<Label>, Times>> {
+    let mut stacks: BTreeMap<Vec<Label>, Times> = BTreeMap::new();
+    for (side, recording) in recordings.into_iter().enumerate() {
+        let units = per.units_of(recording)?;
+        let folded = fold(recording, GraphOptions { by: By::Class, ..GraphOptions::default() });
+        for (stack, ns) in imports::collapse(folded) {
+            let frames: Vec<Label> = stack.into_iter().skip(1).map(without_line).collect();
+            if !frames.is_empty() {
+                stacks.entry(frames).or_default()[side] += ns as f64 / units;
+            }
         }
     }
-    Some(counts)
+    Some(stacks)
+}
+
+/// The time of each box: of all stacks that begin with it and its callers.
+fn inclusive(stacks: &BTreeMap<Vec<Label>, Times>) -> BTreeMap<&[Label], Times> {
+    let mut boxes: BTreeMap<&[Label], Times> = BTreeMap::new();
+    for (stack, pair) in stacks {
+        for depth in 1..=stack.len() {
+            let sum = boxes.entry(&stack[..depth]).or_default();
+            *sum = added(*sum, *pair);
+        }
+    }
+    boxes
+}
+
+const fn added(sum: Times, more: Times) -> Times {
+    [sum[0] + more[0], sum[1] + more[1]]
+}
+
+/// A number with three digits at least: `0.42`, `31.5`, `420`.
+fn digits(number: f64) -> String {
+    units::decimal(number, if number < 9.995 { 2 } else { usize::from(number < 99.95) })
+}
+
+/// Red if it grew, blue if it shrank, of a picture that is `whole` wide.
+fn colour([before, after]: Times, whole: f64) -> Color {
+    let share = (after - before).abs() / (before + after + whole * BY_CHANCE).max(f64::MIN_POSITIVE);
+    // By the root, for a change by a tenth is worth a look.
+    let strength = share.min(1.0).sqrt();
+    let [same, most] =
+        [[246.0, 246.0, 246.0], if after > before { [226.0, 60.0, 44.0] } else { [36.0, 104.0, 214.0] }];
+    let [r, g, b] = [0, 1, 2].map(|part| (same[part] + (most[part] - same[part]) * strength).round() as u8);
+    Color { r, g, b }
+}
+
+/// Colours of wide boxes that changed so much.
+fn legend() -> Legend {
+    let changes = [
+        ([1.0, 0.0], "only before"),
+        ([2.0, 1.0], "half"),
+        ([1.1, 1.0], "−10 %"),
+        ([1.0, 1.0], "same"),
+        ([1.0, 1.1], "+10 %"),
+        ([1.0, 2.0], "twice"),
+        ([0.0, 1.0], "only after"),
+    ];
+    let colours = changes.map(|(pair, text)| (colour(pair, 0.0), text));
+    Legend { heading: "change:", colours: colours.into() }
 }
 
 /// `render (shop/views.py:12)` as `render (shop/views.py)`.
@@ -78,19 +185,54 @@ mod tests {
         }
     }
 
+    fn drawn(before: &Recording, after: &Recording, per: Per) -> Option<String> {
+        let (before, after) = (("a.punch", before), ("<b>.punch", after));
+        let svg = svg(Comparison { before, after, per, inverted: false }).unwrap();
+        svg.map(|svg| String::from_utf8(svg).unwrap())
+    }
+
     #[test]
     fn a_longer_recording_of_the_same_is_no_difference() {
         let before = fixture::recording();
         let mut after = before.clone();
         after.absorb(&before);
-        let (old, new) = (counts(&before, Per::Wall).unwrap(), counts(&after, Per::Wall).unwrap());
-        assert_eq!(old.keys().collect::<Vec<_>>(), new.keys().collect::<Vec<_>>());
-        for (stack, count) in &old {
+        let stacks = paired([&before, &after], Per::Wall).unwrap();
+        assert!(stacks.len() > 4);
+        for (stack, [old, new]) in &stacks {
             // A nanosecond more or less: whole ones are dealt out.
-            assert!(new[stack].abs_diff(*count) <= PARTS as u64, "{stack}: {count} and {}", new[stack]);
+            assert!((old - new).abs() <= 1.0, "{stack:?}: {old} and {new}");
         }
-        let svg = String::from_utf8(svg(&before, &after, Per::Wall).unwrap().unwrap()).unwrap();
-        assert!(svg.contains("application") && svg.contains("per second"));
-        assert!(super::svg(&before, &after, Per::Request).unwrap().is_none(), "nobody counted requests");
+        let svg = drawn(&before, &after, Per::Wall).unwrap();
+        for text in [
+            ">before: a.punch · 1.0 s · 612 ms on CPU per second</text>",
+            ">after: &#60;b&#62;.punch · 2.0 s · 612 ms on CPU per second</text>",
+            "<title>SyncWorker.run (gunicorn/workers/sync.py) 500 → 500 ms (500 ms per second as the mean of both, ",
+        ] {
+            assert!(svg.contains(text), "{text} in {svg}");
+        }
+        assert!(drawn(&before, &after, Per::Request).is_none(), "nobody counted requests");
+    }
+
+    #[test]
+    fn a_box_is_coloured_by_all_that_it_calls() {
+        let before = fixture::recording();
+        let mut after = before.clone();
+        // `loads` twice as often, and nothing else: of 4 samples it had 2, of the 400 ms of its worker 200.
+        after.profile.samples[0].count *= 2;
+        after.stat.fleets[0].workers[1].counters.on_cpu_ns += 200_000_000;
+        let svg = drawn(&before, &after, Per::Wall).unwrap();
+        let fill = |title: &str| {
+            let (_, rest) = svg.split_once(&format!("<title>{title}")).expect(title);
+            let (_, rest) = rest.split_once("fill=\"rgb(").expect("a colour");
+            let (colour, _) = rest.split_once(')').expect("it ends");
+            let parts: Vec<u8> = colour.split(',').map(|part| part.parse().unwrap()).collect();
+            i32::from(parts[0]) - i32::from(parts[2])
+        };
+        let leaf = fill("loads (json/__init__.py) 200 → 400 ms (");
+        let caller = fill("SyncWorker.run (gunicorn/workers/sync.py) 500 → 700 ms (");
+        let other = fill("[stack cut short] 100 → 100 ms (");
+        assert!(leaf > caller && caller > other && other == 0, "{leaf}, {caller}, {other}");
+        let blue = |[before, after]: Times| colour([before, after], 1.0).b > colour([before, after], 1.0).r;
+        assert!(blue([1.0, 0.0]) && !blue([0.0, 1.0]) && !blue([1.0, 1.0]));
     }
 }

@@ -1,6 +1,5 @@
 //! A flame graph as SVG: zoom and search work in any browser, without a network.
 
-use inferno::flamegraph::color::{BasicPalette, Color, Palette, PaletteMap};
 use profiler_common::wait::Reason;
 
 use crate::{
@@ -8,9 +7,9 @@ use crate::{
     render::{
         graph::{
             fold::{Folded, GraphOptions, TimeKind, Weight, fold},
-            folded,
-            label::Tint,
-            svg,
+            folded, imports, palette,
+            svg::{self, Caption},
+            waits,
         },
         term::escape,
     },
@@ -19,37 +18,44 @@ use crate::{
 
 /// Draws a recording.
 pub fn svg(recording: &Recording, graph: GraphOptions) -> anyhow::Result<Vec<u8>> {
-    let folded = fold(recording, graph);
-    let mut palette = palette(&folded);
-    let mut options = svg::options();
-    options.title = title(recording, graph);
-    options.subtitle = Some(subtitle(recording, &folded, graph));
+    let folded = boxes(recording, graph);
+    let mut options = svg::options(graph.inverted);
     (options.count_name, options.factor) = unit(&folded, graph);
-    if graph.time == TimeKind::OffCpu {
-        // What flame graphs of waits have everywhere.
-        options.colors = Palette::Basic(BasicPalette::Blue);
-        options.hash = true;
-    } else {
-        options.palette_map = Some(&mut palette);
-    }
+    let mut palette = palette::palette(&folded);
+    options.palette_map = Some(&mut palette);
+    let caption = Caption {
+        title: title(recording, graph),
+        lines: vec![subtitle(recording, &folded, graph)],
+        legend: palette::legend(&folded),
+    };
     let lines: Vec<String> =
         folded.iter().rev().map(|(stack, value)| format!("{} {value}", folded::joined(stack))).collect();
     let empty = match graph.time {
         TimeKind::OnCpu => "[nothing ran in this window] 1",
         TimeKind::OffCpu | TimeKind::Wall => "[nothing waited in this window] 1",
     };
-    let svg = svg::draw(&mut options, &lines, empty)?;
-    Ok(with_singulars(&svg, &options.count_name))
+    let svg = svg::draw(&mut options, &caption, &lines, empty)?;
+    Ok(with_singulars(&svg, &options.count_name).into_bytes())
+}
+
+/// What is drawn: merged stacks, without ladders of imports, and with what is told of waits.
+fn boxes(recording: &Recording, graph: GraphOptions) -> Folded {
+    let by = |weight| imports::collapse(fold(recording, GraphOptions { weight, ..graph }));
+    let folded = by(graph.weight);
+    if graph.time == TimeKind::OnCpu {
+        return folded;
+    }
+    // Waits weigh their time, or count: of the same stacks both are known.
+    waits::counted(folded, &by(Weight::Time), &by(Weight::Samples))
 }
 
 /// inferno knows one form of a unit's name: `(1 samples, 0.5%)</title>`.
-fn with_singulars(svg: &[u8], unit: &str) -> Vec<u8> {
+fn with_singulars(svg: &str, unit: &str) -> String {
     let Some(singular) = unit.strip_suffix('s').filter(|_| unit != "ms" && unit != "µs") else {
-        return svg.to_vec();
+        return svg.to_owned();
     };
-    let text = String::from_utf8_lossy(svg);
     let [plural, singular] = [unit, singular].map(|unit| format!("(1 {unit}, "));
-    let mut parts = text.split(&plural);
+    let mut parts = svg.split(&plural);
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         // A frame may have that in its name, but not before a share that ends its title.
@@ -57,7 +63,7 @@ fn with_singulars(svg: &[u8], unit: &str) -> Vec<u8> {
         told += if is_value { &singular } else { &plural };
         told += part;
     }
-    told.into_bytes()
+    told
 }
 
 fn title(recording: &Recording, graph: GraphOptions) -> String {
@@ -80,24 +86,24 @@ fn title(recording: &Recording, graph: GraphOptions) -> String {
 }
 
 fn subtitle(recording: &Recording, folded: &Folded, graph: GraphOptions) -> String {
-    let total = units::ms(folded.values().sum());
+    let total = waits::length(folded.values().sum());
     let workers = recording.stat.processes();
     let idle_ns =
         workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns + worker.waits.parked_ns()).sum();
     let idle = if graph.idle {
         String::new()
     } else {
-        format!("; {} ms of waiting for work are left out", units::ms(idle_ns))
+        format!("; {} of waiting for work are left out", waits::length(idle_ns))
     };
     match (graph.weight, graph.time) {
         (Weight::Time, TimeKind::OnCpu) => {
-            format!("{total} ms on CPU: each worker's stacks are scaled to its exact on-CPU time")
+            format!("{total} on CPU: each worker's stacks are scaled to its exact on-CPU time")
         }
         (Weight::Time, TimeKind::OffCpu) => {
-            format!("{total} ms blocked, measured from switch to wake-up{idle}")
+            format!("{total} blocked, measured from switch to wake-up{idle}")
         }
         (Weight::Time, TimeKind::Wall) => {
-            format!("{total} ms: on CPU sampled and scaled, waits measured{idle}")
+            format!("{total}: on CPU sampled and scaled, waits measured{idle}")
         }
         (Weight::Samples, TimeKind::OnCpu) => "raw samples: not scaled to on-CPU time".to_owned(),
         (Weight::Samples, TimeKind::OffCpu) => format!("number of waits{idle}"),
@@ -115,42 +121,6 @@ fn unit(folded: &Folded, graph: GraphOptions) -> (String, f64) {
         Weight::Time => ("µs", 1e-3),
     };
     (name.to_owned(), factor)
-}
-
-/// A colour for each label: its tint's, a little darker by its text, the same in every graph.
-fn palette(folded: &Folded) -> PaletteMap {
-    let mut palette = PaletteMap::default();
-    // The box under all roots.
-    palette.insert("", shade(Tint::Root, ""));
-    for label in folded.keys().flatten() {
-        let shade = shade(label.tint, &label.text);
-        palette.insert(&label.text, shade);
-        palette.insert(folded::as_leaf(&label.text), shade);
-    }
-    palette
-}
-
-fn shade(tint: Tint, text: &str) -> Color {
-    let lightest: [u8; 3] = match tint {
-        Tint::Root => [196, 206, 220],
-        Tint::Application => [255, 178, 102],
-        Tint::Package => [138, 214, 204],
-        Tint::Standard => [246, 224, 128],
-        Tint::Native => [204, 186, 236],
-        Tint::Kernel => [240, 170, 182],
-        Tint::Mark => [222, 222, 222],
-    };
-    let darker = (fnv(text) % 36) as u8;
-    let [r, g, b] = lightest.map(|part| part - darker);
-    Color { r, g, b }
-}
-
-/// A hash that is the same on every machine (Fowler, Noll and Vo's 1a), folded so that its low bits are mixed.
-fn fnv(text: &str) -> u64 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3_u64)
-    });
-    hash ^ (hash >> 32)
 }
 
 #[cfg(test)]
@@ -171,9 +141,11 @@ mod tests {
         assert!(
             svg.contains(">gunicorn wsgi_app:application · 2 workers · 1.0 s at 99 Hz · 8 samples</text>")
         );
-        assert!(svg.contains(
-            ">612.00 ms on CPU: each worker&apos;s stacks are scaled to its exact on-CPU time</text>"
-        ));
+        assert!(
+            svg.contains(
+                ">612 ms on CPU: each worker&#39;s stacks are scaled to its exact on-CPU time</text>"
+            )
+        );
         assert!(svg.contains("<title>worker 1234 (400,000 µs, 65.36%)</title>"));
         let samples =
             draw(&fixture::recording(), GraphOptions { weight: Weight::Samples, ..GraphOptions::default() });
@@ -248,20 +220,45 @@ mod tests {
         assert!(svg.contains("[nothing ran in this window]"));
     }
 
+    /// What follows in the box whose title begins so: `y`, or `fill`.
+    fn attribute<'a>(svg: &'a str, title: &str, name: &str) -> &'a str {
+        let (_, rest) = svg.split_once(&format!("<title>{title}")).expect(title);
+        let (_, rest) = rest.split_once(&format!(" {name}=\"")).expect(name);
+        rest.split_once('"').expect("it ends").0
+    }
+
     #[test]
-    fn waits_are_blue_and_say_what_is_left_out() {
-        let svg =
-            draw(&fixture::recording(), GraphOptions { time: TimeKind::OffCpu, ..GraphOptions::default() });
+    fn waits_have_the_colours_of_their_reasons_beside_those_of_code() {
+        let draw = |time| draw(&fixture::recording(), GraphOptions { time, ..GraphOptions::default() });
+        let svg = draw(TimeKind::OffCpu);
         assert!(svg.contains(">gunicorn wsgi_app:application · 2 workers · 1.0 s · off CPU</text>"), "{svg}");
-        assert!(svg.contains(" ms of waiting for work are left out</text>"), "{svg}");
-        let fills = svg.split("fill=\"rgb(").skip(1).filter_map(|rest| rest.split_once(')'));
-        let colours =
-            fills.map(|(colour, _)| colour.split(',').filter_map(|part| part.parse().ok()).collect());
-        let is_blue = |colour: &Vec<u32>| colour[2] > colour[0] + 40;
-        let (blue, other): (Vec<_>, Vec<_>) = colours.partition(is_blue);
-        assert!(blue.len() > 5 && other.iter().all(|colour| *colour == [0, 0, 0]), "text apart: {other:?}");
-        let wall =
-            draw(&fixture::recording(), GraphOptions { time: TimeKind::Wall, ..GraphOptions::default() });
+        assert!(svg.contains(" of waiting for work are left out</text>"), "{svg}");
+        let socket = attribute(&svg, "[socket] 90 waits, mean 500 µs (45,000 µs, ", "fill");
+        assert_eq!(socket, attribute(&svg, "[socket] 10 waits, mean 500 µs (5,000 µs, ", "fill"));
+        assert_ne!(socket, attribute(&svg, "[gil] 40 waits, mean 500 µs (20,000 µs, ", "fill"));
+        // The application is what it is elsewhere, and no package.
+        let application = attribute(&svg, "application (shop/wsgi_app.py:21) (", "fill");
+        let elsewhere = draw(TimeKind::OnCpu);
+        assert_eq!(application, attribute(&elsewhere, "application (shop/wsgi_app.py:21) (", "fill"));
+        let package = attribute(&svg, "SyncWorker.handle (gunicorn/workers/sync.py:177) (", "fill");
+        assert_ne!(application, package);
+        // The legend has the colour.
+        assert!(svg.contains(&format!("fill=\"{socket}\" stroke=")), "{socket}");
+        for word in ["application", "packages", "socket", "GIL"] {
+            assert!(svg.contains(&format!(">{word}</text>")), "{word}");
+        }
+        let wall = draw(TimeKind::Wall);
         assert!(wall.contains("[on CPU]") && wall.contains("[run queue]") && wall.contains("[socket]"));
+    }
+
+    #[test]
+    fn the_root_is_on_top_unless_it_is_asked_for_below() {
+        let svg =
+            |inverted| draw(&fixture::recording(), GraphOptions { inverted, ..GraphOptions::default() });
+        let heights = |svg: &str| {
+            ["all (", "worker 1234 (", "SyncWorker.run (", "loads (json/__init__.py:346) ("]
+                .map(|title| attribute(svg, title, "y").parse::<u32>().unwrap())
+        };
+        assert!(heights(&svg(false)).is_sorted() && heights(&svg(true)).iter().rev().is_sorted());
     }
 }

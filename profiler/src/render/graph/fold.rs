@@ -37,6 +37,8 @@ pub struct GraphOptions {
     pub native: bool,
     /// True if kernel frames of Python processes are shown too.
     pub kernel: bool,
+    /// True if the root is drawn at the bottom, not on top.
+    pub inverted: bool,
 }
 
 /// What stands at the root of each stack.
@@ -123,7 +125,7 @@ impl<'a> Folding<'a> {
     fn on_cpu(&mut self) {
         let Recording { profile, stat, .. } = self.recording;
         let weights = Weights::new(profile, stat);
-        let leaf = (self.graph.time == TimeKind::Wall).then_some(Mark::OnCpu.text());
+        let leaf = (self.graph.time == TimeKind::Wall).then(|| Label::mark(Mark::OnCpu));
         let held_only = self.graph.gil;
         let weighted = profile.samples.iter().zip(&weights.on_cpu_ns);
         for (sample, on_cpu_ns) in weighted.filter(|(sample, _)| !held_only || sample.gil == Some(true)) {
@@ -132,11 +134,11 @@ impl<'a> Folding<'a> {
                 Weight::Samples => sample.count,
             };
             let who = Who { thread: Some(sample.tid), task: sample.task };
-            self.add_stack(sample.tgid, who, sample.stack, leaf, value);
+            self.add_stack(sample.tgid, who, sample.stack, leaf.clone(), value);
         }
         if self.graph.weight == Weight::Time && !held_only {
             for (tgid, ns) in weights.unsampled_ns {
-                self.add_mark(tgid, &[Mark::NotSampled.text()], ns);
+                self.add_marks(tgid, [Label::mark(Mark::NotSampled)], ns);
             }
         }
     }
@@ -147,7 +149,7 @@ impl<'a> Folding<'a> {
         tgid: u32,
         who: Who,
         stack: Option<StackId>,
-        leaf: Option<&str>,
+        leaf: Option<Label>,
         value: u64,
     ) {
         let process = self.processes.get(&tgid);
@@ -157,17 +159,17 @@ impl<'a> Folding<'a> {
         let mut labels = vec![graph.root(&self.recording.profile, process, tgid, who)];
         labels.extend(shown.map(|frame| self.labels.of(frame)));
         if labels.len() == 1 {
-            labels.push(Label::new(absence(stack, process).text(), Tint::Mark));
+            labels.push(Label::mark(absence(stack, process)));
         }
-        labels.extend(leaf.map(|leaf| Label::new(leaf, Tint::Mark)));
+        labels.extend(leaf);
         *self.folded.entry(labels).or_default() += value;
     }
 
     /// Adds to what a process has no stack for.
-    pub(super) fn add_mark(&mut self, tgid: u32, marks: &[&str], value: u64) {
+    pub(super) fn add_marks<const N: usize>(&mut self, tgid: u32, marks: [Label; N], value: u64) {
         let mut labels =
             vec![self.graph.root(&self.recording.profile, self.processes.get(&tgid), tgid, Who::default())];
-        labels.extend(marks.iter().map(|mark| Label::new(mark, Tint::Mark)));
+        labels.extend(marks);
         *self.folded.entry(labels).or_default() += value;
     }
 }

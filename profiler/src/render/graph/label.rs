@@ -2,18 +2,26 @@
 
 use std::{collections::HashMap, rc::Rc};
 
+use profiler_common::wait::Reason;
+
 use crate::{
     model::{
+        budget_state::BudgetState,
+        mark::Mark,
         profile::Profile,
         tables::{Frame, FrameKind},
     },
     render::{
         location::{self, ShortPaths},
+        reason,
         term::escape,
     },
 };
 
-/// Where a frame's code comes from: its colour.
+/// Files of the import system, whose functions call each other some six deep for each module.
+const IMPORT_SYSTEM: &str = "<frozen importlib._bootstrap";
+
+/// Where a frame's code comes from, or what a thread does there: its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tint {
     /// Not code: a fleet, a worker or a thread.
@@ -24,12 +32,16 @@ pub enum Tint {
     Package,
     /// Python's standard library.
     Standard,
+    /// The part of it that imports modules.
+    Import,
     /// Native code.
     Native,
     /// The kernel.
     Kernel,
     /// Not code: what is missing, and why.
     Mark,
+    /// Not code: what the thread does, or waits for.
+    State(BudgetState),
 }
 
 /// One box of a flame graph, one word of a line of folded stacks.
@@ -46,6 +58,23 @@ impl Label {
     #[must_use]
     pub fn new(text: &str, tint: Tint) -> Self {
         Self { text: escape::frame(text).into(), tint }
+    }
+
+    /// The label of what is no code.
+    #[must_use]
+    pub fn mark(mark: Mark) -> Self {
+        let tint = match mark {
+            Mark::OnCpu => Tint::State(BudgetState::OnCpu),
+            Mark::RunQueue => Tint::State(BudgetState::RunQueue),
+            _ => Tint::Mark,
+        };
+        Self::new(mark.text(), tint)
+    }
+
+    /// The label of what is waited for.
+    #[must_use]
+    pub fn wait(reason: Reason) -> Self {
+        Self::new(&format!("[{}]", reason::label(reason)), Tint::State(BudgetState::Blocked(reason)))
     }
 }
 
@@ -89,7 +118,9 @@ impl<'a> Labels<'a> {
 }
 
 fn origin(path: &str) -> Tint {
-    if location::in_packages(path).is_some() {
+    if path.starts_with(IMPORT_SYSTEM) {
+        Tint::Import
+    } else if location::in_packages(path).is_some() {
         Tint::Package
     } else if location::in_library(path).is_some() || path.starts_with("<frozen ") {
         Tint::Standard
@@ -110,6 +141,7 @@ mod tests {
             (Python, "Api.get", "/srv/shop/api.py", 7),
             (Python, "run", "/v/lib/python3.11/site-packages/w/core.py", 9),
             (Python, "loads", "/usr/lib/python3.11/json/__init__.py", 0),
+            (Python, "_find_and_load", "<frozen importlib._bootstrap>", 1360),
             (Python, "<module>", "", 4),
             (Native, "read", "/lib/libc.so.6", 0),
             (Kernel, "vfs_read", "", 0),
@@ -129,6 +161,7 @@ mod tests {
             ("Api.get (shop/api.py:7)", Tint::Application),
             ("run (w/core.py:9)", Tint::Package),
             ("loads (json/__init__.py)", Tint::Standard),
+            ("_find_and_load (<frozen importlib._bootstrap>:1360)", Tint::Import),
             ("<module>", Tint::Application),
             ("read (libc.so.6)", Tint::Native),
             ("vfs_read_[k]", Tint::Kernel),

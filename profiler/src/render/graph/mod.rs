@@ -4,6 +4,8 @@ pub mod differential;
 pub mod flamegraph;
 pub mod fold;
 pub mod folded;
+pub mod imports;
 pub mod label;
+pub mod palette;
 mod svg;
 mod waits;

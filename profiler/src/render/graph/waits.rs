@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use profiler_common::wait::Reason;
 
 use crate::{
-    model::mark::Mark,
-    render::{
-        graph::fold::{Folding, Weight, Who},
-        reason,
+    model::{budget_state::BudgetState, mark::Mark},
+    render::graph::{
+        fold::{Folded, Folding, Weight, Who},
+        label::{Label, Tint},
     },
+    units,
 };
 
 impl Folding<'_> {
@@ -26,7 +27,7 @@ impl Folding<'_> {
             }
             let value = self.value(sample.ns, sample.count);
             let who = Who { thread: Some(sample.tid), task: None };
-            self.add_stack(sample.tgid, who, sample.stack, Some(&leaf(sample.reason)), value);
+            self.add_stack(sample.tgid, who, sample.stack, Some(Label::wait(sample.reason)), value);
         }
         let workers: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in workers {
@@ -37,7 +38,8 @@ impl Folding<'_> {
                 let all = &worker.waits.blocked[reason as usize];
                 let (ns, count) = told.get(&(worker.tgid, reason)).copied().unwrap_or_default();
                 let value = self.value(all.ns.saturating_sub(ns), all.count.saturating_sub(count));
-                self.add_mark(worker.tgid, &[Mark::NoStackKept.text(), &leaf(reason)], value);
+                let marks = [Label::mark(Mark::NoStackKept), Label::wait(reason)];
+                self.add_marks(worker.tgid, marks, value);
             }
         }
     }
@@ -47,7 +49,7 @@ impl Folding<'_> {
         let waits: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in waits {
             let ns = worker.counters.run_queue_ns + worker.waits.uncounted_ns;
-            self.add_mark(worker.tgid, &[Mark::RunQueue.text()], ns);
+            self.add_marks(worker.tgid, [Label::mark(Mark::RunQueue)], ns);
         }
     }
 
@@ -63,8 +65,39 @@ impl Folding<'_> {
     }
 }
 
-fn leaf(reason: Reason) -> String {
-    format!("[{}]", reason::label(reason))
+/// Writes on each box of waits how many ended in the window and how long they took on average: their time in the window by
+/// their number. The longest is not told, for no stack keeps it.
+#[must_use]
+pub(super) fn counted(folded: Folded, times: &Folded, counts: &Folded) -> Folded {
+    let counted = folded.into_iter().map(|(mut stack, value)| {
+        let [ns, count] = [times, counts].map(|folded| folded.get(&stack).copied().unwrap_or_default());
+        if let Some(leaf) =
+            stack.last_mut().filter(|leaf| matches!(leaf.tint, Tint::State(BudgetState::Blocked(_))))
+        {
+            leaf.text = format!("{} {}", leaf.text, sentence(ns, count)).into();
+        }
+        (stack, value)
+    });
+    counted.collect()
+}
+
+/// `90 waits, mean 0.50 ms`
+fn sentence(ns: u64, count: u64) -> String {
+    match count {
+        0 => "not over".to_owned(),
+        count => format!("{}, mean {}", units::counted(count, "wait"), length(ns / count)),
+    }
+}
+
+/// A time in the unit that people would say it in.
+pub(super) fn length(ns: u64) -> String {
+    match ns {
+        0..1_000_000 => format!("{} µs", units::decimal(ns as f64 / 1e3, usize::from(ns < 100_000))),
+        1_000_000..10_000_000_000 => {
+            format!("{} ms", units::decimal(ns as f64 / 1e6, usize::from(ns < 100_000_000)))
+        }
+        _ => units::seconds(ns),
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +112,25 @@ mod tests {
 
     fn lines(recording: &Recording, graph: GraphOptions) -> Vec<String> {
         folded::text(&fold(recording, graph)).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn boxes_of_waits_tell_how_many_and_how_long() {
+        let recording = fixture::recording();
+        let graph = GraphOptions { time: TimeKind::OffCpu, idle: true, ..GraphOptions::default() };
+        let of = |weight| fold(&recording, GraphOptions { weight, ..graph });
+        let counted = super::counted(of(Weight::Time), &of(Weight::Time), &of(Weight::Samples));
+        assert_eq!(counted.values().sum::<u64>(), total(&recording, graph));
+        let text = folded::text(&counted);
+        for end in [
+            "wsgi_app.py:21);[socket] 90 waits, mean 500 µs 45000000",
+            "wsgi_app.py:21);[gil] 40 waits, mean 500 µs 20000000",
+        ] {
+            assert!(text.contains(end), "{end}\n{text}");
+        }
+        assert_eq!(super::sentence(2_340_000, 1), "1 wait, mean 2.3 ms");
+        assert_eq!(super::sentence(20_000_000_000, 2), "2 waits, mean 10.0 s");
+        assert_eq!(super::sentence(20_000_000_000, 0), "not over");
     }
 
     fn total(recording: &Recording, graph: GraphOptions) -> u64 {

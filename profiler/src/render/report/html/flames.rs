@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use crate::{
-    model::{recording::Recording, report::Report},
+    model::{budget_state::BudgetState, recording::Recording, report::Report},
     render::{
         graph::{
             fold::{By, Folded, GraphOptions, TimeKind, fold},
+            imports,
             label::{Label, Tint},
+            palette,
         },
         term::escape,
     },
@@ -27,8 +29,10 @@ const MIN_SHARE: u64 = 10_000;
 /// All flame graphs.
 #[derive(Debug, Default, Serialize)]
 pub struct Flames {
-    /// What is written on boxes, and where its code comes from: an index into the style sheet's colours.
-    names: Vec<(String, u8)>,
+    /// What is written on boxes, and which of the style sheet's colours they have.
+    names: Vec<(String, usize)>,
+    /// What colours mean, in the order in which they are told.
+    legend: Vec<(usize, &'static str)>,
     /// Flame graphs by set-up, then by what they show.
     graphs: Vec<Graph>,
     /// Where a label stands in `names`.
@@ -84,10 +88,11 @@ impl Flames {
         let best = *recorded.get(best_at)?;
         let per_request =
             recorded.iter().all(|(_, recording)| recording.requests.is_some_and(|requests| requests != 0));
-        let mut flames = Self::default();
+        let legend = palette::meanings().map(|(tint, meaning)| (class(tint), meaning)).collect();
+        let mut flames = Self { legend, ..Self::default() };
         let budget = MAX_BOXES / (recorded.len() * 3);
         let on_cpu: Vec<_> =
-            recorded.iter().map(|(_, recording)| fold(recording, options(TimeKind::OnCpu))).collect();
+            recorded.iter().map(|(_, recording)| boxes(recording, TimeKind::OnCpu)).collect();
         for ((setup, recording), folded) in recorded.iter().zip(&on_cpu) {
             let graph = |kind, unit, against| Graph {
                 setup: escape::visible(&setup.name()).into_owned(),
@@ -98,11 +103,7 @@ impl Flames {
                 ..Graph::default()
             };
             flames.add(graph(FlameKind::On, "µs", None), alone(folded), budget);
-            flames.add(
-                graph(FlameKind::Off, "µs", None),
-                alone(&fold(recording, options(TimeKind::OffCpu))),
-                budget,
-            );
+            flames.add(graph(FlameKind::Off, "µs", None), alone(&boxes(recording, TimeKind::OffCpu)), budget);
             if *setup != best.0 {
                 let sides = [(folded, *recording), (&on_cpu[best_at], best.1)];
                 let unit = if per_request { "ns per request" } else { "ns per second" };
@@ -131,7 +132,7 @@ impl Flames {
         };
         for of in boxes.iter().filter(|of| weight(of) >= least) {
             let label = *self.index.entry(of.label.clone()).or_insert_with_key(|label| {
-                self.names.push((label.text.to_string(), label.tint as u8));
+                self.names.push((label.text.to_string(), class(label.tint)));
                 self.names.len() as u32 - 1
             });
             graph.depths.push(of.depth);
@@ -145,8 +146,24 @@ impl Flames {
     }
 }
 
-fn options(time: TimeKind) -> GraphOptions {
-    GraphOptions { by: By::Class, time, ..GraphOptions::default() }
+/// The number of a tint in the style sheet.
+fn class(tint: Tint) -> usize {
+    match tint {
+        Tint::Root => 0,
+        Tint::Application => 1,
+        Tint::Package => 2,
+        Tint::Standard => 3,
+        Tint::Native => 4,
+        Tint::Kernel => 5,
+        Tint::Mark => 6,
+        Tint::Import => 7,
+        Tint::State(state) => 8 + BudgetState::ALL.iter().take_while(|before| **before != state).count(),
+    }
+}
+
+/// A recording's stacks by class.
+fn boxes(recording: &Recording, time: TimeKind) -> Folded {
+    imports::collapse(fold(recording, GraphOptions { by: By::Class, time, ..GraphOptions::default() }))
 }
 
 /// Nanoseconds as microseconds, which are fine enough for a picture.
