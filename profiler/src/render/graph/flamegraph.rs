@@ -90,7 +90,7 @@ fn subtitle(recording: &Recording, folded: &Folded, graph: GraphOptions) -> Stri
     let workers = recording.stat.processes();
     let idle_ns =
         workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns + worker.waits.parked_ns()).sum();
-    let idle = if graph.idle {
+    let idle = if graph.idle || idle_ns == 0 {
         String::new()
     } else {
         format!("; {} of waiting for work are left out", waits::length(idle_ns))

@@ -138,7 +138,7 @@ impl<'a> Folding<'a> {
         }
         if self.graph.weight == Weight::Time && !held_only {
             for (tgid, ns) in weights.unsampled_ns {
-                self.add_marks(tgid, [Label::mark(Mark::NotSampled)], ns);
+                self.add_marks(tgid, Who::default(), [Label::mark(Mark::NotSampled)], ns);
             }
         }
     }
@@ -165,10 +165,10 @@ impl<'a> Folding<'a> {
         *self.folded.entry(labels).or_default() += value;
     }
 
-    /// Adds to what a process has no stack for.
-    pub(super) fn add_marks<const N: usize>(&mut self, tgid: u32, marks: [Label; N], value: u64) {
-        let mut labels =
-            vec![self.graph.root(&self.recording.profile, self.processes.get(&tgid), tgid, Who::default())];
+    /// Adds to what a process, or one of its threads, has no stack for.
+    pub(super) fn add_marks<const N: usize>(&mut self, tgid: u32, who: Who, marks: [Label; N], value: u64) {
+        let process = self.processes.get(&tgid);
+        let mut labels = vec![self.graph.root(&self.recording.profile, process, tgid, who)];
         labels.extend(marks);
         *self.folded.entry(labels).or_default() += value;
     }

@@ -39,17 +39,24 @@ impl Folding<'_> {
                 let (ns, count) = told.get(&(worker.tgid, reason)).copied().unwrap_or_default();
                 let value = self.value(all.ns.saturating_sub(ns), all.count.saturating_sub(count));
                 let marks = [Label::mark(Mark::NoStackKept), Label::wait(reason)];
-                self.add_marks(worker.tgid, marks, value);
+                self.add_marks(worker.tgid, Who::default(), marks, value);
             }
         }
     }
 
-    /// Adds the waits for a CPU, which have no stacks.
+    /// Adds the waits for a CPU, which have no stacks: below their threads, and what no thread is known for below its process.
     pub(super) fn run_queue(&mut self) {
-        let waits: Vec<_> = self.processes.values().map(|process| process.worker).collect();
-        for worker in waits {
-            let ns = worker.counters.run_queue_ns + worker.waits.uncounted_ns;
-            self.add_marks(worker.tgid, [Label::mark(Mark::RunQueue)], ns);
+        let workers: Vec<_> = self.processes.values().map(|process| process.worker).collect();
+        for worker in workers {
+            let mut left = worker.counters.run_queue_ns + worker.waits.uncounted_ns;
+            for thread in &worker.threads {
+                // In a file of a stranger only the numbers of processes are known to add up.
+                let ns = thread.counters.run_queue_ns.saturating_add(thread.waits.uncounted_ns).min(left);
+                left -= ns;
+                let who = Who { thread: Some(thread.tid), task: None };
+                self.add_marks(worker.tgid, who, [Label::mark(Mark::RunQueue)], ns);
+            }
+            self.add_marks(worker.tgid, Who::default(), [Label::mark(Mark::RunQueue)], left);
         }
     }
 
@@ -174,6 +181,28 @@ mod tests {
             let counted = GraphOptions { idle: true, weight: Weight::Samples, ..off_cpu };
             assert_eq!(total(&recording, counted), waits);
         }
+    }
+
+    #[test]
+    fn waits_for_a_cpu_stand_below_their_threads() {
+        let mut recording = fixture::recording();
+        let worker = &mut recording.stat.fleets[0].workers[1];
+        // Two milliseconds more in a thread, and one of which no thread is known.
+        worker.counters.run_queue_ns += 3_000_000;
+        worker.threads[1].counters.run_queue_ns += 2_000_000;
+        let graph = GraphOptions { by: By::Thread, time: TimeKind::Wall, ..GraphOptions::default() };
+        let lines = lines(&recording, graph);
+        for line in [
+            "worker 1234 thread gunicorn/1234;[run queue] 5000000",
+            "worker 1234 thread watch/1240;[run queue] 2000000",
+            "worker 1234;[run queue] 1000000",
+        ] {
+            assert!(lines.iter().any(|seen| seen == line), "{line}\n{lines:#?}");
+        }
+        assert!(
+            self::lines(&recording, GraphOptions { by: By::Worker, ..graph })
+                .contains(&"worker 1234;[run queue] 8000000".to_owned())
+        );
     }
 
     #[test]
