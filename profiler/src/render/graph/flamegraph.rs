@@ -6,10 +6,10 @@ use crate::{
     model::{recording::Recording, worker::Role},
     render::{
         graph::{
-            fold::{Folded, GraphOptions, TimeKind, Weight, fold},
+            fold::{self, Folded, GraphOptions, TimeKind, Weight},
             folded, imports, palette,
             svg::{self, Caption},
-            waits,
+            wait_times::{self, FoldedWaits},
         },
         term::escape,
     },
@@ -40,13 +40,13 @@ pub fn svg(recording: &Recording, graph: GraphOptions) -> anyhow::Result<Vec<u8>
 
 /// What is drawn: merged stacks, without ladders of imports, and with what is told of waits.
 fn boxes(recording: &Recording, graph: GraphOptions) -> Folded {
-    let by = |weight| imports::collapse(fold(recording, GraphOptions { weight, ..graph }));
-    let folded = by(graph.weight);
-    if graph.time == TimeKind::OnCpu {
-        return folded;
+    let (folded, of_waits) = fold::fold_with_waits(recording, graph);
+    let mut waits = FoldedWaits::new();
+    for (mut stack, times) in of_waits {
+        imports::collapse_stack(&mut stack);
+        wait_times::add(&mut waits, stack, &times);
     }
-    // Waits weigh their time, or count: of the same stacks both are known.
-    waits::counted(folded, &by(Weight::Time), &by(Weight::Samples))
+    wait_times::told(imports::collapse(folded), &waits)
 }
 
 /// inferno knows one form of a unit's name: `(1 samples, 0.5%)</title>`.
@@ -86,14 +86,14 @@ fn title(recording: &Recording, graph: GraphOptions) -> String {
 }
 
 fn subtitle(recording: &Recording, folded: &Folded, graph: GraphOptions) -> String {
-    let total = waits::length(folded.values().sum());
+    let total = units::span(folded.values().sum());
     let workers = recording.stat.processes();
     let idle_ns =
         workers.map(|worker| worker.waits.blocked[Reason::Idle as usize].ns + worker.waits.parked_ns()).sum();
     let idle = if graph.idle || idle_ns == 0 {
         String::new()
     } else {
-        format!("; {} of waiting for work are left out", waits::length(idle_ns))
+        format!("; {} of waiting for work are left out", units::span(idle_ns))
     };
     match (graph.weight, graph.time) {
         (Weight::Time, TimeKind::OnCpu) => {
@@ -233,9 +233,12 @@ mod tests {
         let svg = draw(TimeKind::OffCpu);
         assert!(svg.contains(">gunicorn wsgi_app:application · 2 workers · 1.0 s · off CPU</text>"), "{svg}");
         assert!(svg.contains(" of waiting for work are left out</text>"), "{svg}");
-        let socket = attribute(&svg, "[socket] 90 waits, mean 500 µs (45,000 µs, ", "fill");
+        let socket = attribute(&svg, "[socket] 90 waits, mean 500 µs, longest 5.00 ms (45,000 µs, ", "fill");
         assert_eq!(socket, attribute(&svg, "[socket] 10 waits, mean 500 µs (5,000 µs, ", "fill"));
-        assert_ne!(socket, attribute(&svg, "[gil] 40 waits, mean 500 µs (20,000 µs, ", "fill"));
+        assert_ne!(
+            socket,
+            attribute(&svg, "[gil] 40 waits, mean 500 µs, longest 5.00 ms (20,000 µs, ", "fill")
+        );
         // The application is what it is elsewhere, and no package.
         let application = attribute(&svg, "application (shop/wsgi_app.py:21) (", "fill");
         let elsewhere = draw(TimeKind::OnCpu);

@@ -16,7 +16,10 @@ use crate::{
         tables::{FrameKind, StackId, StringId},
         worker::Role,
     },
-    render::graph::label::{Label, Labels, Tint},
+    render::graph::{
+        label::{Label, Labels, Tint},
+        wait_times::FoldedWaits,
+    },
 };
 
 /// Options of a flame graph, or of folded stacks.
@@ -85,6 +88,12 @@ pub type Folded = BTreeMap<Vec<Label>, u64>;
 /// Merges a recording's stacks.
 #[must_use]
 pub fn fold(recording: &Recording, graph: GraphOptions) -> Folded {
+    fold_with_waits(recording, graph).0
+}
+
+/// Merges a recording's stacks, with what is known of the waits on those that end in one.
+#[must_use]
+pub(super) fn fold_with_waits(recording: &Recording, graph: GraphOptions) -> (Folded, FoldedWaits) {
     let mut folding = Folding::new(recording, graph);
     if graph.time != TimeKind::OffCpu {
         folding.on_cpu();
@@ -96,7 +105,7 @@ pub fn fold(recording: &Recording, graph: GraphOptions) -> Folded {
         folding.run_queue();
     }
     folding.folded.retain(|_, value| *value != 0);
-    folding.folded
+    (folding.folded, folding.waits)
 }
 
 /// Merging under way.
@@ -106,6 +115,7 @@ pub(super) struct Folding<'a> {
     pub(super) processes: BTreeMap<u32, FoldedProcess<'a>>,
     labels: Labels<'a>,
     folded: Folded,
+    pub(super) waits: FoldedWaits,
 }
 
 impl<'a> Folding<'a> {
@@ -119,7 +129,7 @@ impl<'a> Folding<'a> {
             }
         }
         let labels = Labels::new(&recording.profile);
-        Self { recording, graph, processes, labels, folded: Folded::new() }
+        Self { recording, graph, processes, labels, folded: Folded::new(), waits: FoldedWaits::new() }
     }
 
     fn on_cpu(&mut self) {
@@ -143,7 +153,7 @@ impl<'a> Folding<'a> {
         }
     }
 
-    /// Adds to a thread's stack, with a mark at its leaf.
+    /// Adds to a thread's stack, with a mark at its leaf; gives its lines.
     pub(super) fn add_stack(
         &mut self,
         tgid: u32,
@@ -151,7 +161,7 @@ impl<'a> Folding<'a> {
         stack: Option<StackId>,
         leaf: Option<Label>,
         value: u64,
-    ) {
+    ) -> Vec<Label> {
         let process = self.processes.get(&tgid);
         let frames = self.recording.profile.frames_of(stack);
         let graph = self.graph;
@@ -162,15 +172,23 @@ impl<'a> Folding<'a> {
             labels.push(Label::mark(absence(stack, process)));
         }
         labels.extend(leaf);
-        *self.folded.entry(labels).or_default() += value;
+        *self.folded.entry(labels.clone()).or_default() += value;
+        labels
     }
 
     /// Adds to what a process, or one of its threads, has no stack for.
-    pub(super) fn add_marks<const N: usize>(&mut self, tgid: u32, who: Who, marks: [Label; N], value: u64) {
+    pub(super) fn add_marks<const N: usize>(
+        &mut self,
+        tgid: u32,
+        who: Who,
+        marks: [Label; N],
+        value: u64,
+    ) -> Vec<Label> {
         let process = self.processes.get(&tgid);
         let mut labels = vec![self.graph.root(&self.recording.profile, process, tgid, who)];
         labels.extend(marks);
-        *self.folded.entry(labels).or_default() += value;
+        *self.folded.entry(labels.clone()).or_default() += value;
+        labels
     }
 }
 

@@ -15,17 +15,21 @@ const LADDER: &str = "import (importlib)";
 /// Makes one box of each run of frames of the import system. Stacks that become equal are one then; no time is lost.
 #[must_use]
 pub fn collapse(folded: Folded) -> Folded {
-    let ladder = Label::new(LADDER, Tint::Import);
     let mut collapsed = Folded::new();
     for (mut stack, value) in folded {
-        for label in stack.iter_mut().filter(|label| label.tint == Tint::Import) {
-            *label = ladder.clone();
-        }
-        // A function that calls itself is no ladder.
-        stack.dedup_by(|label, caller| label.tint == Tint::Import && caller.tint == Tint::Import);
+        collapse_stack(&mut stack);
         *collapsed.entry(stack).or_default() += value;
     }
     collapsed
+}
+
+/// Makes one line of each run of frames of the import system.
+pub fn collapse_stack(stack: &mut Vec<Label>) {
+    // A function that calls itself is no ladder.
+    stack.dedup_by(|label, caller| label.tint == Tint::Import && caller.tint == Tint::Import);
+    for label in stack.iter_mut().filter(|label| label.tint == Tint::Import) {
+        *label = Label::new(LADDER, Tint::Import);
+    }
 }
 
 #[cfg(test)]

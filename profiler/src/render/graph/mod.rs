@@ -8,4 +8,5 @@ pub mod imports;
 pub mod label;
 pub mod palette;
 mod svg;
+mod wait_times;
 mod waits;

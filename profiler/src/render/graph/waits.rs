@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use profiler_common::wait::Reason;
 
 use crate::{
-    model::{budget_state::BudgetState, mark::Mark},
+    model::mark::Mark,
     render::graph::{
-        fold::{Folded, Folding, Weight, Who},
-        label::{Label, Tint},
+        fold::{Folding, Weight, Who},
+        label::Label,
+        wait_times::{WaitTimes, add},
     },
-    units,
 };
 
 impl Folding<'_> {
@@ -27,7 +27,9 @@ impl Folding<'_> {
             }
             let value = self.value(sample.ns, sample.count);
             let who = Who { thread: Some(sample.tid), task: None };
-            self.add_stack(sample.tgid, who, sample.stack, Some(Label::wait(sample.reason)), value);
+            let leaf = Some(Label::wait(sample.reason));
+            let stack = self.add_stack(sample.tgid, who, sample.stack, leaf, value);
+            add(&mut self.waits, stack, &WaitTimes::of(sample));
         }
         let workers: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in workers {
@@ -37,9 +39,10 @@ impl Folding<'_> {
                 }
                 let all = &worker.waits.blocked[reason as usize];
                 let (ns, count) = told.get(&(worker.tgid, reason)).copied().unwrap_or_default();
-                let value = self.value(all.ns.saturating_sub(ns), all.count.saturating_sub(count));
+                let (ns, count) = (all.ns.saturating_sub(ns), all.count.saturating_sub(count));
                 let marks = [Label::mark(Mark::NoStackKept), Label::wait(reason)];
-                self.add_marks(worker.tgid, Who::default(), marks, value);
+                let stack = self.add_marks(worker.tgid, Who::default(), marks, self.value(ns, count));
+                add(&mut self.waits, stack, &WaitTimes { ns, count, longest_ns: None });
             }
         }
     }
@@ -72,48 +75,13 @@ impl Folding<'_> {
     }
 }
 
-/// Writes on each box of waits how many ended in the window and how long they took on average: their time in the window by
-/// their number. The longest is not told, for no stack keeps it.
-#[must_use]
-pub(super) fn counted(folded: Folded, times: &Folded, counts: &Folded) -> Folded {
-    let counted = folded.into_iter().map(|(mut stack, value)| {
-        let [ns, count] = [times, counts].map(|folded| folded.get(&stack).copied().unwrap_or_default());
-        if let Some(leaf) =
-            stack.last_mut().filter(|leaf| matches!(leaf.tint, Tint::State(BudgetState::Blocked(_))))
-        {
-            leaf.text = format!("{} {}", leaf.text, sentence(ns, count)).into();
-        }
-        (stack, value)
-    });
-    counted.collect()
-}
-
-/// `90 waits, mean 0.50 ms`
-fn sentence(ns: u64, count: u64) -> String {
-    match count {
-        0 => "not over".to_owned(),
-        count => format!("{}, mean {}", units::counted(count, "wait"), length(ns / count)),
-    }
-}
-
-/// A time in the unit that people would say it in.
-pub(super) fn length(ns: u64) -> String {
-    match ns {
-        0..1_000_000 => format!("{} µs", units::decimal(ns as f64 / 1e3, usize::from(ns < 100_000))),
-        1_000_000..10_000_000_000 => {
-            format!("{} ms", units::decimal(ns as f64 / 1e6, usize::from(ns < 100_000_000)))
-        }
-        _ => units::seconds(ns),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::{
         model::{fixture, recording::Recording},
         render::graph::{
-            fold::{By, GraphOptions, TimeKind, Weight, fold},
-            folded,
+            fold::{By, GraphOptions, TimeKind, Weight, fold, fold_with_waits},
+            folded, wait_times,
         },
     };
 
@@ -125,19 +93,16 @@ mod tests {
     fn boxes_of_waits_tell_how_many_and_how_long() {
         let recording = fixture::recording();
         let graph = GraphOptions { time: TimeKind::OffCpu, idle: true, ..GraphOptions::default() };
-        let of = |weight| fold(&recording, GraphOptions { weight, ..graph });
-        let counted = super::counted(of(Weight::Time), &of(Weight::Time), &of(Weight::Samples));
+        let (folded, waits) = fold_with_waits(&recording, graph);
+        let counted = wait_times::told(folded, &waits);
         assert_eq!(counted.values().sum::<u64>(), total(&recording, graph));
         let text = folded::text(&counted);
         for end in [
-            "wsgi_app.py:21);[socket] 90 waits, mean 500 µs 45000000",
-            "wsgi_app.py:21);[gil] 40 waits, mean 500 µs 20000000",
+            "wsgi_app.py:21);[socket] 90 waits, mean 500 µs, longest 5.00 ms 45000000",
+            "wsgi_app.py:21);[gil] 40 waits, mean 500 µs, longest 5.00 ms 20000000",
         ] {
             assert!(text.contains(end), "{end}\n{text}");
         }
-        assert_eq!(super::sentence(2_340_000, 1), "1 wait, mean 2.3 ms");
-        assert_eq!(super::sentence(20_000_000_000, 2), "2 waits, mean 10.0 s");
-        assert_eq!(super::sentence(20_000_000_000, 0), "not over");
     }
 
     fn total(recording: &Recording, graph: GraphOptions) -> u64 {
