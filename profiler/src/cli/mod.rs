@@ -46,7 +46,8 @@ pub enum Verb {
 /// Which processes.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Target {
-    /// A server or an application as `punchclock ps` shows it, or a glob over these [default: all fleets]
+    /// A server or an application as `punchclock ps` shows it, or a glob over these; with an address behind it,
+    /// `shop:app@:8001`, the fleet that listens there [default: all fleets]
     pub fleet: Vec<String>,
     /// Processes; a master stands for its whole tree
     #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = parse_pid)]

@@ -2,7 +2,7 @@
 
 use crate::{
     fleet::{
-        Fleet, Member, ProcessProbe, ProgramKind, Tree, discover,
+        Fleet, Member, ProcessProbe, ProgramKind, Tree, discover, name,
         relation::{is_of_forkserver, runs_same_program},
         servers,
     },
@@ -70,7 +70,10 @@ fn learn(fleets: &mut [Fleet], found: &[Fleet]) {
     let lead = |fleet: &Fleet| fleet.members.first().map(|member| (member.tgid, member.ppid));
     for fleet in fleets {
         if let Some(now) = found.iter().find(|now| lead(now) == lead(fleet)) {
-            (fleet.name, fleet.server) = (now.name.clone(), now.server.clone());
+            if !name::is_told_apart(fleet, &now.name) {
+                fleet.name.clone_from(&now.name);
+            }
+            fleet.server.clone_from(&now.server);
             fleet.listening.clone_from(&now.listening);
         }
         let has_worked = |member: &Member| member.role == Role::Worker;
@@ -336,6 +339,14 @@ mod tests {
         reused.members[1].role = Role::Helper;
         learn(&mut fleets, &[reused]);
         assert_eq!(fleets[0].members[1].role, Role::Worker, "another process of the same PID");
+    }
+
+    #[test]
+    fn what_tells_a_fleet_apart_stays() {
+        let mut fleets = [fleet()];
+        fleets[0].name.push_str("@127.0.0.1:80");
+        learn(&mut fleets, &[fleet()]);
+        assert_eq!(fleets[0].name, "app:app@127.0.0.1:80");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod event_loop;
 pub mod fixture;
 mod join;
 mod launcher;
+mod name;
 mod options;
 mod process_probe;
 mod program;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     failure::Failure,
-    fleet::{Fleet, Member, ProcessProbe, ProgramKind, Tree, command, discover, tgids},
+    fleet::{Fleet, Member, ProcessProbe, ProgramKind, Tree, command, discover, name, tgids},
     model::worker::Role,
     sys::process::{self, Process},
 };
@@ -14,7 +14,7 @@ use crate::{
 /// Which fleets and processes are asked for; none of both means all fleets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
-    /// Globs over the names and servers of fleets.
+    /// Globs over the names and servers of fleets, or these and an address: `shop*`, `gunicorn@:8001`.
     pub names: &'a [String],
     /// Processes: each with everything below it. What is in no fleet becomes one of its own.
     pub tgids: &'a [u32],
@@ -36,11 +36,14 @@ pub fn select(wanted: Wanted<'_>) -> Result<Vec<Fleet>> {
 fn among(wanted: Wanted<'_>, tree: &Tree, probe: &ProcessProbe) -> Result<Vec<Fleet>, Failure> {
     let mut fleets = discover(tree, probe);
     if wanted.names.is_empty() && wanted.tgids.is_empty() {
+        name::tell_apart(&mut fleets);
         return if fleets.is_empty() { Err(Failure::NoFleets) } else { Ok(fleets) };
     }
-    let answers = |fleet: &Fleet, glob: &String| matches(glob, &fleet.name) || matches(glob, &fleet.server);
-    if let Some(name) = wanted.names.iter().find(|name| !fleets.iter().any(|fleet| answers(fleet, name))) {
-        return Err(Failure::NoSuchFleet(name.clone()));
+    for name in wanted.names {
+        if !fleets.iter().any(|fleet| name::answers(fleet, name)) {
+            return Err(Failure::NoSuchFleet(name.clone()));
+        }
+        name::refuse_ambiguous(&fleets, name)?;
     }
     if let Some(tgid) = wanted.tgids.iter().find(|tgid| tree.get(**tgid).is_none()) {
         return Err(Failure::NoSuchProcess(*tgid));
@@ -50,7 +53,7 @@ fn among(wanted: Wanted<'_>, tree: &Tree, probe: &ProcessProbe) -> Result<Vec<Fl
 
     let mut taken: HashSet<u32> = tgids(&fleets).collect();
     for fleet in &mut fleets {
-        if !wanted.names.iter().any(|name| answers(fleet, name)) {
+        if !wanted.names.iter().any(|name| name::answers(fleet, name)) {
             fleet.members.retain(|member| asked.contains(&member.tgid));
         }
     }
@@ -61,6 +64,7 @@ fn among(wanted: Wanted<'_>, tree: &Tree, probe: &ProcessProbe) -> Result<Vec<Fl
             fleets.push(alone(process, tree, probe, &mut taken));
         }
     }
+    name::tell_apart(&mut fleets);
     Ok(fleets)
 }
 
@@ -100,28 +104,6 @@ pub fn started(tgid: u32, program: &str) -> Fleet {
         program: ProgramKind::Unknown,
     });
     fleet
-}
-
-/// `*` stands for any text, `?` for any character.
-fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut g, mut t) = (0, 0);
-    // Where the last `*` stands, and how far it reaches.
-    let mut star = None;
-    while t < text.len() {
-        if glob.get(g) == Some(&'*') {
-            star = Some((g, t));
-            g += 1;
-        } else if glob.get(g).is_some_and(|c| *c == '?' || *c == text[t]) {
-            (g, t) = (g + 1, t + 1);
-        } else if let Some((at, reach)) = star {
-            star = Some((at, reach + 1));
-            (g, t) = (at + 1, reach + 1);
-        } else {
-            return false;
-        }
-    }
-    glob[g..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]
@@ -222,26 +204,5 @@ mod tests {
             select(Wanted { names: &[], tgids: &[std::process::id()] }).unwrap_err().downcast_ref(),
             Some(Failure::NoSuchProcess(_))
         ));
-    }
-
-    #[test]
-    fn globs() {
-        for (glob, text) in [
-            ("*", ""),
-            ("a*c", "abbc"),
-            ("a*c", "ac"),
-            ("*b*", "abc"),
-            ("a**?", "ab"),
-            ("é?", "éü"),
-            ("*ab", "aab"),
-        ] {
-            assert!(matches(glob, text), "{glob} {text}");
-        }
-        for (glob, text) in
-            [("", "a"), ("a", ""), ("?", ""), ("a*c", "abcd"), ("*?b", "b"), ("[a]", "a"), ("A", "a")]
-        {
-            assert!(!matches(glob, text), "{glob} {text}");
-        }
-        assert!(!matches(&"*a".repeat(50), &"a".repeat(49)));
     }
 }

@@ -108,6 +108,39 @@ fn fleets_are_asked_for_by_name_glob_server_or_master() {
 }
 
 #[test]
+fn two_of_one_application_are_told_apart_by_their_addresses() {
+    let both = [Gunicorn::start(2, &[]), Gunicorn::start(2, &[])];
+    let named = |words: &[&str]| {
+        let document = json(&[&["stat", "--json", "-d", "0.1"][..], words].concat());
+        let fleets = document["fleets"].as_array().expect("fleets").iter();
+        fleets.map(|fleet| (fleet["name"].clone(), fleet["workers"][0]["tgid"].clone())).collect::<Vec<_>>()
+    };
+    let [port, other] = both.each_ref().map(|gunicorn| gunicorn.port);
+    let asked = ["gunicorn@:", "@", "wsgi_app*@127.0.0.1:"].map(|words| format!("{words}{port}"));
+    for name in &asked {
+        assert_eq!(named(&[name]), [(APPLICATION.into(), both[0].master().into())], "{name}");
+    }
+    let masters = both.each_ref().map(|gunicorn| gunicorn.master().to_string()).join(",");
+    let mut names: Vec<_> = named(&["-p", &masters]).into_iter().map(|(name, _)| name).collect();
+    names.sort_unstable_by_key(ToString::to_string);
+    let mut expected = [port, other].map(|port| format!("{APPLICATION}@127.0.0.1:{port}"));
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn an_address_of_several_fleets_is_refused() {
+    let one = Gunicorn::start(1, &["--reuse-port"]);
+    let bound = format!("127.0.0.1:{}", one.port);
+    let other = Gunicorn::start(1, &["--reuse-port", "-b", &bound]);
+    let name = format!("gunicorn@:{}", one.port);
+    let (sentence, _) = refusal(&run(&["stat", "-d", "1", &name]), 2);
+    for tgid in [one.master(), other.master()] {
+        assert!(sentence.contains(&bound) && sentence.contains(&format!("(PID {tgid})")), "{sentence}");
+    }
+}
+
+#[test]
 fn a_process_in_no_fleet_is_listed_below_them() {
     let (workload, _) = busy();
     let output = run(&["ps"]);
