@@ -7,7 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::punchclock::json;
+use crate::{
+    punchclock::{json, workers},
+    servers::Server,
+};
+
+/// Where no module lets processes write over their command lines.
+pub const UNTITLED: [(&str, &str); 1] = [("PYTHONPATH", ".:untitled")];
 
 /// The fleet that a process is in, by `ps`; `None` if it is in none.
 #[must_use]
@@ -76,6 +82,33 @@ pub fn assert_becomes(tgid: u32, expected: &Expected<'_>) {
         }
         assert!(Instant::now() < deadline, "expected {expected:?}, found {fleet:#}");
     }
+}
+
+/// Panics unless a server is a fleet of one process.
+#[track_caller]
+pub fn assert_alone(server: &Server, called: &str, name: &str, class: Option<&str>) {
+    let helpers = children(server.master());
+    let workers = vec![server.master()];
+    assert_becomes(
+        server.master(),
+        &Expected { server: called, name, class, masters: vec![], workers, helpers },
+    );
+}
+
+/// Panics unless a server is a master with workers that it named, and whatever else it has for children.
+#[track_caller]
+pub fn assert_led(server: &Server, called: &str, name: &str, class: Option<&str>, workers: Vec<u32>) {
+    let helpers = children(server.master()).into_iter().filter(|child| !workers.contains(child)).collect();
+    let masters = vec![server.master()];
+    assert_becomes(server.master(), &Expected { server: called, name, class, masters, workers, helpers });
+}
+
+/// Panics unless a server's name selects its fleets.
+#[track_caller]
+pub fn assert_selected(name: &str, tgid: u32) {
+    let document = json(&["stat", "--json", "-d", "0.1", name]);
+    assert!(document["fleets"].as_array().expect("fleets").iter().all(|fleet| fleet["server"] == name));
+    assert!(workers(&document).into_iter().any(|row| row["tgid"] == tgid), "{document:#}");
 }
 
 /// A process's children, by the kernel: of each of its threads in turn, oldest first.

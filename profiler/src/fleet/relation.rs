@@ -12,10 +12,16 @@ const HELPERS: [(&str, &str); 2] = [
     ("from multiprocessing.forkserver import main", "multiprocessing's fork server"),
 ];
 
-/// True if `child` runs its parent's program: it was forked, or started by multiprocessing's `spawn`.
+/// True if `child` runs its parent's program: it was forked, started by multiprocessing's `spawn`, or by a reloader.
 #[must_use]
 pub fn runs_same_program(child: &Process, parent: &Process) -> bool {
-    is_same(child, parent) || is_spawned_by(child, parent)
+    is_same(child, parent) || is_spawned_by(child, parent) || is_started_again(child, parent)
+}
+
+/// True if it was started with its parent's own command. Reloaders do so; they name the interpreter by its whole path.
+fn is_started_again(child: &Process, parent: &Process) -> bool {
+    let again = Command::of(child).filter(|command| command.program().is_some());
+    again.is_some() && again == Command::of(parent) && is_same_executable(child, parent)
 }
 
 /// True if multiprocessing's `spawn` started it. A frozen application gives it words behind that one.
@@ -38,6 +44,7 @@ pub fn part_of(child: &Process, master: &Process) -> (Role, String) {
         Some(helper) => return (Role::Helper, format!("it is {helper}")),
         None if is_same(child, master) => (Role::Worker, "it runs the same program as its parent"),
         None if is_spawned_by(child, master) => (Role::Worker, "multiprocessing spawned it"),
+        None if is_started_again(child, master) => (Role::Worker, "its parent started its own command again"),
         None => (Role::Helper, "it runs another program than its parent"),
     };
     (role, why.to_owned())
@@ -61,6 +68,13 @@ mod tests {
         assert!(runs_same_program(&process(2, 1, "python serve.py"), &parent));
         assert!(runs_same_program(&process(2, 1, "python -c from-spawn --multiprocessing-fork"), &parent));
         assert!(!runs_same_program(&process(2, 1, "python other.py"), &parent));
+        let reloaded = process(2, 1, "/venv/bin/python3 -Wd serve.py");
+        assert!(runs_same_program(&reloaded, &parent));
+        assert!(!runs_same_program(&process(2, 1, "/venv/bin/python3 serve.py 1"), &parent));
+        assert!(
+            !runs_same_program(&process(2, 1, "python3"), &process(1, 0, "python")),
+            "an interactive one"
+        );
         let frozen = process(2, 1, "shop --multiprocessing-fork tracker_fd=5 pipe_handle=7");
         assert!(runs_same_program(&frozen, &process(1, 0, "shop serve")));
         let mut other = process(2, 1, "python -c from-spawn --multiprocessing-fork");
@@ -87,6 +101,8 @@ mod tests {
             ["python", "-c", "from multiprocessing.spawn import spawn_main", "--multiprocessing-fork"];
         assert_eq!(of(1, &spawned), (Role::Worker, "multiprocessing spawned it".to_owned()));
         assert_eq!(of(1, &["python", "serve.py"]).0, Role::Worker);
+        let again = (Role::Worker, "its parent started its own command again".to_owned());
+        assert_eq!(of(1, &["/venv/bin/python", "serve.py"]), again);
         assert_eq!(of(1, &["python", "-c", "pass"]).0, Role::Helper);
     }
 }

@@ -8,6 +8,7 @@ mod odd_targets;
 mod only_the_asked;
 mod orphans;
 mod ps;
+mod ps_queues;
 mod ps_servers;
 mod record_fleet;
 mod successors;

@@ -1,13 +1,15 @@
 //! Every server that `ps` knows, as it really runs: who is who by what the servers say themselves.
 
-use std::{fs, process::Command};
+use std::{fs, net::TcpStream};
 
 use profiler_tests::{
     apache,
-    fleets::{self, Expected, assert_becomes, children, command_line},
+    fleets::{
+        self, Expected, UNTITLED, assert_alone, assert_becomes, assert_led, assert_selected, children,
+        command_line,
+    },
     gunicorn::venv,
     interpreters,
-    punchclock::{json, workers},
     servers::Server,
     wait_for,
     workload::Workload,
@@ -16,26 +18,6 @@ use profiler_tests::{
 
 const ASGI: &str = "asgi_app:application";
 const WSGI: &str = "who_app:application";
-
-/// Where no module lets processes write over their command lines.
-const UNTITLED: [(&str, &str); 1] = [("PYTHONPATH", ".:untitled")];
-
-/// A server of one process.
-fn assert_alone(server: &Server, called: &str, name: &str, class: Option<&str>) {
-    let helpers = children(server.master());
-    let workers = vec![server.master()];
-    assert_becomes(
-        server.master(),
-        &Expected { server: called, name, class, masters: vec![], workers, helpers },
-    );
-}
-
-/// A master with workers that the server named, and whatever else it has for children.
-fn assert_led(server: &Server, called: &str, name: &str, class: Option<&str>, workers: Vec<u32>) {
-    let helpers = children(server.master()).into_iter().filter(|child| !workers.contains(child)).collect();
-    let masters = vec![server.master()];
-    assert_becomes(server.master(), &Expected { server: called, name, class, masters, workers, helpers });
-}
 
 #[test]
 fn gunicorn_with_classes_from_elsewhere() {
@@ -231,107 +213,29 @@ fn daemon_groups_of_mod_wsgi() {
     assert_selected("mod_wsgi", shop);
 }
 
+/// The development servers: a process that serves, and a parent that starts it again.
 #[test]
-fn celery_and_its_pools() {
-    let start = |environment: &[(&str, &str)], arguments: &[&str]| {
-        let arguments = [&["-A", "celery_app:polling", "worker", "-l", "info"], arguments].concat();
-        Server::start_with("celery", &arguments, (" ready.", 1), environment)
+fn django_and_flask_with_their_reloaders() {
+    let unbuffered = [("PYTHONUNBUFFERED", "1")];
+    let django = |more: &[&str]| {
+        let arguments = [&["who_site/manage.py", "runserver", "127.0.0.1:{port}"], more].concat();
+        let django =
+            Server::start_with("python", &arguments, ("Starting development server", 1), &unbuffered);
+        wait_for("its socket", || TcpStream::connect(("127.0.0.1", django.port())).is_ok());
+        django
     };
-    let folder = tempfile::tempdir().expect("there is room for a folder");
-    let schedule = folder.path().join("schedule").display().to_string();
-    let name = "celery_app:polling";
-    let celery = start(&UNTITLED, &["-c", "2", "-B", "-s", &schedule]);
-    // `[PID Beat] beat: Starting...`
-    let beat = || {
-        let said = celery.said();
-        let pid = said.split_once(" Beat] beat: Starting").and_then(|(before, _)| before.rsplit('[').next());
-        pid.and_then(|pid| pid.parse::<u32>().ok())
-    };
-    wait_for("the beat", || beat().is_some());
-    let workers = children(celery.master()).into_iter().filter(|child| Some(*child) != beat()).collect();
-    assert_led(&celery, "celery", name, Some("prefork"), workers);
-    assert_eq!(children(celery.master()).len(), 2 + 1, "two workers and the beat");
+    let reloaded = django(&[]);
+    let worker = reloaded.ask("/").parse().expect("a PID");
+    assert_led(&reloaded, "django", "who_site", None, vec![worker]);
+    assert_alone(&django(&["--noreload"]), "django", "who_site", None);
 
-    let titled = start(&[], &["-c", "2"]);
-    let is_worker = |child: &u32| command_line(*child).contains("ForkPoolWorker");
-    let workers: Vec<_> = children(titled.master()).into_iter().filter(is_worker).collect();
-    assert_eq!(workers.len(), 2, "setproctitle is in the virtual environment: cargo xtask test");
-    assert_led(&titled, "celery", name, Some("prefork"), workers);
-    for pool in ["threads", "gevent", "solo"] {
-        assert_alone(&start(&UNTITLED, &["-P", pool]), "celery", name, Some(pool));
-    }
-    assert_alone(&start(&[], &["-P", "solo"]), "celery", name, Some("solo"));
-    assert_selected("celery", titled.master());
-}
-
-/// Workers of each kind, each with a job that tells where it runs.
-#[test]
-fn rq_and_its_horses() {
-    // Debian's program is one with several names, which its package for services gives it.
-    let redis =
-        "exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port {port} --save '' --dir /tmp >&2";
-    let redis = Server::start("/bin/bash", &["-c", redis], ("Ready to accept connections", 1));
-    let url = format!("redis://127.0.0.1:{}", redis.port());
-    let folder = tempfile::tempdir().expect("there is room for a folder");
-    let horse_of = |queue: &str| -> u32 {
-        let file = folder.path().join(queue);
-        let mut put = Command::new(venv().join("bin/python"));
-        put.current_dir(workloads()).arg("rest_job.py").args([&url, queue]).arg(&file);
-        assert!(put.status().expect("it runs").success());
-        let mut horse = None;
-        wait_for("the job", || {
-            let told = fs::read_to_string(&file).unwrap_or_default();
-            horse = told.strip_suffix('\n').and_then(|pid| pid.parse().ok());
-            horse.is_some()
-        });
-        horse.expect("a PID")
-    };
-    let start = |environment: &[(&str, &str)], arguments: &[&str]| {
-        let workers = if arguments.contains(&"worker-pool") { 2 } else { 1 };
-        let arguments = [arguments, &["--url", &url]].concat();
-        Server::start_with("rq", &arguments, ("Listening on", workers), environment)
-    };
-    let scheduler_of = |server: &Server, queue: &str| {
-        let words = format!("Scheduler for {queue} started with PID ");
-        wait_for("the scheduler", || server.said_tgids(&words).len() == 1);
-        server.said_tgids(&words)
-    };
-    let fleet = |name, class, masters, workers, helpers| Expected {
-        server: "rq",
-        name,
-        class: Some(class),
-        masters,
-        workers,
-        helpers,
-    };
-
-    let titled = start(&[], &["worker", "mail", "print"]);
-    assert_becomes(titled.master(), &fleet("mail,print", "horse", vec![titled.master()], vec![], vec![]));
-    let horse = horse_of("mail");
-    assert_becomes(horse, &fleet("mail", "horse", vec![titled.master()], vec![horse], vec![]));
-
-    let scheduling = start(&UNTITLED, &["worker", "--with-scheduler", "low"]);
-    let horse = horse_of("low");
-    let scheduler = scheduler_of(&scheduling, "low");
-    assert_becomes(horse, &fleet("low", "horse", vec![scheduling.master()], vec![horse], scheduler));
-
-    let spawning = start(&UNTITLED, &["worker", "-w", "rq.SpawnWorker", "spawned"]);
-    let horse = horse_of("spawned");
-    assert_becomes(horse, &fleet("spawned", "horse", vec![spawning.master()], vec![horse], vec![]));
-
-    let simple = start(&UNTITLED, &["worker", "-w", "rq.SimpleWorker", "simple"]);
-    assert_eq!(horse_of("simple"), simple.master(), "it does the work itself");
-    assert_becomes(simple.master(), &fleet("simple", "simple", vec![], vec![simple.master()], vec![]));
-
-    for (queue, environment) in [("pooled", &UNTITLED[..]), ("pool", &[])] {
-        let pool = start(environment, &["worker-pool", "-n", "2", queue]);
-        let horse = horse_of(queue);
-        let masters = [vec![pool.master()], pool.said_tgids("Starting worker started with PID ")].concat();
-        assert_eq!(masters.len(), 3);
-        // The first worker has a scheduler for all of them.
-        let scheduler = scheduler_of(&pool, queue);
-        assert_becomes(horse, &fleet(queue, "horse", masters, vec![horse], scheduler));
-    }
+    let flask = ["--app", "flask_app", "run", "-p", "{port}"];
+    let reloaded = Server::start("flask", &[&flask[..], &["--debug"]].concat(), ("Debugger PIN", 1));
+    let worker = reloaded.ask("/").parse().expect("a PID");
+    assert_led(&reloaded, "flask", "flask_app", None, vec![worker]);
+    assert_alone(&Server::start("flask", &flask, ("Running on", 1)), "flask", "flask_app", None);
+    let called = Server::start("python", &["flask_app.py", "{port}"], ("Running on", 1));
+    assert_alone(&called, "flask", "flask_app.py", None);
 }
 
 /// Pools of the standard library by each way of starting them.
@@ -394,11 +298,4 @@ fn a_server_that_forks_by_hand() {
             Expected { server: "python", name: "prefork.py", class: None, masters, workers, helpers: vec![] };
         assert_becomes(server.tgid(), &expected);
     }
-}
-
-/// A server's name selects its fleets in every command.
-fn assert_selected(name: &str, tgid: u32) {
-    let document = json(&["stat", "--json", "-d", "0.1", name]);
-    assert!(document["fleets"].as_array().expect("fleets").iter().all(|fleet| fleet["server"] == name));
-    assert!(workers(&document).into_iter().any(|row| row["tgid"] == tgid), "{document:#}");
 }

@@ -112,7 +112,7 @@ fn uvicorns_and_hypercorns() {
 }
 
 #[test]
-fn granians_and_waitress() {
+fn granians_waitress_and_development_servers() {
     let granian = |interface: &str, app: &str, more: &[&str]| {
         let arguments = ["--interface", interface, "--port", "{port}", "--workers", "2"];
         server("granian", &[&arguments, more, &[app]].concat(), ("Started worker-", 2))
@@ -122,6 +122,12 @@ fn granians_and_waitress() {
         granian("wsgi", WSGI, &[]),
         granian("wsgi", WSGI, &["--runtime-mode", "mt", "--blocking-threads", "2"]),
         server("waitress-serve", &["--listen", LISTEN, "--threads", "2", WSGI], ("Serving on", 1)),
+        server("flask", &["--app", "flask_app", "run", "-p", "{port}"], ("Running on", 1)),
+        server(
+            "python",
+            &["-u", "who_site/manage.py", "runserver", "--noreload", LISTEN],
+            ("Starting development server", 1),
+        ),
     ]);
 }
 
@@ -155,7 +161,10 @@ fn celeries() {
     };
     let folder = tempfile::tempdir().expect("there is room for a folder");
     let schedule = folder.path().join("schedule").display().to_string();
+    let own = folder.path().join("own").display().to_string();
+    let beat = ["-A", "celery_app:polling", "beat", "-l", "info", "-s", &own, "--pidfile="];
     assert_idle_together(&[
+        server("celery", &beat, ("beat: Starting", 1)),
         start(&["-c", "2"]),
         start(&["-c", "2", "-B", "-s", &schedule]),
         start(&["-P", "threads"]),
@@ -165,7 +174,7 @@ fn celeries() {
 }
 
 #[test]
-fn rqs() {
+fn rqs_dramatiq_and_huey() {
     let redis =
         "exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port {port} --save '' --dir /tmp >&2";
     let redis = Server::start("/bin/bash", &["-c", redis], ("Ready to accept connections", 1));
@@ -173,11 +182,17 @@ fn rqs() {
     let start = |arguments: &[&str], times| {
         server("rq", &[arguments, &["--url", &url]].concat(), ("Listening on", times))
     };
+    let told = |program: &str, arguments: &[&str], ready: (&str, usize)| {
+        let broker = [("BROKER", &*url)];
+        (program.to_owned(), Server::start_with(program, arguments, ready, &broker))
+    };
     assert_idle_together(&[
         start(&["worker", "mail"], 1),
         start(&["worker", "--with-scheduler", "low"], 1),
         start(&["worker", "-w", "rq.SimpleWorker", "simple"], 1),
         start(&["worker-pool", "-n", "2", "pooled"], 2),
+        told("dramatiq", &["-p", "2", "-t", "2", "dramatiq_app"], ("process is ready for action", 2)),
+        told("huey_consumer", &["huey_app.tasks", "-w", "2"], ("Huey consumer started", 1)),
     ]);
 }
 

@@ -35,10 +35,10 @@ pub static SERVER: Server = Server {
 };
 
 /// What `celery` is called as a script and as a module.
-const NAMES: [&str; 2] = ["celery", "celery.bin.celery"];
+pub(super) const NAMES: [&str; 2] = ["celery", "celery.bin.celery"];
 
-/// Options of `celery` and of `celery worker`.
-const GRAMMAR: Grammar = Grammar {
+/// Options of `celery`, of `celery worker` and of `celery beat`.
+pub(super) const GRAMMAR: Grammar = Grammar {
     wanted: &["app", "pool", "hostname", "beat"],
     letters: &[('A', "app"), ('P', "pool"), ('n', "hostname"), ('B', "beat")],
     letter_flags: "BCDETq",
@@ -109,6 +109,9 @@ fn judge(child: &Process, master: &Process, has_beat: bool, discovery: &Discover
         Some(CeleryTitle::Main { .. }) => {
             (Role::Worker, "it has its master's title still: it was just forked".to_owned())
         }
+        Some(CeleryTitle::Beat { .. }) => {
+            (Role::Helper, "its title says that it is Celery's scheduler".to_owned())
+        }
         Some(CeleryTitle::Other(title)) => {
             let role = if title.contains("Worker-") { Role::Worker } else { Role::Helper };
             (role, format!("its title says {}", bounded(title)))
@@ -122,19 +125,26 @@ fn judge(child: &Process, master: &Process, has_beat: bool, discovery: &Discover
 
 /// What Celery writes over the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CeleryTitle<'a> {
+pub(super) enum CeleryTitle<'a> {
     Main {
         node: &'a str,
         arguments: &'a str,
     },
-    /// `celeryd: shop@host:ForkPoolWorker-1`, `celery beat`
+    /// `[celery beat] -A shop beat`, and without arguments below a worker.
+    Beat {
+        arguments: &'a str,
+    },
+    /// `celeryd: shop@host:ForkPoolWorker-1`
     Other(&'a str),
 }
 
 impl<'a> CeleryTitle<'a> {
-    fn of(process: &'a Process) -> Option<Self> {
+    pub(super) fn of(process: &'a Process) -> Option<Self> {
         let title = command::title(process)?.strip_prefix("[celery")?;
         let (program, info) = title.split_once(']').unwrap_or((title, ""));
+        if program == " beat" {
+            return Some(Self::Beat { arguments: info });
+        }
         let node = program.strip_prefix("d: ").and_then(|program| program.strip_suffix(":MainProcess"));
         let Some(node) = node else { return Some(Self::Other(program.trim_start_matches(['d', ':', ' ']))) };
         let arguments = info.split_once('(').map_or("", |(_, arguments)| arguments.trim_end_matches(')'));
@@ -160,7 +170,6 @@ mod tests {
             (6, 3, "convert"),
             (7, 1, "python -m celery worker --app=blog --pool solo"),
             (8, 1, "python celery -A wiki worker -P threads"),
-            (9, 1, "python celery -A wiki beat"),
             (10, 1, "python celery -A wiki -q worker"),
             (11, 1, "python celery -A early worker -P processes"),
         ]);
@@ -187,7 +196,6 @@ mod tests {
             (5, 2, "'[celeryd: a@host:MainProcess] -active- (worker -A shop -B)"),
             (6, 1, "'[celeryd: b@host:MainProcess] -active- (-b redis:// worker -P gevent -c 9)"),
             (7, 1, "'[celeryd: c@host:MainProcess] (cut sh"),
-            (8, 1, "'[celery beat]"),
         ]);
         let expected =
             ["celery b@host: w6:gevent", "celery c@host: w7", "celery shop: m2 w3:prefork w5:prefork h4"];

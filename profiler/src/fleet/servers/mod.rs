@@ -1,11 +1,19 @@
 //! Servers: a file for each with all that is known of it, and the table that discovery, the rules of idleness, the audit
 //! and the documents read. To add one is to add a file and a row.
 
+mod airflow;
 mod celery;
+mod celery_beat;
+mod daphne;
+mod django;
+mod dramatiq;
+mod flask;
 mod generic;
 mod granian;
 mod gunicorn;
+mod huey;
 mod hypercorn;
+mod jupyter;
 mod mod_wsgi;
 mod pool;
 mod rq;
@@ -60,11 +68,19 @@ pub static SERVERS: &[&Server] = &[
     &uwsgi::SERVER,
     &mod_wsgi::SERVER,
     &celery::SERVER,
+    &celery_beat::SERVER,
     &rq::SERVER,
+    &dramatiq::SERVER,
+    &huey::SERVER,
+    &airflow::SERVER,
     &granian::SERVER,
     &hypercorn::SERVER,
+    &django::SERVER,
+    &flask::SERVER,
+    &daphne::SERVER,
     &uvicorn::SERVER,
     &waitress::SERVER,
+    &jupyter::SERVER,
     &pool::SERVER,
     &generic::SERVER,
 ];

@@ -1,0 +1,14 @@
+"""Dramatiq without work; its broker is in its own memory, or the Redis that the variable `BROKER` tells."""
+import os
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+
+url = os.environ.get("BROKER")
+dramatiq.set_broker(RedisBroker(url=url) if url else StubBroker())
+
+
+@dramatiq.actor
+def rest():
+    pass

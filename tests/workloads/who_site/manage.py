@@ -1,0 +1,8 @@
+"""Django's program for a site."""
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "who_site.settings")
+execute_from_command_line(sys.argv)
