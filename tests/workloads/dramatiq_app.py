@@ -1,5 +1,6 @@
 """Dramatiq without work; its broker is in its own memory, or the Redis that the variable `BROKER` tells."""
 import os
+import time
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -12,3 +13,8 @@ dramatiq.set_broker(RedisBroker(url=url) if url else StubBroker())
 @dramatiq.actor
 def rest():
     pass
+
+
+def aside():
+    """What is to run in a process of its own."""
+    time.sleep(600)

@@ -58,11 +58,12 @@ fn celerys_scheduler_by_itself() {
 #[test]
 fn dramatiq_forks_and_spawns() {
     for method in [&[][..], &["--use-spawn"]] {
-        let arguments = [&["-p", "2", "-t", "1"], method, &["dramatiq_app"]].concat();
-        let dramatiq = Server::start("dramatiq", &arguments, ("process is ready for action", 2));
+        let options = ["-p", "2", "-t", "1", "--fork-function", "dramatiq_app:aside"];
+        let arguments = [&options, method, &["dramatiq_app"]].concat();
+        let dramatiq = Server::start("dramatiq", &arguments, ("is ready for action", 2 + 1));
         // `[time] [PID 7] [MainThread] [dramatiq.WorkerProcess(0)] [INFO] Worker process is ready for action.`
         let said = dramatiq.said();
-        let ready = said.lines().filter(|line| line.contains("process is ready for action"));
+        let ready = said.lines().filter(|line| line.contains("Worker process is ready"));
         let pid = |line: &str| line.split_once("[PID ")?.1.split_once(']')?.0.parse().ok();
         assert_led(&dramatiq, "dramatiq", "dramatiq_app", None, ready.filter_map(pid).collect());
     }

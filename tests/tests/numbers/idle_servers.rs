@@ -1,5 +1,5 @@
 //! What idle servers do: they wake up as often as their sources say, woken by timers, and wait for nothing but work.
-//! The numbers are from Gunicorn 27.0.1, uvicorn 0.54.0 and uWSGI 2.0.30.
+//! The numbers are from Gunicorn 27.0.1, uvicorn 0.54.0, uWSGI 2.0.30, Django 6.1.3, Flask 3.1.3 and Dramatiq 2.2.1.
 
 use std::{ops::RangeInclusive, sync::LazyLock};
 
@@ -23,6 +23,8 @@ struct Seen {
     uvicorn: [u32; 2],
     uvicorn_workers: u32,
     uwsgi: u32,
+    development: [u32; 2],
+    dramatiq: u32,
 }
 
 static SEEN: LazyLock<Seen> = LazyLock::new(|| {
@@ -42,6 +44,13 @@ static SEEN: LazyLock<Seen> = LazyLock::new(|| {
     let uwsgi = ["--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2", "--wsgi-file"];
     let uwsgi = [&uwsgi[..], &["who_app.py"]].concat();
     let uwsgi = Server::start("pyuwsgi", &uwsgi, ("spawned uWSGI worker", 2));
+    let django = ["-u", "who_site/manage.py", "runserver", "127.0.0.1:{port}"];
+    let development = [
+        Server::start("python", &[&django[..], &["--noreload"]].concat(), ("Starting development server", 1)),
+        Server::start("flask", &["--app", "flask_app", "run", "-p", "{port}"], ("Running on", 1)),
+    ];
+    let dramatiq = ["-p", "2", "-t", "1", "dramatiq_app"];
+    let dramatiq = Server::start("dramatiq", &dramatiq, ("is ready for action", 2));
     let servers =
         [asgi("asyncio"), asgi("uvloop"), uvicorn("asyncio", 1), uvicorn("uvloop", 1), uvicorn("asyncio", 2)];
     let [sync, gthread, gevent] = [0, 1, 2].map(|index| gunicorns[index].master());
@@ -49,9 +58,22 @@ static SEEN: LazyLock<Seen> = LazyLock::new(|| {
         [0, 1, 2, 3, 4].map(|index| servers[index].master());
     let (asgi, uvicorn) = ([asgi, asgi_uvloop], [uvicorn, uvicorn_uvloop]);
     let masters = [&[sync, gthread, gevent, uvicorn_workers, uwsgi.master()][..], &asgi, &uvicorn].concat();
+    let watched = development.each_ref().map(Server::master);
+    let masters = [&masters[..], &watched, &[dramatiq.master()]].concat();
     let masters: Vec<_> = masters.iter().map(ToString::to_string).collect();
     let document = json(&["stat", "--json", "-d", &SECONDS.to_string(), "-p", &masters.join(",")]);
-    Seen { document, sync, gthread, gevent, asgi, uvicorn, uvicorn_workers, uwsgi: uwsgi.master() }
+    Seen {
+        document,
+        sync,
+        gthread,
+        gevent,
+        asgi,
+        uvicorn,
+        uvicorn_workers,
+        uwsgi: uwsgi.master(),
+        development: watched,
+        dramatiq: dramatiq.master(),
+    }
 });
 
 /// How often something happens in the window that happens every so many ms: never early, and up to a tenth late.
@@ -193,4 +215,18 @@ fn uvicorns_supervisor_wakes_twice_a_second_and_for_answers() {
     assert!(ticks.contains(&timers), "{timers} ticks, not {ticks:?}: {parent:#}");
     assert!(answers <= 2 * ticks.end(), "{answers} answers of two children to {ticks:?} pings: {parent:#}");
     assert!(counter(parent, "wakeups").abs_diff(timers + answers) <= 1, "nobody else wakes it: {parent:#}");
+}
+
+/// `socketserver.py`: `serve_forever(poll_interval=0.5)`.
+#[test]
+fn development_servers_wake_twice_a_second() {
+    for alone in SEEN.development {
+        assert_wakes_every(500, worker(&SEEN.document, alone), "a development server");
+    }
+}
+
+/// `dramatiq/cli.py`: `join(timeout=1)`, and in a thread `wait(pipes, timeout=1)`.
+#[test]
+fn dramatiqs_master_wakes_twice_a_second() {
+    assert_wakes_every(1000 / 2, worker(&SEEN.document, SEEN.dramatiq), "the master");
 }

@@ -13,8 +13,9 @@ use crate::{
         program::{FoundServer, ServerProgram},
         relation,
         search::Discovery,
-        servers::{PLAIN, Server},
+        servers::{PLAIN, Server, design},
     },
+    model::worker::Role,
     sys::process::Process,
 };
 
@@ -25,6 +26,15 @@ pub static SERVER: Server = Server {
     recognise,
     // Its loop that looks for changed files; its other thread is a server of the standard library.
     waits_for_work: &[("django/utils/autoreload.py", &["tick"])],
+    idle_design: |role, _, _| match role {
+        Role::Worker => design(
+            1.8,
+            3.3,
+            "its server looks twice a second whether it should end, its reloader each second for changed files",
+        ),
+        Role::Master => design(0.0, 0.1, "the reloader sleeps until the process that serves ends"),
+        Role::Helper => None,
+    },
     ..PLAIN
 };
 

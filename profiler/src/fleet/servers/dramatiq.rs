@@ -1,5 +1,5 @@
-//! Dramatiq: a master that multiprocessing's processes work for, with threads that run the tasks, and functions that it was
-//! told to run in processes of their own.
+//! Dramatiq: a master, workers with threads that run the tasks, and functions that it was told to run in processes of their
+//! own (`--fork-function`), which it starts once the workers run.
 //!
 //! Facts are from the sources of Dramatiq 2.2.
 
@@ -10,7 +10,7 @@ use crate::{
         program::ServerProgram,
         relation,
         search::Discovery,
-        servers::{PLAIN, Server},
+        servers::{PLAIN, Server, design},
     },
     model::worker::Role,
     sys::process::Process,
@@ -31,42 +31,45 @@ pub static SERVER: Server = Server {
         ("dramatiq/brokers/rabbitmq.py", &["__next__"]),
         ("dramatiq/brokers/stub.py", &["__next__"]),
     ],
+    idle_design: |role, _, _| match role {
+        Role::Master => design(
+            1.8,
+            2.2,
+            "the master looks after a worker each second, its thread that writes logs for their end",
+        ),
+        _ => None,
+    },
     ..PLAIN
 };
 
 const DRAMATIQ: ServerProgram = ServerProgram {
     names: &["dramatiq", "dramatiq-gevent"],
     grammar: Grammar {
-        wanted: &[],
-        letters: &[],
+        wanted: &["processes"],
+        letters: &[('p', "processes")],
         letter_flags: "v",
         flags: &["skip-logging", "use-spawn", "verbose", "watch-use-polling"],
         abbreviates: true,
     },
-    stack: &[CLI],
+    stack: &["dramatiq/cli.py"],
 };
 
-/// Where its processes begin.
-const CLI: &str = "dramatiq/cli.py";
-
-/// A master with its workers.
+/// A master with its workers, and what it forked besides.
 fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
     let found = DRAMATIQ.find(process, discovery)?;
-    let judge = |child: &Process, _| {
-        Some(if runs_fork_function(child, discovery) {
-            (Role::Helper, format!("it runs a function that {CLI} was told to fork"))
-        } else {
-            relation::part_of(child, process)
-        })
-    };
-    discovery.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)
-}
-
-/// True if a process runs what `--fork-function` or a middleware names; a worker's main thread only rests.
-fn runs_fork_function(child: &Process, discovery: &Discovery<'_>) -> bool {
-    let stack = discovery.stack(child.tgid);
-    let rests = stack.first().is_some_and(|innermost| innermost.ends_with(CLI));
-    !rests && discovery.runs(child, &[CLI]).is_some()
+    let judge = |child: &Process, _| Some(relation::part_of(child, process));
+    let mut fleet =
+        discovery.gather(SERVER.name, found.name(SERVER.name), (process, found.why.clone()), judge)?;
+    if let Some(workers) = found.options.number("processes").and_then(|typed| usize::try_from(typed).ok()) {
+        for function in fleet.workers_mut().skip(workers) {
+            function.role = Role::Helper;
+            function
+                .evidence
+                .push("it is none of the oldest: functions are forked when the workers run".to_owned());
+        }
+        fleet.members.sort_by_key(|member| member.role);
+    }
+    Some(fleet)
 }
 
 #[cfg(test)]
@@ -91,14 +94,10 @@ mod tests {
             (10, 1, "tail dramatiq shop"),
             (11, 2, line),
         ]);
-        let peek = |tgid| {
-            let function = (tgid == 11).then(|| "/lib/http/server.py".to_owned());
-            let cli = matches!(tgid, 3 | 8 | 11).then(|| "/lib/dramatiq/cli.py".to_owned());
-            Some(function.into_iter().chain(cli).collect())
-        };
+        let peek = |tgid| (tgid == 8).then(|| vec!["/lib/dramatiq/cli.py".to_owned()]);
         let expected = [
             "dramatiq blog: m6 w7",
-            "dramatiq shop.tasks:broker: m2 w3 w4 h5 h11",
+            "dramatiq shop.tasks:broker: m2 w3 w4 h11 h5",
             "dramatiq tasks.py: m8 w9",
         ];
         assert_eq!(found(&tree, &ProcessProbe { peek, ..probe() }), expected);
