@@ -59,7 +59,8 @@ fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
         scheduler.evidence.push("it is the oldest: Huey starts its scheduler before its workers".to_owned());
     }
     fleet.members.sort_by_key(|member| member.role);
-    let mut fleet = fleet.or_alone();
+    let is_told = class.as_ref().is_some_and(|(class, _)| class == "process");
+    let mut fleet = if is_told { fleet } else { fleet.or_alone() };
     if let Some((class, why)) = class {
         fleet.workers_mut().for_each(|worker| worker.is_of_class(&class, why));
     }
@@ -87,9 +88,11 @@ mod tests {
             (8, 7, threads),
             (9, 1, "python huey_consumer wiki.huey --worker-type=greenlet -v"),
             (10, 1, "cat huey_consumer.py"),
+            (11, 1, "python huey_consumer early.huey -k process"),
         ]);
         let expected = [
             "huey blog.huey: w7:thread h8",
+            "huey early.huey: m11",
             "huey shop.huey: m2 w4:process w5:process h3 h6",
             "huey wiki.huey: w9:greenlet",
         ];
