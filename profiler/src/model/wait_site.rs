@@ -31,7 +31,7 @@ pub struct WaitSite {
 }
 
 /// A function, its file, and a line of it.
-type Line = (StringId, Option<StringId>, u32);
+type LineKey = (StringId, Option<StringId>, u32);
 
 /// The sites of some of a profile's waits, those first that took longest.
 #[must_use]
@@ -42,7 +42,7 @@ pub fn of<'a>(profile: &Profile, waits: impl Iterator<Item = &'a BlockedSample>)
         let key = (frame.map(|frame| (frame.name, frame.file, frame.line)), wait.reason);
         sums.entry(key).and_modify(|sum| sum.add(wait)).or_insert(*wait);
     }
-    let site = |((frame, reason), sum): ((Option<Line>, _), BlockedSample)| {
+    let site = |((frame, reason), sum): ((Option<LineKey>, _), BlockedSample)| {
         let BlockedSample { ns, count, longest_ns, .. } = sum;
         let (function, file, line) = frame.map_or_else(
             || (Mark::NoPythonFrames.text(), "", 0),
