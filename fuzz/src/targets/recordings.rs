@@ -13,7 +13,7 @@ use profiler::{
     },
     recording,
     render::{
-        compare,
+        compare::{self, TextOptions},
         graph::{
             differential::{self, Comparison},
             flamegraph,
@@ -81,14 +81,15 @@ fn render(recording: &Recording, shape: GraphOptions) {
 
     let look = TableOptions { width: Some(80), switches: true, threads: true, colour: false };
     let findings = findings::of(&recording.stat, &recording.profile);
+    let compared = TextOptions { verbose: true, width: 80, colour: false };
     let audit = IdleReport::new(&recording.profile, &recording.stat, servers::idle_design);
     let diff = diff(("before", recording), ("after", recording), None);
     for text in [
         stat::text(&recording.stat, &recording.profile, &findings, look),
         folded::text(&fold(recording, shape)),
         audit.text(look),
-        compare::text(&diff, look),
-        compare::markdown(&diff),
+        compare::text(&diff, compared),
+        compare::markdown(&diff, true),
         refusal(recording, recording).map(|why| escape::visible(&why).into_owned()).unwrap_or_default(),
     ] {
         inert::check(&text);

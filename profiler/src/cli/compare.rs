@@ -19,7 +19,7 @@ pub struct Compare {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub requests: Vec<u64>,
     /// Exit with 10 if this is so, for the workers: a number, > or <, and a change in per cent that is more than chance, or a value;
-    /// repeatable: `cpu_ms_per_request>+5%`
+    /// the number is judged by itself, at 95 %; repeatable: `cpu_ms_per_request>+5%`
     #[arg(long, value_name = "CONDITION")]
     pub fail_if: Vec<Threshold>,
     /// Write here. The extension says what
@@ -28,6 +28,9 @@ pub struct Compare {
     /// Draw the root of the flame graph at the bottom; without this it is on top
     #[arg(long, requires = "output")]
     pub inverted: bool,
+    /// Show all numbers and functions, not a page of the most important ones
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,

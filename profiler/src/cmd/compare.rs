@@ -14,8 +14,15 @@ use crate::{
         recording::Recording,
     },
     recording,
-    render::{compare as text, graph::differential::Comparison, json},
+    render::{
+        compare::{self as text, TextOptions},
+        graph::differential::Comparison,
+        json,
+    },
 };
+
+/// Characters of a line that is on no terminal.
+const ELSEWHERE: usize = 100;
 
 /// What the shell is told when a threshold is crossed.
 const CROSSED: u8 = 10;
@@ -62,9 +69,11 @@ fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
     if args.json {
         return print(&json::document(&diffs)?);
     }
-    let options = outputs::table();
-    let shown =
-        diffs.iter().map(|diff| if args.markdown { text::markdown(diff) } else { text::text(diff, options) });
+    let width = outputs::width().unwrap_or(ELSEWHERE);
+    let options = TextOptions { verbose: args.verbose, width, colour: outputs::colour() };
+    let shown = diffs.iter().map(|diff| {
+        if args.markdown { text::markdown(diff, args.verbose) } else { text::text(diff, options) }
+    });
     print(&shown.collect::<Vec<_>>().join("\n"))
 }
 

@@ -52,12 +52,17 @@ pub fn colour() -> bool {
     io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// How tables look on standard output: as wide as its terminal, or as `COLUMNS` says; elsewhere as wide as they are.
+/// How many characters a line of standard output has: as `COLUMNS` says, or as its terminal is wide; `None` of anything else.
+#[must_use]
+pub fn width() -> Option<usize> {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    said.or_else(|| terminal::columns(&io::stdout())).filter(|columns| *columns != 0)
+}
+
+/// How tables look on standard output: as wide as a line, elsewhere as wide as they are.
 #[must_use]
 pub fn table() -> TableOptions {
-    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width = said.or_else(|| terminal::columns(&io::stdout())).filter(|columns| *columns != 0);
-    TableOptions { width, colour: colour(), ..TableOptions::default() }
+    TableOptions { width: width(), colour: colour(), ..TableOptions::default() }
 }
 
 /// The command line's words as the renderer's.

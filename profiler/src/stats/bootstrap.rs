@@ -6,7 +6,7 @@
 //! neighbours tell less than their number: the standard error is stretched by that.
 
 use crate::stats::{
-    Interval,
+    Interval, MISSED,
     random::Random,
     student,
     windows::{Ratio, WindowSeries},
@@ -32,7 +32,7 @@ pub fn interval(windows: WindowSeries) -> Option<Interval> {
     }
     let count = windows.count();
     let critical = if count < FEWEST {
-        student::critical(count - 1)
+        student::critical(count - 1, MISSED)
     } else {
         let mut random = Random::new(SEED);
         let strays = (0..DRAWS)

@@ -2,12 +2,13 @@
 //! differences are more than chance.
 //!
 //! Whoever looks at twenty numbers finds one that is off, by chance. So all numbers of a table are drawn together, and
-//! each is judged by how rare the rarest of them is when nothing is different (the single-step minP of Westfall and
-//! Young, "Resampling-based multiple testing", 1993): of twenty tables of equal runs at most one calls anything real.
-//! Numbers that move together, as times and their sum do, are not held against each other, as Bonferroni would.
+//! their joint intervals reach as far as the rarest of them strays (the single-step minP of Westfall and Young,
+//! "Resampling-based multiple testing", 1993): of twenty tables of equal runs at most one has an interval that excludes
+//! that its number is the same. Numbers that move together, as times and their sum do, are not held against each other,
+//! as Bonferroni would.
 
 use crate::stats::{
-    Interval,
+    Interval, MISSED,
     bootstrap::{DRAWS, FEWEST, SEED, critical, error_of, half_width, sorted, standing},
     random::Random,
     student,
@@ -23,23 +24,44 @@ pub struct Pair<'a> {
     pub after: WindowSeries<'a>,
 }
 
-/// How they differ.
+/// How they differ, in intervals.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Contrast {
+pub struct Change {
     /// After less before.
     pub difference: Interval,
-    /// After of before; `None` unless both are above zero.
+    /// After of before; `None` unless both are above zero and, if it is one of many, in all draws.
     pub ratio: Option<Interval>,
-    /// How often the rarest difference of such a table is as rare as this one, if nothing differs: below 0.05 it is
-    /// real.
-    pub chance: f64,
+}
+
+impl Change {
+    /// Whether the interval excludes that nothing changed: the ratio's or, without a ratio, the difference's.
+    #[must_use]
+    pub fn is_real(&self) -> bool {
+        let (interval, none) = self.ratio.map_or((self.difference, 0.0), |ratio| (ratio, 1.0));
+        !interval.contains(none)
+    }
+}
+
+/// A number's change, by itself and as one of its table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contrast {
+    /// By itself: an interval holds the truth in 19 of 20 measurements.
+    pub alone: Change,
+    /// As one of its table: all numbers' intervals hold the truth at once in 19 of 20 tables.
+    pub joint: Change,
+    /// Relative standard errors of before and after.
+    errors: [f64; 2],
 }
 
 impl Contrast {
-    /// Whether the difference is more than chance, all numbers of its table considered.
+    /// How long both measurements must be for the ratio's joint interval to reach so far to each side, as a logarithm:
+    /// the reach shrinks with the root of the length. `lengths` are what they have.
     #[must_use]
-    pub fn is_real(&self) -> bool {
-        self.chance < 0.05
+    pub fn length_for(&self, reach: f64, lengths: [f64; 2]) -> Option<f64> {
+        let ratio = self.joint.ratio?;
+        let variances = self.errors.map(|error| error * error);
+        let length = (variances[0] * lengths[0] + variances[1] * lengths[1]) / (variances[0] + variances[1]);
+        Some(length * ((ratio.high / ratio.value).ln() / reach).powi(2))
     }
 }
 
@@ -60,19 +82,17 @@ pub fn contrasts(pairs: &[Pair]) -> Vec<Option<Contrast>> {
     numbers.iter().map(|number| number.as_ref().and_then(|_| judged.next())).collect()
 }
 
-/// Contrasts one number.
+/// Contrasts one number by itself.
 #[must_use]
-pub fn contrast(before: WindowSeries, after: WindowSeries) -> Option<Contrast> {
-    contrasts(&[Pair { before, after }]).pop().flatten()
+pub fn contrast(before: WindowSeries, after: WindowSeries) -> Option<Change> {
+    contrasts(&[Pair { before, after }]).pop().flatten().map(|contrast| contrast.alone)
 }
 
+/// Few windows are not drawn from; their joint intervals are Bonferroni's.
 fn by_student(numbers: &[&ComparedNumber], degrees: usize) -> Vec<Contrast> {
-    let critical = student::critical(degrees);
-    let judge = |number: &&ComparedNumber| {
-        let chance = student::chance(number.standing(), degrees) * numbers.len() as f64;
-        number.contrast([critical; 2], chance.min(1.0))
-    };
-    numbers.iter().map(judge).collect()
+    let alone = student::critical(degrees, MISSED);
+    let joint = student::critical(degrees, MISSED / numbers.len() as f64);
+    numbers.iter().map(|number| number.contrast([alone; 2], [joint; 2], true)).collect()
 }
 
 fn by_draws(numbers: &[&ComparedNumber], [before, after]: [usize; 2]) -> Vec<Contrast> {
@@ -83,17 +103,21 @@ fn by_draws(numbers: &[&ComparedNumber], [before, after]: [usize; 2]) -> Vec<Con
     let mut known = Vec::with_capacity(numbers.len());
     for number in numbers {
         let (differences, logs): (Vec<_>, Vec<_>) = draws.iter().map(|drawn| number.strays(drawn)).unzip();
-        let [sorted, logs] = [differences.clone(), logs].map(sorted);
-        let as_far = |standing: f64| DRAWS - sorted.partition_point(|stray| *stray < standing);
-        for (rarest, difference) in rarest.iter_mut().zip(differences) {
-            *rarest = as_far(difference).min(*rarest);
+        // What some draws have nothing of is too rare for a ratio: it is judged by its difference.
+        let has_ratio = logs.iter().all(|stray| stray.is_finite());
+        let judged = if has_ratio { &logs } else { &differences };
+        let order = sorted(judged.clone());
+        for (rarest, stray) in rarest.iter_mut().zip(judged) {
+            let as_far = DRAWS - order.partition_point(|other| other < stray);
+            *rarest = as_far.min(*rarest);
         }
-        known.push((as_far(number.standing()).max(1), [critical(&sorted), critical(&logs)]));
+        known.push(([differences, logs].map(sorted), has_ratio));
     }
-    let rarest = sorted(rarest.into_iter().map(|rarest| rarest as f64).collect());
-    let judge = |(number, (as_far, criticals)): (&&ComparedNumber, (usize, [f64; 2]))| {
-        let as_rare = rarest.partition_point(|rarest| *rarest <= as_far as f64);
-        number.contrast(criticals, (as_rare + 1) as f64 / (DRAWS + 1) as f64)
+    rarest.sort_unstable();
+    let rank = rarest[DRAWS * 5 / 100];
+    let judge = |(number, (strays, has_ratio)): (&&ComparedNumber, ([Vec<f64>; 2], bool))| {
+        let joint = strays.each_ref().map(|strays| strays[DRAWS - rank]);
+        number.contrast(strays.each_ref().map(|strays| critical(strays)), joint, has_ratio)
     };
     numbers.iter().zip(known).map(judge).collect()
 }
@@ -116,15 +140,15 @@ impl<'a> ComparedNumber<'a> {
         ratios.iter().all(is_told).then_some(Self { pair, ratios, stretches })
     }
 
-    /// The errors of the difference and of the ratio's logarithm.
+    /// The errors of before and after.
     fn errors(&self) -> [f64; 2] {
-        let [before, after] = [0, 1].map(|side| self.ratios[side].error * self.stretches[side]);
-        [before.hypot(after), (before / self.ratios[0].value).hypot(after / self.ratios[1].value)]
+        [0, 1].map(|side| self.ratios[side].error * self.stretches[side])
     }
 
-    /// How many errors the difference is from none.
-    fn standing(&self) -> f64 {
-        standing(self.ratios[1].value - self.ratios[0].value, self.errors()[0])
+    /// The errors of their logarithms.
+    fn relative_errors(&self) -> [f64; 2] {
+        let errors = self.errors();
+        [0, 1].map(|side| errors[side] / self.ratios[side].value)
     }
 
     /// How far the difference and the ratio's logarithm of a draw are from those of all windows, in their errors.
@@ -141,19 +165,26 @@ impl<'a> ComparedNumber<'a> {
         (standing(difference, drawn[0].error.hypot(drawn[1].error)), standing(log, log_error))
     }
 
-    /// What is told of it, by how many errors an interval reaches to each side.
-    fn contrast(&self, criticals: [f64; 2], chance: f64) -> Contrast {
+    /// What is told of it, by how many errors the intervals of its difference and of its ratio reach to each side.
+    fn contrast(&self, alone: [f64; 2], joint: [f64; 2], has_joint_ratio: bool) -> Contrast {
+        let joint = self.change(joint);
+        Contrast {
+            alone: self.change(alone),
+            joint: Change { ratio: joint.ratio.filter(|_| has_joint_ratio), ..joint },
+            errors: self.relative_errors(),
+        }
+    }
+
+    fn change(&self, criticals: [f64; 2]) -> Change {
         let [before, after] = self.ratios.map(|ratio| ratio.value);
-        let [error, log_error] = self.errors();
+        let [old, new] = self.errors();
+        let difference = Interval::around(after - before, half_width(criticals[0], old.hypot(new)));
+        let [old, new] = self.relative_errors();
         let ratio = (before > 0.0 && after > 0.0).then(|| {
-            let (value, factor) = (after / before, half_width(criticals[1], log_error).exp());
+            let (value, factor) = (after / before, half_width(criticals[1], old.hypot(new)).exp());
             Interval { value, low: value / factor, high: value * factor }
         });
-        Contrast {
-            difference: Interval::around(after - before, half_width(criticals[0], error)),
-            ratio,
-            chance,
-        }
+        Change { difference, ratio }
     }
 }
 
@@ -211,20 +242,33 @@ mod tests {
 
     #[test]
     fn equal_runs_are_not_called_different() {
-        for count in [3, 8] {
-            let share = share(count, 0.0, 200, |table| table.iter().any(Contrast::is_real));
+        for (count, tries) in [(3, 200), (8, 200), (12, 60)] {
+            let share = share(count, 0.0, tries, |table| table.iter().any(|number| number.joint.is_real()));
             assert!(share <= 0.05, "{count} windows: {share}");
         }
     }
 
     #[test]
     fn a_planted_difference_is_called_real_and_is_in_its_interval() {
-        let found = share(16, 0.1, 60, |table| table[0].is_real());
+        let found = share(16, 0.1, 60, |table| table[0].joint.is_real());
         assert!(found >= 0.9, "{found}");
         let holds = share(16, 0.1, 60, |table| {
-            table[0].ratio.is_some_and(|ratio| ratio.contains(1.1)) && table[0].difference.contains(0.1)
+            let change = table[0].alone;
+            change.ratio.is_some_and(|ratio| ratio.contains(1.1)) && change.difference.contains(0.1)
         });
         assert!(holds >= 0.9, "{holds}");
+    }
+
+    #[test]
+    fn a_measurement_is_as_long_as_its_errors_say() {
+        let windows = |amounts| WindowSeries { amounts, per: &[1.0; 6] };
+        let [before, after] = [[8.0, 12.0, 9.0, 11.0, 10.0, 10.0], [10.0; 6]];
+        let contrast = contrasts(&[Pair { before: windows(&before), after: windows(&after) }])[0].unwrap();
+        let ratio = contrast.joint.ratio.unwrap();
+        let reach = (ratio.high / ratio.value).ln();
+        let length_for = |reach| contrast.length_for(reach, [6.0, 60.0]).unwrap();
+        // What does not vary need not be longer; half the reach takes four times as long.
+        assert!((length_for(reach) - 6.0).abs() < 1e-9 && (length_for(reach / 2.0) - 24.0).abs() < 1e-9);
     }
 
     #[test]
@@ -268,6 +312,7 @@ mod tests {
         let unknown = Pair { after: WindowSeries { amounts: &some, per: &none }, ..appeared };
         let known = contrasts(&[unknown, appeared]);
         assert_eq!(known[0], None);
-        assert_eq!(known[1].map(|contrast| (contrast.difference.value, contrast.ratio)), Some((1.6, None)));
+        let joint = known[1].map(|contrast| contrast.joint);
+        assert_eq!(joint.map(|joint| (joint.difference.value, joint.ratio)), Some((1.6, None)));
     }
 }

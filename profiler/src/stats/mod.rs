@@ -12,6 +12,9 @@ pub mod usl;
 pub mod variation;
 pub mod windows;
 
+/// How often an interval may miss the truth.
+const MISSED: f64 = 0.05;
+
 /// A number and the interval in which it lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval {

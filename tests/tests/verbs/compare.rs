@@ -89,10 +89,14 @@ fn a_regression_of_ten_per_cent_is_found_and_its_function_is_named() {
     let diff = &diffs[0];
     assert_eq!(diff["per"], "request");
     let cpu = number(diff, "cpu_ms_per_request");
+    let verdict = &diff["verdicts"][0];
+    assert_eq!((&verdict["number"], &verdict["outcome"]), (&cpu["name"], &cpu["outcome"]), "{verdict:#}");
+    assert_eq!(verdict["outcome"], "differs");
     let ratio = cpu["ratio"].as_f64().expect("a ratio");
     assert!((1.04..=1.17).contains(&ratio), "{cpu:#}");
     let first = &diff["functions"][0];
     assert_eq!(first["name"], "render", "{:#}", diff["functions"]);
+    assert_eq!(first["is_real"], true, "{first:#}");
     assert!(first["self_change_interval_ms"][0].as_f64().expect("a number") > 0.0, "{first:#}");
     let svg = fs::read_to_string(svg).expect("it is written");
     assert!(svg.contains("render (workloads/priced.py)") && svg.trim_end().ends_with("</svg>"));
@@ -103,7 +107,7 @@ fn a_regression_of_ten_per_cent_is_found_and_its_function_is_named() {
     assert_eq!(crossed.status.code(), Some(10));
     assert!(String::from_utf8_lossy(&crossed.stderr).contains("crossed: cpu_ms_per_request>+3%"));
     let text = String::from_utf8_lossy(&crossed.stdout).into_owned();
-    assert!(text.contains("cpu_ms_per_request rose by"), "{text}");
+    assert!(text.starts_with("CPU per request rose by ") && text.lines().count() <= 25, "{text}");
     assert_eq!(judged("cpu_ms_per_request>+40%").status.code(), Some(0));
     let unknown = judged("cpu>+5%");
     assert_eq!(unknown.status.code(), Some(2));
@@ -112,7 +116,8 @@ fn a_regression_of_ten_per_cent_is_found_and_its_function_is_named() {
     let markdown = run(&["compare", before, after, "--markdown"]);
     let markdown = String::from_utf8_lossy(&markdown.stdout).into_owned();
     assert!(
-        markdown.starts_with("## ") && markdown.contains("| render (workloads/priced.py) |"),
+        markdown.starts_with("## CPU per request rose by ")
+            && markdown.contains("| render (workloads/priced.py) |"),
         "{markdown}"
     );
 }

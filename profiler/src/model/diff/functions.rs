@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{
-    diff::{FunctionDiff, Per},
+    diff::{FunctionDiff, MARGIN, Per},
     profile::Profile,
     recording::Recording,
     sample::Weights,
@@ -16,6 +16,8 @@ use crate::model::{
 
 /// Ticks within which 95 % of a count of ticks lie, in roots of it.
 const NORMAL_95: f64 = 1.96;
+/// A change that is worth a name is at least so much of all on-CPU time.
+const LEAST: f64 = 0.01;
 
 #[derive(Clone, Debug, Default)]
 struct FunctionTime {
@@ -36,15 +38,20 @@ pub fn changed(both: [&Recording; 2], per: Per) -> Vec<FunctionDiff> {
             add(&mut times, side, recording, 1e-6 / units);
         }
     }
+    // Of so many functions one in twenty strays by chance: a bound on the normal distribution's tail (Chernoff) for all.
+    let far = (2.0 * (times.len() as f64 * 2.0 / 0.05).ln()).sqrt();
+    let all = [0, 1].map(|side| times.values().map(|time| time.own[side]).sum::<f64>());
     let function = |((name, _), time): (FunctionKey, FunctionTime)| {
-        let change = time.own[1] - time.own[0];
-        let reach = NORMAL_95 * time.variance.sqrt();
+        let (change, error) = (time.own[1] - time.own[0], time.variance.sqrt());
+        let reach = NORMAL_95 * error;
+        let least = (MARGIN * time.own[0].max(time.own[1])).max(LEAST * all[0].max(all[1]));
         FunctionDiff {
             name,
             file: time.file,
             self_before_ms: time.own[0],
             self_after_ms: time.own[1],
             self_change_interval_ms: [change - reach, change + reach],
+            is_real: change.abs() > (far * error).max(least),
             total_before_ms: time.total[0],
             total_after_ms: time.total[1],
         }
@@ -157,6 +164,8 @@ mod tests {
             close(high - low, 2.0 * 1.96 * (500.0_f64.sqrt() / 100.0).hypot(1200.0_f64.sqrt() / 200.0)),
             "{low} {high}"
         );
+        // One more ms of `render` is 3.5 errors: far for one of three.
+        assert_eq!([render, main, query].map(|function| function.is_real), [true, false, false]);
         // By time on a CPU nothing is more but parts of it.
         let by_cpu = changed([&before, &after], Per::Cpu);
         let sum: f64 = by_cpu.iter().map(|function| function.self_after_ms - function.self_before_ms).sum();

@@ -1,6 +1,6 @@
 //! What differs between two recordings: numbers of each fleet, worker class and role, and functions.
 //!
-//! Numbers are told from the recordings' own windows. A load that was another in one of them changes all numbers per
+//! What is said first is of the CPU time alone: [`Verdict`]. Numbers are told from the recordings' own windows. A load that was another in one of them changes all numbers per
 //! second; what a request costs it does not.
 
 mod alike;
@@ -9,12 +9,14 @@ mod groups;
 mod numbers;
 pub mod quantity;
 pub mod threshold;
+mod verdict;
 
 use serde::Serialize;
 
 use crate::model::{SCHEMA_VERSION, recording::Recording, worker::Role};
 
 pub use alike::refusal;
+pub use verdict::{Judgement, MARGIN, Undecided, Verdict};
 
 /// Fewest windows from which the spread of a number is estimated.
 pub const FEWEST_WINDOWS: usize = 5;
@@ -64,6 +66,10 @@ pub struct Diff {
     pub before: Side,
     /// What is compared.
     pub after: Side,
+    /// What is said first: of the workers of each fleet, or of all processes where there are none.
+    pub verdicts: Vec<Verdict>,
+    /// The change that is worth a name: [`MARGIN`].
+    pub margin: f64,
     /// Groups of processes, by fleet, class and role.
     pub groups: Vec<GroupDiff>,
     /// What functions are counted by.
@@ -122,8 +128,18 @@ pub struct NumberDiff {
     /// The 95 % interval of the ratio; absent if the windows do not tell, or one of the numbers is zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_interval: Option<[f64; 2]>,
-    /// Whether the difference is more than chance, all numbers of the comparison considered, and more than two runs of
-    /// one program differ by; absent if the windows do not tell, or if it is up to who else uses the host.
+    /// The interval of the difference that holds the truth together with those of all other numbers, 19 times of 20; of a
+    /// group's first number, which is judged by itself, the same as above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint_difference_interval: Option<[f64; 2]>,
+    /// The ratio's: what the number is judged by. Absent also if the number is too rare for a ratio: then it is judged by
+    /// its difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint_ratio_interval: Option<[f64; 2]>,
+    /// What the number did; absent if it is up to who else uses the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Judgement>,
+    /// Whether it differs; absent if the windows do not tell, or if it is up to who else uses the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_real: Option<bool>,
 }
@@ -141,6 +157,8 @@ pub struct FunctionDiff {
     pub self_after_ms: f64,
     /// The 95 % interval of the change of its own time, as far as it comes from sampling.
     pub self_change_interval_ms: [f64; 2],
+    /// Whether that change is more than sampling strays, all functions considered, and worth a name.
+    pub is_real: bool,
     /// Its time with all that it called in the first recording, ms.
     pub total_before_ms: f64,
     /// Its time with all that it called in the second recording, ms.
@@ -160,11 +178,13 @@ pub fn diff(before: (&str, &Recording), after: (&str, &Recording), per: Option<P
         requests: recording.requests,
     };
     let sides = groups::matched(both, &mut notes);
-    let groups = numbers::of_groups(&sides, both, &mut notes);
+    let (groups, verdicts) = numbers::of_groups(&sides, both, &mut notes);
     Diff {
         schema_version: SCHEMA_VERSION,
         before: side(before),
         after: side(after),
+        verdicts,
+        margin: MARGIN,
         groups,
         per,
         functions: functions::changed(both, per),

@@ -5,7 +5,7 @@ use profiler_common::wait::Reason;
 use crate::{
     model::{
         diff::{
-            FEWEST_WINDOWS, GroupDiff, NumberDiff,
+            FEWEST_WINDOWS, GroupDiff, Judgement, MARGIN, NumberDiff, Verdict,
             groups::{Matched, Members},
             quantity::{Basis, Quantity},
         },
@@ -13,41 +13,68 @@ use crate::{
         worker::Role,
     },
     stats::{
-        contrast::{Contrast, Pair, contrasts},
+        Interval,
+        contrast::{Change, Contrast, Pair, contrasts},
         windows::WindowSeries,
     },
     units,
 };
 
-/// Two runs of one program differ by so much of a number, whatever their windows say: by the addresses they got, by the
-/// caches and the clock that neighbours leave them. Seen on a shared host within minutes: 2 to 5 %.
-const ALIKE: f64 = 0.05;
 /// Fewer switches by request, or by second, are no difference.
 const SWITCHES: [(Basis, f64); 2] = [(Basis::Request, 0.05), (Basis::Second, 1.0)];
 
-/// All numbers. They are judged together: see [`crate::stats::contrast`].
-pub fn of_groups(matched: &[Matched], both: [&Recording; 2], notes: &mut Vec<String>) -> Vec<GroupDiff> {
-    let mut pairs_of_groups: Vec<Vec<NumberPair>> =
-        matched.iter().map(|matched| number_pairs(matched, both)).collect();
-    let all = || pairs_of_groups.iter().flatten();
+/// All numbers, and what is said of the first of each group: of the workers, or where there are none of all.
+pub fn of_groups(
+    matched: &[Matched],
+    both: [&Recording; 2],
+    notes: &mut Vec<String>,
+) -> (Vec<GroupDiff>, Vec<Verdict>) {
     notes.extend(ambiguity(both));
     notes.extend(silence(both));
-    let pairs: Vec<_> = all().filter_map(NumberPair::pair).collect();
-    let mut judged = contrasts(&pairs).into_iter();
-    let judged: Vec<_> =
-        all().map(|pairs_of_groups| pairs_of_groups.pair().and_then(|_| judged.next().flatten())).collect();
-    let mut judged = judged.into_iter();
-    let group = |(matched, pairs_of_groups): (&Matched, Vec<NumberPair>)| GroupDiff {
-        fleet: matched.fleet.clone(),
-        role: matched.sides[0].role,
-        worker_class: matched.sides.each_ref().map(|side| side.worker_class.clone()),
-        processes: matched.sides.each_ref().map(|side| side.tgids.len()),
-        numbers: pairs_of_groups
-            .into_iter()
-            .map(|pairs_of_groups| pairs_of_groups.number(judged.next().flatten()))
-            .collect(),
-    };
-    matched.iter().zip(pairs_of_groups.drain(..)).map(group).collect()
+    let has_workers = matched.iter().any(|matched| matched.sides[0].role == Role::Worker);
+    let is_led = |matched: &&Matched| !has_workers || matched.sides[0].role == Role::Worker;
+    let mut pairs: Vec<Vec<NumberPair>> = matched.iter().map(|matched| number_pairs(matched, both)).collect();
+    for (_, pairs) in matched.iter().zip(&mut pairs).filter(|(matched, _)| is_led(matched)) {
+        if let Some(first) = pairs.first_mut() {
+            first.turn = Turn::First;
+        }
+    }
+    let mut judged = judged(&pairs.iter().flatten().collect::<Vec<_>>()).into_iter();
+    let lengths = both.map(|recording| recording.stat.duration_ns as f64 / 1e9);
+    let (mut groups, mut verdicts) = (Vec::new(), Vec::new());
+    for (matched, pairs) in matched.iter().zip(pairs) {
+        let mut group = GroupDiff {
+            fleet: matched.fleet.clone(),
+            role: matched.sides[0].role,
+            worker_class: matched.sides.each_ref().map(|side| side.worker_class.clone()),
+            processes: matched.sides.each_ref().map(|side| side.tgids.len()),
+            numbers: Vec::new(),
+        };
+        for (pair, contrast) in pairs.into_iter().zip(&mut judged) {
+            let turn = pair.turn;
+            let number = pair.number(contrast.as_ref());
+            if turn == Turn::First {
+                verdicts.push(Verdict::new(&group, &number, contrast.as_ref(), lengths));
+            }
+            group.numbers.push(number);
+        }
+        groups.push(group);
+    }
+    (groups, verdicts)
+}
+
+/// Contrasts the numbers of each turn with each other; `None` for what the windows do not tell.
+fn judged(numbers: &[&NumberPair]) -> Vec<Option<Contrast>> {
+    let mut judged = vec![None; numbers.len()];
+    for turn in [Turn::First, Turn::Other, Turn::Host] {
+        let of_turn = numbers.iter().enumerate().filter(|(_, number)| number.turn == turn);
+        let (places, pairs): (Vec<_>, Vec<_>) =
+            of_turn.filter_map(|(place, number)| Some((place, number.pair()?))).unzip();
+        for (place, contrast) in places.into_iter().zip(contrasts(&pairs)) {
+            judged[place] = contrast;
+        }
+    }
+    judged
 }
 
 /// Why there are no numbers per request, though requests were counted.
@@ -83,11 +110,23 @@ fn counts_requests(recording: &Recording) -> bool {
     recording.windows.iter().all(|window| window.requests.is_some())
 }
 
+/// When a number is judged: those of one turn share a chance of being wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It answers what is asked first.
+    First,
+    /// After it.
+    Other,
+    /// Not at all: it is up to who else uses the host.
+    Host,
+}
+
 /// A number as both recordings have it.
 struct NumberPair {
     name: String,
     quantity: Quantity,
     by: Basis,
+    turn: Turn,
     /// On-CPU time by the same, ms: what other times are measured by.
     cpu_ms: f64,
     sides: [RecordedNumber; 2],
@@ -106,7 +145,8 @@ fn number_pairs(matched: &Matched, both: [&Recording; 2]) -> Vec<NumberPair> {
         let side = |quantity, side: usize| series(&matched.sides[side], both[side], quantity, by);
         let [before, after] = [0, 1].map(|place| side(quantity, place));
         let cpu_ms = side(Quantity::Cpu, 0)?.value;
-        Some(NumberPair { name: quantity.name(by), quantity, by, cpu_ms, sides: [before?, after?] })
+        let turn = if quantity.is_of_the_host() { Turn::Host } else { Turn::Other };
+        Some(NumberPair { name: quantity.name(by), quantity, by, turn, cpu_ms, sides: [before?, after?] })
     };
     numbers.filter_map(pairs_of_groups).collect()
 }
@@ -156,37 +196,45 @@ impl NumberPair {
             .then(|| Pair { before: before.windows(), after: after.windows() })
     }
 
-    /// Whether a difference that is more than chance is also more than two runs of one program differ by.
-    fn matters(&self, contrast: &Contrast) -> bool {
-        let difference = contrast.difference.value.abs();
-        let least = match self.quantity {
+    /// The difference up to which nobody asks why: few switches, or a wait that is short beside the CPU time.
+    fn least(&self) -> f64 {
+        match self.quantity {
             Quantity::VoluntarySwitches | Quantity::PreemptedSwitches => {
                 SWITCHES.iter().find(|(by, _)| *by == self.by).map_or(0.0, |(_, least)| *least)
             }
-            Quantity::Cpu | Quantity::RunQueue | Quantity::Blocked(_) => ALIKE * self.cpu_ms,
-        };
-        let is_apart = contrast.ratio.is_none_or(|ratio| ratio.low > 1.0 + ALIKE || ratio.high < 1.0 - ALIKE);
-        difference > least && is_apart
+            Quantity::RunQueue | Quantity::Blocked(_) => MARGIN * self.cpu_ms,
+            Quantity::Cpu => 0.0,
+        }
     }
 
-    fn number(self, judged: Option<Contrast>) -> NumberDiff {
-        let is_judged = !self.quantity.is_of_the_host();
-        let is_real = judged.filter(|_| is_judged).map(|judged| judged.is_real() && self.matters(&judged));
+    fn outcome(&self, contrast: Option<&Contrast>) -> Option<Judgement> {
+        let [before, after] = self.sides.each_ref().map(|side| side.value);
+        match contrast {
+            _ if self.turn == Turn::Host => None,
+            Some(contrast) => Some(Judgement::of(contrast, self.least())),
+            None if before == 0.0 && after == 0.0 => Some(Judgement::Same),
+            None => Some(Judgement::Undecided),
+        }
+    }
+
+    fn number(self, contrast: Option<&Contrast>) -> NumberDiff {
+        let outcome = self.outcome(contrast);
         let [before, after] = self.sides.map(|series| series.value);
+        let told = |interval: Interval| Some([interval.low, interval.high]).filter(is_told);
+        let difference = |change: Change| told(change.difference);
+        let ratio = |change: Change| change.ratio.and_then(told);
         NumberDiff {
             name: self.name,
             before,
             after,
             difference: after - before,
-            difference_interval: judged
-                .map(|judged| [judged.difference.low, judged.difference.high])
-                .filter(is_told),
+            difference_interval: contrast.and_then(|contrast| difference(contrast.alone)),
             ratio: (before > 0.0).then(|| after / before),
-            ratio_interval: judged
-                .and_then(|judged| judged.ratio)
-                .map(|ratio| [ratio.low, ratio.high])
-                .filter(is_told),
-            is_real,
+            ratio_interval: contrast.and_then(|contrast| ratio(contrast.alone)),
+            joint_difference_interval: contrast.and_then(|contrast| difference(contrast.joint)),
+            joint_ratio_interval: contrast.and_then(|contrast| ratio(contrast.joint)),
+            outcome,
+            is_real: outcome.filter(|_| contrast.is_some()).map(|outcome| outcome == Judgement::Differs),
         }
     }
 }

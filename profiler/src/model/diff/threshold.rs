@@ -8,8 +8,9 @@ use crate::model::worker::Role;
 /// `cpu_ms_per_request>+5%`: a number, a direction, and how far it may go.
 ///
 /// A change in per cent, `+N%` or `-N%`, is crossed if the ratio of the two recordings lies beyond it, *and* the 95 %
-/// interval of the ratio excludes that nothing changed: noise crosses nothing. Where there is no interval the ratio alone
-/// counts. A plain number is crossed if the second recording's value lies beyond it.
+/// interval of the ratio excludes that nothing changed: noise crosses nothing. The number was named before it was seen, so
+/// its interval is that of the number alone, whatever its table, which has many, says of it. Where there is no interval the
+/// ratio alone counts. A plain number is crossed if the second recording's value lies beyond it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
     /// The threshold as it was written.
@@ -100,6 +101,9 @@ mod tests {
             difference_interval: None,
             ratio: (before > 0.0).then(|| after / before),
             ratio_interval,
+            joint_difference_interval: None,
+            joint_ratio_interval: None,
+            outcome: None,
             is_real: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     model::report::{Finding, Severity},
-    render::term::{self, escape, grid::TableOptions},
+    render::term::{self, escape, grid::TableOptions, wrap::wrapped},
     units,
 };
 
@@ -19,7 +19,7 @@ pub fn text(findings: &[Finding], options: TableOptions) -> String {
             Severity::Advice => "* ",
             Severity::Note => "  ",
         };
-        let claim = term::wrapped(&escape::visible(&finding.claim), 2, options.width);
+        let claim = wrapped(&escape::visible(&finding.claim), 2, options.width);
         let claim =
             if finding.severity == Severity::Warning { term::bold(&claim, options.colour) } else { claim };
         text += &[mark, &claim, "\n"].concat();

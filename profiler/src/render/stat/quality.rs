@@ -8,7 +8,7 @@ use crate::{
         accounting::StatDelta,
         quality::{Quality, SampleQuality},
     },
-    render::term::{self, escape, grid::TableOptions},
+    render::term::{escape, grid::TableOptions, wrap::wrapped},
     units,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 #[must_use]
 pub fn text(stat: &StatDelta, options: TableOptions) -> String {
     let sentences = sentences(&stat.quality, stat.duration_ns);
-    let lines = sentences.iter().map(|sentence| term::wrapped(sentence, 4, options.width));
+    let lines = sentences.iter().map(|sentence| wrapped(sentence, 4, options.width));
     format!("quality: {}\n", lines.collect::<Vec<_>>().join("\n  "))
 }
 

@@ -21,6 +21,7 @@ use crate::{
         term::{
             self, escape,
             grid::{self, FilledColumn, RowKind, TableOptions},
+            wrap::wrapped,
         },
     },
     units,
@@ -75,7 +76,7 @@ fn block(stat: &StatDelta, fleet: &FleetDelta, findings: &[Finding], options: Ta
         text.push('\n');
     }
     for note in notes {
-        text += &[&term::wrapped(&note, 2, options.width)[..], "\n"].concat();
+        text += &[&wrapped(&note, 2, options.width)[..], "\n"].concat();
     }
     text
 }
