@@ -58,11 +58,19 @@ fn read(args: &Compare) -> Result<Vec<(String, Recording)>> {
     for (place, path) in args.recordings.iter().enumerate() {
         let mut recording = recording::read(path)?;
         if let Some(requests) = given.get(place) {
-            recording.requests = Some(*requests);
+            give(&mut recording, *requests);
         }
         recordings.push((path.display().to_string(), recording));
     }
     Ok(recordings)
+}
+
+/// Tells a recording its requests. What its windows counted is then of something else.
+fn give(recording: &mut Recording, requests: u64) {
+    if recording.requests != Some(requests) {
+        recording.windows.iter_mut().for_each(|window| window.requests = None);
+        recording.requests = Some(requests);
+    }
 }
 
 fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
@@ -115,5 +123,22 @@ impl From<compare::Per> for Per {
             compare::Per::Wall => Self::Wall,
             compare::Per::Request => Self::Request,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{fixture, window::Window};
+
+    #[test]
+    fn given_requests_are_not_mixed_with_counted_ones() {
+        let window = Window { requests: Some(9), ..Window::default() };
+        let mut recording = Recording { requests: Some(9), windows: vec![window], ..fixture::recording() };
+        let known = |recording: &Recording| (recording.requests, recording.windows[0].requests);
+        give(&mut recording, 9);
+        assert_eq!(known(&recording), (Some(9), Some(9)));
+        give(&mut recording, 5);
+        assert_eq!(known(&recording), (Some(5), None));
     }
 }
