@@ -148,7 +148,7 @@ fn outputs_in_the_readme_have_the_shape_of_what_is_printed() {
             "record" => recorded.clone(),
             "dump" => run(&["dump", "-p", &master]),
             "report" => run(&["report", &before, "-o", &picture]),
-            "compare" => run(&["compare", &before, &after, "--requests", "100,100"]),
+            "compare" => run(&["compare", &before, &after, "--requests", "100,100", "-v"]),
             // It takes minutes, and its tables have tests of their own.
             "audit" => continue,
             _ => panic!("the README shows a verb {verb}"),
