@@ -13,7 +13,8 @@ use profiler::model::{
     quality::{Quality, SampleQuality},
     recording::{About, Recording},
     report::{
-        Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity, Usl,
+        Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Rounds, Run, Series, Setup,
+        Severity, Usl,
     },
     tables::{Frame, FrameKind, Stack, StackId},
     waits::Waits,
@@ -114,6 +115,7 @@ pub fn report(stacks: u32) -> Report {
         started_unix_ns: 1_776_161_700_000_000_000,
         duration_ns: 322_000_000_000,
         interrupted: false,
+        rounds: Rounds { made: 2, asked: 2, limit_ns: 900_000_000_000 },
         commands: ["gevent", "gthread", "sync"]
             .map(|class| format!("gunicorn -w 4 -k {class} shop.wsgi:application -b 127.0.0.1:8000"))
             .to_vec(),
@@ -131,6 +133,7 @@ pub fn report(stacks: u32) -> Report {
             margin: Some(around(best / second, 3.0)),
             is_real: true,
             reason: format!("Each at its best, gevent × 4 answers {best:.0} requests a second, gthread × 4 {second:.0}."),
+            equals: Vec::new(),
         }),
         findings: findings(),
         runs,
@@ -138,7 +141,9 @@ pub fn report(stacks: u32) -> Report {
         throughput_while_measured: Some(Estimate { value: 0.998, low: 0.991, high: 1.005 }),
         problems: vec![Problem {
             setup: Setup { worker_class: Some("tornado".to_owned()), workers: Some(WORKERS) },
-            what: "the server did not come up within 10 s".to_owned(),
+            what: "it did not come up: it ended with exit status: 1".to_owned(),
+            times: 2,
+            cause: Some("ModuleNotFoundError: No module named 'tornado'".to_owned()),
             last_words: vec![
                 "[2026-04-14 10:15:02 +0000] [4711] [INFO] Starting gunicorn 23.0.0".to_owned(),
                 "Error: class uri 'tornado' invalid or not found: ".to_owned(),

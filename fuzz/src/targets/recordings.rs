@@ -13,7 +13,7 @@ use profiler::{
     },
     recording,
     render::{
-        compare::{self, TextOptions},
+        compare::{self, PageOptions},
         graph::{
             differential::{self, Comparison},
             flamegraph,
@@ -81,7 +81,7 @@ fn render(recording: &Recording, shape: GraphOptions) {
 
     let look = TableOptions { width: Some(80), switches: true, threads: true, colour: false };
     let findings = findings::of(&recording.stat, &recording.profile);
-    let compared = TextOptions { verbose: true, width: 80, colour: false };
+    let compared = PageOptions { verbose: true, width: 80, colour: false };
     let audit = IdleReport::new(&recording.profile, &recording.stat, servers::idle_design);
     let diff = diff(("before", recording), ("after", recording), None);
     for text in [

@@ -6,7 +6,7 @@ use profiler_common::wait::Reason;
 
 use crate::{
     findings::{self, HELD, QUEUED},
-    model::{budget_state::BudgetState, knee_cause::KneeCause, report::Knee},
+    model::{budget_state::BudgetState, knee_cause::KneeCause},
     render::{reason, stat::imbalance::UNEVEN},
     stats::variation,
 };
@@ -39,15 +39,6 @@ pub struct Cause {
     pub evidence: String,
     /// What helps.
     pub advice: &'static str,
-}
-
-/// Where a curve bends, and why.
-#[derive(Clone, Debug)]
-pub struct Bend {
-    /// As the report has it.
-    pub knee: Knee,
-    /// What the numbers there show.
-    pub cause: Option<Cause>,
 }
 
 /// CPUs count as full from this share of them on.

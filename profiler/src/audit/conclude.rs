@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use crate::{
     audit::{
-        causes::{self, Bend},
+        bend::Bend,
         findings,
         observed::{Idling, Loaded, Observed},
-        points::{self, MeasuredPoint},
-        recommend::{self, Curve},
+        points::{self, Curve, MeasuredPoint},
+        recommend,
     },
     model::{
         accounting::Counters,
         estimate::Estimate,
-        report::{Finding, IdleCost, Knee, Recommendation, Run, Series, Setup, Usl},
+        report::{Finding, IdleCost, Recommendation, Run, Series, Setup, Usl},
         worker::Role,
     },
-    stats::{Interval, bootstrap, knee, usl, windows::WindowSeries},
+    stats::{bootstrap, usl, windows::WindowSeries},
 };
 
 /// A law of three parameters says something from so many points on.
@@ -52,19 +52,19 @@ pub fn conclude(observed: &Observed, url: &str, cpus: f64) -> Conclusions {
         setups.into_iter().map(|setup| (setup.clone(), points::curve(&loaded, setup, cpus))).collect();
     let recommendation = recommend::recommend(&curves);
     let best = recommendation.as_ref().map(|recommendation| recommendation.best.clone());
-    let height = |curve: &Curve| recommend::peak(&curve.1).map_or(0.0, |seen| seen.point.throughput.value);
+    let height = |curve: &Curve| points::peak(&curve.1).map_or(0.0, |seen| seen.point.throughput.value);
     curves.sort_by(|one, other| {
         let rank = |curve: &Curve| (Some(&curve.0) != best.as_ref(), -height(curve));
         rank(one).partial_cmp(&rank(other)).unwrap_or(std::cmp::Ordering::Equal)
     });
-    let bends: Vec<_> = curves.iter().map(|(_, seen)| bend(seen)).collect();
+    let bends: Vec<_> = curves.iter().map(|(_, seen)| Bend::of(seen)).collect();
     let findings = findings::findings(observed, &curves, &bends);
     let series = curves.iter().zip(&bends).map(|((setup, seen), bend)| Series {
         setup: setup.clone(),
         idle: observed.idle.iter().find(|idling| idling.setup == *setup).map(idle),
         points: seen.iter().map(|seen| seen.point.clone()).collect(),
         usl: fit(seen),
-        knee: bend.as_ref().map(|bend| bend.knee.clone()),
+        knee: bend.knee(),
         recording: None,
     });
     Conclusions {
@@ -75,19 +75,6 @@ pub fn conclude(observed: &Observed, url: &str, cpus: f64) -> Conclusions {
         findings,
         throughput_while_measured: while_measured(&observed.controls),
     }
-}
-
-fn bend(seen: &[MeasuredPoint]) -> Option<Bend> {
-    let throughputs: Vec<_> = seen.iter().map(|seen| seen.point.throughput).collect();
-    let intervals: Vec<_> = throughputs.iter().map(|throughput| Interval::from(*throughput)).collect();
-    let at = knee::knee(&intervals)?;
-    let cause = causes::cause(&seen[at].facts);
-    let knee = Knee {
-        level: seen[at].point.level,
-        throughput: throughputs[at].value,
-        cause: cause.as_ref().map(|cause| cause.limit),
-    };
-    Some(Bend { knee, cause })
 }
 
 fn fit(seen: &[MeasuredPoint]) -> Option<Usl> {
@@ -142,7 +129,7 @@ fn summary(recommendation: Option<&Recommendation>, curves: &[Curve]) -> Vec<Str
     }
     let mut summary = Vec::new();
     for (setup, seen) in curves {
-        let Some(peak) = recommend::peak(seen) else { continue };
+        let Some(peak) = points::peak(seen) else { continue };
         let point = &peak.point;
         summary.push(format!(
             "{} answers up to {:.0} requests per second (at {}), for {:.2} ms of CPU time and {:.2} context switches each.",

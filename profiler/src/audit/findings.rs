@@ -2,9 +2,9 @@
 
 use crate::{
     audit::{
-        causes::Bend,
+        bend::{self, Bend},
         observed::{Idling, Observed},
-        recommend::{self, Curve},
+        points::{self, Curve},
     },
     fleet::servers,
     model::{
@@ -28,11 +28,12 @@ const ERRORS: f64 = 0.001;
 
 /// All findings, the weightiest first.
 #[must_use]
-pub fn findings(observed: &Observed, curves: &[Curve], bends: &[Option<Bend>]) -> Vec<Finding> {
+pub fn findings(observed: &Observed, curves: &[Curve], bends: &[Bend]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(observed.idle.iter().flat_map(spinners));
     findings.extend(curves.iter().filter_map(errors));
-    findings.extend(curves.iter().zip(bends).filter_map(|(curve, bend)| Some(knee(curve, bend.as_ref()?))));
+    let bends: Vec<_> = curves.iter().map(|(setup, _)| setup).zip(bends).collect();
+    findings.extend(bend::findings(&bends));
     findings.extend(switches(curves));
     findings.extend(shared(observed));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -107,35 +108,12 @@ fn errors((setup, seen): &Curve) -> Option<Finding> {
     })
 }
 
-fn knee((setup, _): &Curve, bend: &Bend) -> Finding {
-    let claim = format!(
-        "{}: from {} on, more load brings no more throughput than {:.0} requests per second",
-        setup.name(),
-        bend.knee.level,
-        bend.knee.throughput
-    );
-    match &bend.cause {
-        Some(cause) => Finding {
-            severity: Severity::Advice,
-            claim: format!("{claim}: {}", cause.limit.name()),
-            evidence: cause.evidence.clone(),
-            advice: cause.advice.to_owned(),
-        },
-        None => Finding {
-            severity: Severity::Note,
-            claim,
-            evidence: "none of the known limits shows in the numbers".to_owned(),
-            advice: String::new(),
-        },
-    }
-}
-
 /// Who switches more for a request.
 fn switches(curves: &[Curve]) -> Option<Finding> {
     let mut each: Vec<_> = curves
         .iter()
         .filter_map(|(setup, seen)| {
-            let point = &recommend::peak(seen)?.point;
+            let point = &points::peak(seen)?.point;
             Some((
                 point.voluntary_switches_per_request.value,
                 point.preempted_switches_per_request.value,
@@ -173,10 +151,7 @@ fn shared(observed: &Observed) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::{
-        audit::{
-            fixture::{URL, loaded, setup},
-            points,
-        },
+        audit::fixture::{URL, loaded, setup},
         model::fixture,
     };
 
@@ -184,7 +159,7 @@ mod tests {
         let setups = [setup("gthread", 2), setup("sync", 2)];
         let loaded: Vec<_> = observed.loaded.iter().collect();
         let curves = setups.map(|setup| (setup.clone(), points::curve(&loaded, &setup, 8.0)));
-        let findings = findings(observed, &curves, &[None, None]);
+        let findings = findings(observed, &curves, &[Bend::NotReached, Bend::NotReached]);
         assert!(findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.severity)));
         findings.into_iter().map(|finding| finding.claim).collect()
     }

@@ -2,7 +2,9 @@
 //!
 //! It starts servers, makes load and records; what it concludes goes into a [`Report`], which `render` shows.
 
+mod bend;
 mod causes;
+mod comparison;
 mod conclude;
 mod findings;
 #[cfg(test)]
@@ -10,6 +12,7 @@ mod fixture;
 mod observed;
 pub mod plan;
 mod points;
+mod problems;
 mod recommend;
 mod schedule;
 mod server;
@@ -24,7 +27,10 @@ use crate::{
         plan::AuditPlan,
         sweep::{Sweep, Watch},
     },
-    model::{SCHEMA_VERSION, report::Report},
+    model::{
+        SCHEMA_VERSION,
+        report::{Report, Rounds},
+    },
     sys::clock,
 };
 
@@ -34,7 +40,8 @@ pub async fn run(plan: &AuditPlan, watch: Watch<'_>) -> Result<Vec<Report>> {
     let started_unix_ns = clock::unix_ns();
     let mut sweep = Sweep::new(plan, watch)?;
     sweep.run().await?;
-    let Sweep { observed, mut recordings, problems, commands, quality, interrupted, epoch, .. } = sweep;
+    let Sweep { observed, mut recordings, problems, commands, quality, interrupted, rounds, epoch, .. } =
+        sweep;
     let report = |url: &String| {
         let conclusions = conclude(&observed, url, f64::from(plan.about.cpus));
         let mut series = conclusions.series;
@@ -49,6 +56,7 @@ pub async fn run(plan: &AuditPlan, watch: Watch<'_>) -> Result<Vec<Report>> {
             started_unix_ns,
             duration_ns: epoch.elapsed().as_nanos() as u64,
             interrupted,
+            rounds: Rounds { made: rounds, asked: plan.rounds_min, limit_ns: plan.limit.as_nanos() as u64 },
             commands: commands.clone(),
             summary: conclusions.summary,
             recommendation: conclusions.recommendation,
@@ -56,7 +64,7 @@ pub async fn run(plan: &AuditPlan, watch: Watch<'_>) -> Result<Vec<Report>> {
             series,
             runs: conclusions.runs,
             throughput_while_measured: conclusions.throughput_while_measured,
-            problems: problems.clone(),
+            problems: problems.list(),
             quality: quality.clone(),
         }
     };

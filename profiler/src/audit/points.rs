@@ -31,6 +31,12 @@ pub struct MeasuredPoint {
     pub slices: Vec<WindowSlice>,
 }
 
+/// A set-up and its curve.
+pub type Curve = (Setup, Vec<MeasuredPoint>);
+
+/// A set-up counts only where at most so many of its requests failed.
+const ERRORS: f64 = 0.01;
+
 /// The curve of a set-up, by rising level.
 #[must_use]
 pub fn curve(loaded: &[&Loaded], setup: &Setup, cpus: f64) -> Vec<MeasuredPoint> {
@@ -48,6 +54,17 @@ pub fn curve(loaded: &[&Loaded], setup: &Setup, cpus: f64) -> Vec<MeasuredPoint>
         seen(f64::from_bits(bits), &windows, cpus)
     };
     levels.into_iter().map(at_level).collect()
+}
+
+/// Where a curve is highest, among the levels at which it served.
+#[must_use]
+pub fn peak(curve: &[MeasuredPoint]) -> Option<&MeasuredPoint> {
+    let served = |seen: &&MeasuredPoint| {
+        let requests: f64 = seen.slices.iter().map(|slice| slice.requests).sum();
+        requests > 0.0 && seen.point.errors as f64 <= ERRORS * (requests + seen.point.errors as f64)
+    };
+    let throughput = |seen: &MeasuredPoint| seen.point.throughput.value;
+    curve.iter().filter(served).max_by(|one, other| throughput(one).total_cmp(&throughput(other)))
 }
 
 /// True if every throughput is known to this share of itself, up or down.

@@ -25,9 +25,9 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at whether it is ready.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How much of its output is looked at, and how many lines of it are shown.
+/// How much of its output is looked at, and how many lines of it are kept: enough for the traceback of a framework.
 const LAST_BYTES: u64 = 16 << 10;
-const LAST_LINES: usize = 20;
+const LAST_LINES: usize = 100;
 
 /// A server at work.
 #[derive(Debug)]

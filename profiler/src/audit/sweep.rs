@@ -11,18 +11,15 @@ use crate::{
     audit::{
         observed::{Idling, Observed},
         plan::{AuditPlan, Subject, WindowLength},
-        points, schedule,
+        points,
+        problems::Problems,
+        schedule,
         server::AuditedServer,
         window::{Done, WindowPlan, idle},
     },
     collect::stop::Stop,
     fleet::Fleet,
-    model::{
-        quality::Quality,
-        recording::Recording,
-        report::{Problem, Setup},
-        worker::Role,
-    },
+    model::{quality::Quality, recording::Recording, report::Setup, worker::Role},
     stats::random::Random,
 };
 
@@ -49,13 +46,15 @@ pub struct Sweep<'a> {
     /// The windows of each route and set-up as one recording.
     pub recordings: BTreeMap<(String, Setup), Recording>,
     /// What went wrong.
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
     /// The commands that were run.
     pub commands: Vec<String>,
     /// Quality of all windows together.
     pub quality: Quality,
     /// True if the user ended it.
     pub interrupted: bool,
+    /// Rounds that were made to their end.
+    pub rounds: u32,
 }
 
 impl<'a> Sweep<'a> {
@@ -69,35 +68,36 @@ impl<'a> Sweep<'a> {
             epoch: Instant::now(),
             observed: Observed::default(),
             recordings: BTreeMap::new(),
-            problems: Vec::new(),
+            problems: Problems::default(),
             commands: Vec::new(),
             quality: Quality::default(),
             interrupted: false,
+            rounds: 0,
         })
     }
 
     /// Does all rounds.
     pub async fn run(&mut self) -> Result<()> {
-        let mut round = 0;
-        while !self.interrupted && self.wants(round) {
+        while !self.interrupted && self.wants_another() {
             match &self.plan.subject {
                 Subject::Serve { template, paths, setups } => {
                     for group in schedule::groups(setups, &mut self.random) {
-                        self.serve(template, paths, &group, round).await?;
+                        self.serve(template, paths, &group).await?;
                     }
                 }
                 Subject::Running { fleets, urls } => {
                     let routes: Vec<_> = urls.iter().map(|url| (url.clone(), url.clone())).collect();
-                    self.visit(fleets, &as_it_runs(fleets), &routes, round).await?;
+                    self.visit(fleets, &as_it_runs(fleets), &routes).await?;
                 }
             }
-            round += 1;
+            self.rounds += u32::from(!self.interrupted);
         }
         Ok(())
     }
 
     /// Whether another round is to be made.
-    fn wants(&self, round: u32) -> bool {
+    fn wants_another(&self) -> bool {
+        let round = self.rounds;
         if round == 0 {
             return true;
         }
@@ -110,7 +110,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Starts a server for a group of set-ups that one may be able to become, and visits it in each of them.
-    async fn serve(&mut self, template: &str, paths: &[String], group: &[Setup], round: u32) -> Result<()> {
+    async fn serve(&mut self, template: &str, paths: &[String], group: &[Setup]) -> Result<()> {
         let mut running: Option<AuditedServer> = None;
         for setup in group {
             if self.interrupted {
@@ -129,13 +129,10 @@ impl<'a> Sweep<'a> {
             let Some(mut server) = server else { continue };
             let routes: Vec<_> = paths.iter().map(|path| (path.clone(), server.url(path))).collect();
             let fleet = server.fleet()?;
-            self.visit(&[fleet], setup, &routes, round).await?;
+            self.visit(&[fleet], setup, &routes).await?;
             if let Some(ended) = server.ended() {
-                self.problems.push(Problem {
-                    setup: setup.clone(),
-                    what: format!("the server did not outlive its windows: {ended}"),
-                    last_words: server.last_words(),
-                });
+                let what = format!("the server did not outlive its windows: {ended}");
+                self.problems.add_server(setup, what, server.last_words());
             } else {
                 running = Some(server);
             }
@@ -155,11 +152,7 @@ impl<'a> Sweep<'a> {
             Some(what) => {
                 self.interrupted = self.stop.is_asked();
                 if !self.interrupted {
-                    self.problems.push(Problem {
-                        setup: setup.clone(),
-                        what,
-                        last_words: server.last_words(),
-                    });
+                    self.problems.add_server(setup, what, server.last_words());
                 }
                 Ok(None)
             }
@@ -167,13 +160,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Measures a server: idle once, then under each load. Routes are names and URLs.
-    async fn visit(
-        &mut self,
-        fleets: &[Fleet],
-        setup: &Setup,
-        routes: &[(String, String)],
-        round: u32,
-    ) -> Result<()> {
+    async fn visit(&mut self, fleets: &[Fleet], setup: &Setup, routes: &[(String, String)]) -> Result<()> {
         if !self.observed.idle.iter().any(|idling| idling.setup == *setup) {
             self.say(&format!("{}: warming up", setup.name()));
             // Once under load, so that what is done at the first request is done.
@@ -198,7 +185,7 @@ impl<'a> Sweep<'a> {
             if self.interrupted {
                 break;
             }
-            self.say(&format!("{} at {level} of {}, round {}", setup.name(), route.0, round + 1));
+            self.say(&format!("{} at {level} of {}, round {}", setup.name(), route.0, self.rounds + 1));
             let task = self.task(fleets, setup, level, route);
             match task.measure(&self.stop).await? {
                 Some(done) => {
@@ -211,20 +198,15 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Says it if a window ended without the answers that it was to wait for; of each load once.
+    /// Notes it if a window ended without the answers that it was to wait for.
     fn tell_unanswered(&mut self, setup: &Setup, level: f64, route: &str, answered: u64) {
         let WindowLength::Requests(wanted) = self.plan.window else { return };
         if answered >= wanted || self.plan.generator.is_some() {
             return;
         }
         let seconds = self.plan.longest_window().as_secs();
-        let what = format!(
-            "at {level}, {route} answered {answered} of {wanted} requests as it should within {seconds} s"
-        );
-        let problem = Problem { setup: setup.clone(), what, last_words: Vec::new() };
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
+        let what = format!("answered {answered} of {wanted} requests as it should within {seconds} s");
+        self.problems.add_load(setup, &format!("at {level}, {route}"), &what);
     }
 
     fn task<'t>(

@@ -68,6 +68,9 @@ pub struct Audit {
     /// Write here; repeatable. The extension says what
     #[arg(short, long, value_name = "FILE", help = written(formats::AUDIT, "a page"))]
     pub output: Vec<PathBuf>,
+    /// Also print the last lines of servers that did not come up
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

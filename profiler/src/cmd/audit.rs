@@ -20,7 +20,13 @@ use crate::{
     failure::Failure,
     formats::{self, OfAudit, Outputs},
     model::report::{Report, Setup},
-    render::{json, report},
+    render::{
+        json,
+        report::{
+            self,
+            text::{TextOptions, text},
+        },
+    },
     sys::{clock, heap},
 };
 
@@ -41,8 +47,9 @@ pub fn run(args: &Audit) -> Result<ExitCode> {
     if args.json {
         print(&json::document(&reports)?)?;
     } else {
-        let options = outputs::table();
-        print(&report::joined(&reports, |report| report::text::text(report, options)))?;
+        let options =
+            TextOptions { width: outputs::width(), colour: outputs::colour(), verbose: args.verbose };
+        print(&report::joined(&reports, |report, problems| text(report, problems, options)))?;
     }
     match reports.iter().find(|report| report.runs.is_empty()) {
         Some(report) if report.interrupted => Err(Failure::Interrupted.into()),

@@ -15,7 +15,7 @@ use crate::{
     },
     recording,
     render::{
-        compare::{self as text, TextOptions},
+        compare::{self as text, PageOptions},
         graph::differential::Comparison,
         json,
     },
@@ -78,7 +78,7 @@ fn show(args: &Compare, diffs: &[Diff]) -> Result<()> {
         return print(&json::document(&diffs)?);
     }
     let width = outputs::width().unwrap_or(ELSEWHERE);
-    let options = TextOptions { verbose: args.verbose, width, colour: outputs::colour() };
+    let options = PageOptions { verbose: args.verbose, width, colour: outputs::colour() };
     let shown = diffs.iter().map(|diff| {
         if args.markdown { text::markdown(diff, args.verbose) } else { text::text(diff, options) }
     });

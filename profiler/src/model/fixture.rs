@@ -15,8 +15,8 @@ use crate::{
         quality::{Quality, SampleQuality},
         recording::{About, Recording},
         report::{
-            Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Run, Series, Setup, Severity,
-            Usl,
+            Finding, IdleCost, Knee, Point, Problem, Recommendation, Report, Rounds, Run, Series, Setup,
+            Severity, Usl,
         },
         tables::{Binary, Frame, FrameKind, Id, MappedBinary, Place, Stack, StackId},
         waits::Waits,
@@ -75,6 +75,7 @@ pub fn report() -> Report {
         started_unix_ns: 1_776_161_700_000_000_000,
         duration_ns: 95_000 * MS,
         interrupted: false,
+        rounds: Rounds { made: 2, asked: 2, limit_ns: 900_000 * MS },
         commands: vec!["gunicorn -w 2 -k sync wsgi_app:application".to_owned()],
         summary: vec!["It switches the least.".to_owned()],
         recommendation: Some(Recommendation {
@@ -83,6 +84,7 @@ pub fn report() -> Report {
             margin: Some(Estimate { value: 1.25, low: 1.2, high: 1.3 }),
             is_real: true,
             reason: "It answers the most.".to_owned(),
+            equals: Vec::new(),
         }),
         findings: vec![Finding {
             severity: Severity::Advice,
@@ -96,7 +98,12 @@ pub fn report() -> Report {
         problems: vec![Problem {
             setup: Setup { worker_class: Some("tornado".to_owned()), workers: Some(2) },
             what: "the server did not come up".to_owned(),
-            last_words: vec!["No module named 'tornado'".to_owned()],
+            times: 2,
+            cause: Some("ModuleNotFoundError: No module named 'tornado'".to_owned()),
+            last_words: vec![
+                "ModuleNotFoundError: No module named 'tornado'".to_owned(),
+                "[4711] [INFO] Shutting down: Master".to_owned(),
+            ],
         }],
         quality: stat().quality,
     }

@@ -30,6 +30,8 @@ pub struct Report {
     pub duration_ns: u64,
     /// True if the user ended it early.
     pub interrupted: bool,
+    /// Rounds that were made, and those that were asked for.
+    pub rounds: Rounds,
     /// The exact commands that were run, in order, each once.
     pub commands: Vec<String>,
     /// The answer in a sentence or a few: winner, margin, or that no difference was measured.
@@ -50,6 +52,17 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Quality of all windows together.
     pub quality: Quality,
+}
+
+/// Rounds of an audit: in each, every set-up is put under every load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounds {
+    /// Rounds that were made to their end.
+    pub made: u32,
+    /// Rounds that were asked for, at least.
+    pub asked: u32,
+    /// After so long no other round was begun.
+    pub limit_ns: u64,
 }
 
 /// A way to run the server.
@@ -88,7 +101,7 @@ pub struct Series {
     /// The Universal Scalability Law fitted to the throughput, where there are enough points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usl: Option<Usl>,
-    /// Where more load stops to bring more throughput; absent if it was not reached.
+    /// Where more load stops to bring more throughput; absent if it was not reached, or the intervals do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knee: Option<Knee>,
     /// Stacks of all its windows under load together; not in JSON, for it is large.
@@ -172,7 +185,7 @@ impl Usl {
 /// Where a curve bends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Knee {
-    /// The lowest level that was tried from which on more load brings no more throughput.
+    /// The lowest level above which none brings 10 % more throughput, with 95 % confidence.
     pub level: f64,
     /// Throughput there, per second.
     pub throughput: f64,
@@ -211,12 +224,15 @@ pub enum Severity {
 pub struct Recommendation {
     /// The best.
     pub best: Setup,
-    /// The second best; absent if there was one only.
+    /// The one that comes closest; absent if there was one only.
     pub second: Option<Setup>,
     /// Throughput of the best at its best level, of that of the second at its own.
     pub margin: Option<Estimate>,
     /// False if nothing tells the two apart: no throughput, no late answers, no price.
     pub is_real: bool,
+    /// All that nothing tells from the best.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equals: Vec<Setup>,
     /// The reason, in a sentence.
     pub reason: String,
 }
@@ -249,6 +265,11 @@ pub struct Problem {
     pub setup: Setup,
     /// What happened, in a sentence.
     pub what: String,
-    /// The server's last lines.
+    /// How often it did.
+    pub times: u32,
+    /// The line of the server's output that says why; absent if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Last lines of the server's output, when it happened first.
     pub last_words: Vec<String>,
 }

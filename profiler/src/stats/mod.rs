@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod contrast;
 pub mod knee;
 pub mod random;
+pub mod ranks;
 mod student;
 pub mod usl;
 pub mod variation;

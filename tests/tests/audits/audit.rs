@@ -151,6 +151,9 @@ fn an_idle_spinner_is_found_and_named() {
         .iter()
         .any(|claim| claim.contains("busy while there is nothing") && claim.contains("look_for_work"));
     assert!(named, "{claims:#?}");
+    // The limit of a second was over after the first of two rounds.
+    let rounds = serde_json::json!({"made": 1, "asked": 2, "limit_ns": 1_000_000_000});
+    assert_eq!(reports[0]["rounds"], rounds);
 }
 
 #[test]
@@ -211,10 +214,16 @@ fn a_server_that_does_not_come_up_is_reported_with_its_last_words() {
         .expect("punchclock is built");
     assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
     let text = fs::read_to_string(&page).expect("it is written");
-    assert!(
-        text.contains("No module named 'no_such_module'") || text.contains("no\\_such\\_module"),
-        "{text}"
-    );
+    let said = [
+        "# Nothing was measured\n\nURL: /\n",
+        "\n**1 of 2 rounds: nothing was measured in it**\n",
+        "\n**sync × 1: it did not come up: it ended with exit status: 3**\n",
+        "\nModuleNotFoundError: No module named 'no\\_such\\_module'\n\n<details>",
+        "\n    ModuleNotFoundError: No module named 'no_such_module'\n",
+    ];
+    for words in said {
+        assert!(text.contains(words), "{words} in {text}");
+    }
     assert_eq!(running("no_such_module"), BTreeSet::new());
 }
 
@@ -222,11 +231,17 @@ fn a_server_that_does_not_come_up_is_reported_with_its_last_words() {
 fn one_that_works_does_not_suffer_from_one_that_does_not() {
     let template = format!("{GUNICORN} wsgi_app:application");
     let arguments = ["--serve", &template, "--classes", "no_such_class,sync", "--workers", "1"];
-    let reports = reports(
-        &[&arguments[..], &["--concurrency", "2", "-d", "1", "--idle", "1", "--limit", "1"]].concat(),
-    );
+    let load = ["--concurrency", "2", "-d", "1", "--idle", "1", "--tight", "100", "--limit", "20"];
+    let reports = reports(&[&arguments[..], &load].concat());
     assert_eq!(reports[0]["recommendation"]["best"]["worker_class"], "sync");
-    assert_eq!(reports[0]["problems"][0]["setup"]["worker_class"], "no_such_class");
+    // Once in each round, and told once.
+    let [problem] = reports[0]["problems"].as_array().expect("problems").as_slice() else {
+        panic!("one: {:#}", reports[0]["problems"])
+    };
+    assert_eq!(problem["setup"]["worker_class"], "no_such_class");
+    assert_eq!(problem["times"], reports[0]["rounds"]["made"], "{problem:#}");
+    let cause = problem["cause"].as_str().expect("a cause");
+    assert!(cause.contains("no_such_class"), "{cause}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ const GAP: usize = 2;
 
 /// How a text looks.
 #[derive(Clone, Copy, Debug)]
-pub struct TextOptions {
+pub struct PageOptions {
     /// All numbers and functions.
     pub verbose: bool,
     /// Characters of a line.
@@ -46,7 +46,7 @@ pub struct TextOptions {
 
 /// For a terminal.
 #[must_use]
-pub fn text(diff: &Diff, options: TextOptions) -> String {
+pub fn text(diff: &Diff, options: PageOptions) -> String {
     let fits = |text: &str| wrapped(text, 0, Some(options.width));
     let mut top: Vec<_> =
         verdicts(diff).iter().map(|verdict| term::bold(&fits(verdict), options.colour)).collect();
@@ -100,7 +100,7 @@ fn subject(diff: &Diff) -> Option<String> {
 }
 
 /// A table below its title, and what it leaves out.
-fn block(table: Table, options: TextOptions) -> String {
+fn block(table: Table, options: PageOptions) -> String {
     let Table { title, heads, rows, rest } = table;
     let mut parts: Vec<_> = title.map(|title| wrapped(&title, 0, Some(options.width))).into_iter().collect();
     if !rows.is_empty() {

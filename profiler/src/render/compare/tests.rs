@@ -20,7 +20,7 @@ use crate::{
 };
 
 const WORKERS: [(u32, f64); 2] = [(1234, 0.6), (1235, 0.4)];
-const NARROW: TextOptions = TextOptions { verbose: false, width: 80, colour: false };
+const NARROW: PageOptions = PageOptions { verbose: false, width: 80, colour: false };
 
 /// A program: what a request costs, and how far a second's requests and a whole run stray from that, as parts of it.
 #[derive(Clone, Copy)]
@@ -198,14 +198,14 @@ fn a_page_holds_it_and_no_line_is_too_wide() {
     assert!(page.starts_with("CPU per request rose by "), "{page}");
     assert!(page.contains("4 changed: -v") && page.contains("2 more notes: -v"), "{page}");
     // Of all there is more, and as little of it is too wide.
-    let all = text(&diff, TextOptions { verbose: true, ..NARROW });
+    let all = text(&diff, PageOptions { verbose: true, ..NARROW });
     assert!(all.lines().count() > PAGE + 30 && widest(&all) <= NARROW.width, "{all}");
     assert!(all.matches("note: ").count() == 3 && !all.contains(" more n"), "{all}");
     // A column of marks that has none is no narrower.
     diff.functions.iter_mut().for_each(|function| function.is_real = false);
-    let unmarked = text(&diff, TextOptions { verbose: true, ..NARROW });
+    let unmarked = text(&diff, PageOptions { verbose: true, ..NARROW });
     assert!(widest(&unmarked) <= NARROW.width, "{unmarked}");
-    let wide = text(&diff, TextOptions { width: 120, verbose: true, ..NARROW });
+    let wide = text(&diff, PageOptions { width: 120, verbose: true, ..NARROW });
     assert!(wide.contains("total before") && widest(&wide) <= 120, "{wide}");
 }
 
@@ -213,7 +213,7 @@ fn a_page_holds_it_and_no_line_is_too_wide() {
 fn names_in_a_comparison_are_no_markup() {
     let one = fixture::recording();
     let diff = diff(("a.punch", &one), ("b|<i>.punch", &one), None);
-    let text = text(&diff, TextOptions { verbose: true, ..NARROW });
+    let text = text(&diff, PageOptions { verbose: true, ..NARROW });
     assert!(text.contains("\na.punch (") && text.contains("cpu_ms_per_second"), "{text}");
     assert!(text.contains("loads (json/__init__.py)"), "{text}");
     assert!(text.contains("the windows do not tell") && text.contains("note: no intervals"), "{text}");

@@ -14,23 +14,23 @@ use crate::{
     },
 };
 
-/// Writes a report.
+/// Writes a report, with these of its problems.
 #[must_use]
-pub fn markdown(report: &Report) -> String {
+pub fn markdown(report: &Report, problems: &[&Problem]) -> String {
     let mut blocks = vec![format!("# {}", line(&words::headline(report)))];
+    if !report.url.is_empty() {
+        blocks.push(format!("URL: {}", plain(&report.url)));
+    }
+    blocks.extend(words::rounds(report).map(|rounds| format!("**{}**", line(&rounds))));
     let recommendation = report.recommendation.as_ref();
     blocks.extend(recommendation.and_then(words::margin).map(|margin| format!("**{}**", line(&margin))));
     let reason = recommendation
         .map(|recommendation| recommendation.reason.as_str())
         .filter(|reason| !reason.is_empty());
     blocks.extend(reason.into_iter().chain(report.summary.iter().map(String::as_str)).map(plain));
-    if report.interrupted {
-        blocks
-            .push("The audit was ended early by the user; this is what was measured until then.".to_owned());
-    }
     blocks.extend(tables::best(report).iter().map(table));
     section(&mut blocks, "Findings", report.findings.iter().map(finding));
-    section(&mut blocks, "Problems", report.problems.iter().map(problem));
+    section(&mut blocks, "Problems", problems.iter().map(|told| problem(told)));
     let tables = [tables::levels, tables::curves, tables::idle, tables::budget, tables::windows];
     let tables: Vec<_> = tables.iter().filter_map(|table| table(report)).collect();
     section(&mut blocks, "Numbers", tables.iter().map(table));
@@ -68,12 +68,15 @@ fn finding(finding: &Finding) -> String {
     text
 }
 
+/// A problem and its cause, and the server's last lines where a reader opens them.
 fn problem(problem: &Problem) -> String {
-    let head = format!("**{}: {}**", plain(&problem.setup.name()), plain(&problem.what));
-    if problem.last_words.is_empty() {
-        return head;
+    let mut blocks = vec![format!("**{}**", line(&words::problem(problem)))];
+    blocks.extend(words::cause(problem).map(|cause| line(&cause)));
+    if !problem.last_words.is_empty() {
+        let lines = code(&problem.last_words);
+        blocks.push(format!("<details><summary>The server's last lines</summary>\n\n{lines}\n\n</details>"));
     }
-    format!("{head}\n\nThe server's last lines:\n\n{}", code(&problem.last_words))
+    blocks.join("\n\n")
 }
 
 fn table(table: &ReportTable) -> String {
@@ -105,26 +108,34 @@ mod tests {
     use super::*;
     use crate::model::fixture;
 
+    fn of(report: &Report) -> String {
+        markdown(report, &report.problems.iter().collect::<Vec<_>>())
+    }
+
     #[test]
     fn a_hostile_name_is_text() {
         let mut report = fixture::report();
         report.subject = "<img src=x onerror=alert(1)>\n# head".to_owned();
         report.findings[0].claim = "- a | b `c` [d](e) ~~f~~".to_owned();
         report.series[0].setup.worker_class = Some("a|b".to_owned());
+        report.url = "http://<b>".to_owned();
+        report.problems[0].last_words = vec!["</details>".to_owned()];
         report.commands = vec!["```\n</pre><script>".to_owned()];
-        let text = markdown(&report);
+        let text = of(&report);
         assert!(
             !text.contains(" <img") && text.contains(r"\<img src=x onerror=alert(1)\>\\x0a# head"),
             "{text}"
         );
         assert!(text.contains(r"- **\- a \| b \`c\` \[d\](e) \~\~f\~\~**"), "{text}");
+        assert!(text.contains(r"URL: http://\<b\>"), "{text}");
+        assert!(text.contains("\n    </details>\n\n</details>"), "{text}");
         assert!(text.contains(r"| a\|b × 2 |"), "{text}");
         assert!(text.contains("\n    ```\\x0a</pre><script>\n"), "{text}");
     }
 
     #[test]
     fn every_row_has_a_cell_a_column() {
-        let text = markdown(&fixture::report());
+        let text = of(&fixture::report());
         let mut columns = None;
         let mut tables = 0;
         for line in text.lines() {
@@ -140,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_has_no_head() {
-        let text = markdown(&Report::default());
+        let text = of(&Report::default());
         for head in ["Findings", "Problems", "Numbers", "Commands"] {
             assert!(!text.contains(head), "{head} in {text}");
         }

@@ -23,17 +23,26 @@ use crate::{
 pub const THROUGHPUT: &str = "throughput";
 /// Name of the column of how many windows were measured.
 pub const WINDOWS: &str = "windows";
+/// Name of the column of requests that failed.
+pub const ERRORS: &str = "errors";
+/// Columns of [`levels`] that say least, the least first: what a narrow screen goes without.
+pub const DISPENSABLE: [&str; 6] = [WINDOWS, PREEMPTED, VOLUNTARY, CPUS_BUSY, LATENCY_P50, ERRORS];
+
+const LATENCY_P50: &str = "latency p50";
+const VOLUNTARY: &str = "voluntary switches";
+const PREEMPTED: &str = "preempted switches";
+const CPUS_BUSY: &str = "CPUs busy";
 
 /// What is told of each point: its level, and what the set-up did there.
 fn rates(report: &Report) -> [Numbers<'static, Point>; 7] {
     [
         (words::level(report), "", &|point| Some(exact(point.level))),
         (THROUGHPUT, "/s", &|point| Some(point.throughput)),
-        ("latency p50", "ms", &|point| point.latency_p50_ms),
+        (LATENCY_P50, "ms", &|point| point.latency_p50_ms),
         ("latency p99", "ms", &|point| point.latency_p99_ms),
         ("CPU per request", "ms", &|point| Some(point.cpu_ms_per_request)),
-        ("voluntary switches", "per request", &|point| Some(point.voluntary_switches_per_request)),
-        ("preempted switches", "per request", &|point| Some(point.preempted_switches_per_request)),
+        (VOLUNTARY, "per request", &|point| Some(point.voluntary_switches_per_request)),
+        (PREEMPTED, "per request", &|point| Some(point.preempted_switches_per_request)),
     ]
 }
 
@@ -52,8 +61,8 @@ pub fn levels(report: &Report) -> Option<ReportTable> {
     let points = all_points(report);
     let mut numbers = rates(report).to_vec();
     let others: [Numbers<Point>; 3] = [
-        ("CPUs busy", "", &|point| Some(point.cpus_busy)),
-        ("errors", "", &|point| Some(exact(point.errors as f64))),
+        (CPUS_BUSY, "", &|point| Some(point.cpus_busy)),
+        (ERRORS, "", &|point| Some(exact(point.errors as f64))),
         (WINDOWS, "", &|point| Some(exact(f64::from(point.windows)))),
     ];
     numbers.extend(others);
@@ -142,12 +151,12 @@ pub fn windows(report: &Report) -> Option<ReportTable> {
         (words::level(report), "", &|run| Some(exact(run.level))),
         ("requests", "", &|run| Some(exact(run.load.requests as f64))),
         (THROUGHPUT, "/s", &|run| Some(exact(run.load.throughput()))),
-        ("latency p50", "ms", &|run| latency(run.load.latency.map(|latency| latency.p50_ns))),
+        (LATENCY_P50, "ms", &|run| latency(run.load.latency.map(|latency| latency.p50_ns))),
         ("latency p99", "ms", &|run| latency(run.load.latency.map(|latency| latency.p99_ns))),
         ("CPU per request", "ms", &|run| Some(exact(per_request(run.on_cpu_ns, run).value / 1e6))),
-        ("voluntary switches", "per request", &|run| Some(per_request(run.voluntary_switches, run))),
-        ("preempted switches", "per request", &|run| Some(per_request(run.preempted_switches, run))),
-        ("errors", "", &|run| Some(exact(run.load.errors() as f64))),
+        (VOLUNTARY, "per request", &|run| Some(per_request(run.voluntary_switches, run))),
+        (PREEMPTED, "per request", &|run| Some(per_request(run.preempted_switches, run))),
+        (ERRORS, "", &|run| Some(exact(run.load.errors() as f64))),
     ];
     let errors: Words<&Run> = ("which", &|run| {
         let kinds = run.load.errors.iter();

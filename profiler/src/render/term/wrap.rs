@@ -26,6 +26,12 @@ pub fn wrapped(text: &str, indent: usize, width: Option<usize>) -> String {
     lines
 }
 
+/// A sentence in lines of so many characters, each behind so many blanks.
+#[must_use]
+pub fn indented(text: &str, indent: usize, width: Option<usize>) -> String {
+    " ".repeat(indent) + &wrapped(text, indent, width)
+}
+
 /// The beginning of a text that is wider than so many characters, and an ellipsis.
 #[must_use]
 pub fn cut(text: &str, width: usize) -> String {

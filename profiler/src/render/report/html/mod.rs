@@ -28,12 +28,15 @@ use crate::{
 /// The page.
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page<'a> {
+struct Page {
     style: &'static str,
     script: &'static str,
-    report: &'a Report,
     title: String,
     headline: String,
+    /// What was asked for; empty if it is not known.
+    url: String,
+    /// That fewer rounds were made than asked for.
+    rounds: Option<String>,
     margin: Option<String>,
     reason: String,
     summary: Vec<String>,
@@ -68,8 +71,8 @@ struct Claim {
 
 /// A problem, safe to be shown.
 struct ProblemView {
-    setup: String,
     what: String,
+    cause: Option<String>,
     last_words: Vec<String>,
 }
 
@@ -86,9 +89,10 @@ pub fn html(report: &Report) -> Result<String> {
     let page = Page {
         style: include_str!("../../../../templates/report.css"),
         script: include_str!("../../../../templates/report.js"),
-        report,
         title: shown(&report.subject),
         headline: words::headline(report),
+        url: shown(&report.url),
+        rounds: words::rounds(report),
         margin: recommendation.and_then(words::margin),
         reason: recommendation.map(|recommendation| shown(&recommendation.reason)).unwrap_or_default(),
         summary: report.summary.iter().map(shown).collect(),
@@ -109,8 +113,8 @@ pub fn html(report: &Report) -> Result<String> {
             .problems
             .iter()
             .map(|problem| ProblemView {
-                setup: shown(&problem.setup.name()),
-                what: shown(&problem.what),
+                what: words::problem(problem),
+                cause: words::cause(problem),
                 last_words: problem.last_words.iter().map(shown).collect(),
             })
             .collect(),
@@ -154,6 +158,7 @@ mod tests {
         report.summary = vec![name()];
         report.quality.notes = vec![name()];
         report.problems[0].what = name();
+        report.problems[0].cause = Some(name());
         report.problems[0].last_words = vec![name()];
         let finding = &mut report.findings[0];
         (finding.claim, finding.evidence, finding.advice) = (name(), name(), name());
