@@ -9,9 +9,10 @@ use crate::{
     fleet::servers,
     model::{
         accounting::{FleetDelta, WorkerDelta},
+        estimate::Estimate,
         plumbing,
         profile::Profile,
-        report::{Finding, Setup, Severity},
+        report::{Finding, Point, Severity},
         tables::StackId,
     },
     render::location::{self, ShortPaths},
@@ -108,27 +109,22 @@ fn errors((setup, seen): &Curve) -> Option<Finding> {
     })
 }
 
-/// Who switches more for a request.
+/// Who switches more for a request, if the intervals say so.
 fn switches(curves: &[Curve]) -> Option<Finding> {
-    let mut each: Vec<_> = curves
-        .iter()
-        .filter_map(|(setup, seen)| {
-            let point = &points::peak(seen)?.point;
-            Some((
-                point.voluntary_switches_per_request.value,
-                point.preempted_switches_per_request.value,
-                setup,
-            ))
-        })
-        .collect();
-    each.sort_by(|one, other| (one.0 + one.1).total_cmp(&(other.0 + other.1)));
-    let (least, most) = (each.first()?, each.last()?);
-    let words = |(voluntary, preempted, setup): &(f64, f64, &Setup)| {
-        format!("{} {voluntary:.2} voluntary and {preempted:.2} preempted", setup.name())
+    let peaks = curves.iter().filter_map(|(setup, seen)| Some((setup.name(), &points::peak(seen)?.point)));
+    let switches = |(name, point): (String, &Point)| {
+        (name, [point.voluntary_switches_per_request, point.preempted_switches_per_request])
     };
-    (each.len() > 1).then(|| Finding {
+    let mut each: Vec<_> = peaks.map(switches).collect();
+    let sum = |kinds: &[Estimate; 2], part: fn(&Estimate) -> f64| kinds.iter().map(part).sum::<f64>();
+    each.sort_by(|one, other| sum(&one.1, |kind| kind.value).total_cmp(&sum(&other.1, |kind| kind.value)));
+    let (least, most) = (each.first()?, each.last()?);
+    let words = |(name, [voluntary, preempted]): &(String, [Estimate; 2])| {
+        format!("{name} {:.2} voluntary and {:.2} preempted", voluntary.value, preempted.value)
+    };
+    (sum(&least.1, |kind| kind.high) < sum(&most.1, |kind| kind.low)).then(|| Finding {
         severity: Severity::Note,
-        claim: format!("{} switches least for a request, {} most", least.2.name(), most.2.name()),
+        claim: format!("{} switches least for a request, {} most", least.0, most.0),
         evidence: each.iter().map(words).collect::<Vec<_>>().join("; "),
         advice: String::new(),
     })
@@ -175,6 +171,23 @@ mod tests {
         let found = claims(&observed);
         assert!(found[0].ends_with("requests failed") && found[0].contains("gthread"), "{found:?}");
         assert_eq!(found[1], "the load generator and the workers shared CPUs");
+    }
+
+    #[test]
+    fn who_switches_more_is_named_only_if_it_surely_does() {
+        let mut observed = Observed::default();
+        for class in ["gthread", "sync"] {
+            observed.loaded.extend([100.0, 101.0].map(|rate| loaded(&setup(class, 2), 4.0, rate, 1.0)));
+        }
+        assert_eq!(claims(&observed), Vec::<String>::new(), "2.50 each");
+        for slice in &mut observed.loaded[0].slices {
+            slice.voluntary *= 1.2;
+        }
+        assert_eq!(claims(&observed), Vec::<String>::new(), "one window of two");
+        for slice in &mut observed.loaded[1].slices {
+            slice.voluntary *= 1.2;
+        }
+        assert_eq!(claims(&observed), ["sync × 2 switches least for a request, gthread × 2 most"]);
     }
 
     #[test]
