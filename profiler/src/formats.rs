@@ -15,7 +15,7 @@ use crate::{
     recording,
     render::{
         graph::{
-            differential::{self, Comparison},
+            differential::{self, ComparedRecordings},
             flamegraph,
             fold::{self, GraphOptions},
             folded,
@@ -44,7 +44,7 @@ pub struct Format<W: 'static> {
 /// Makes a file of a recording.
 pub type OfRecording = fn(&Recording, GraphOptions) -> Result<Vec<u8>>;
 /// Makes a file of two recordings.
-pub type OfComparison = fn(Comparison<'_>) -> Result<Vec<u8>>;
+pub type OfComparison = fn(ComparedRecordings<'_>) -> Result<Vec<u8>>;
 /// Makes a file of an audit's reports.
 pub type OfAudit = fn(&[Report]) -> Result<Vec<u8>>;
 

@@ -15,7 +15,7 @@ use profiler::{
     render::{
         compare::{self, PageOptions},
         graph::{
-            differential::{self, Comparison},
+            differential::{self, ComparedRecordings},
             flamegraph,
             fold::{By, GraphOptions, TimeKind, Weight, fold},
             folded,
@@ -104,7 +104,7 @@ fn render(recording: &Recording, shape: GraphOptions) {
         inert::check(&document.expect("all of it is numbers and texts"));
     }
     let (before, after) = (("before", recording), ("after", recording));
-    let comparison = Comparison { before, after, per: Per::Wall, inverted: shape.inverted };
+    let comparison = ComparedRecordings { before, after, per: Per::Wall, inverted: shape.inverted };
     let graphs = [
         flamegraph::svg(recording, shape).expect("it can be drawn"),
         differential::svg(comparison).expect("it can be drawn").unwrap_or_default(),

@@ -8,6 +8,7 @@ use crate::{formats, model::diff::threshold::Threshold};
 
 /// `punchclock compare`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
 pub struct Compare {
     /// Recordings: the first is what the others are compared with
     #[arg(value_name = "REC", required = true, num_args = 2..)]

@@ -16,7 +16,7 @@ use crate::{
     recording,
     render::{
         compare::{self as text, PageOptions},
-        graph::differential::Comparison,
+        graph::differential::ComparedRecordings,
         json,
     },
 };
@@ -41,7 +41,7 @@ pub fn run(args: &Compare) -> Result<ExitCode> {
     }
     if let (Some(outputs), Some(other), Some(diff)) = (outputs, others.first(), diffs.first()) {
         let (before, after) = ((first.0.as_str(), &first.1), (other.0.as_str(), &other.1));
-        let comparison = Comparison { before, after, per: diff.per, inverted: args.inverted };
+        let comparison = ComparedRecordings { before, after, per: diff.per, inverted: args.inverted };
         outputs.write(|write| write(comparison), say)?;
     }
     show(args, &diffs)?;

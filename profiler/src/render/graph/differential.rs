@@ -27,7 +27,7 @@ use crate::{
 
 /// Two recordings, each with its name, and how they are drawn.
 #[derive(Clone, Copy, Debug)]
-pub struct Comparison<'a> {
+pub struct ComparedRecordings<'a> {
     /// What is compared with.
     pub before: (&'a str, &'a Recording),
     /// What is compared.
@@ -47,8 +47,8 @@ const PARTS: f64 = 1e12;
 const BY_CHANCE: f64 = 0.008;
 
 /// Draws what differs. `None` if there is nothing to divide by.
-pub fn svg(comparison: Comparison<'_>) -> Result<Option<Vec<u8>>> {
-    let Comparison { before, after, per, inverted } = comparison;
+pub fn svg(comparison: ComparedRecordings<'_>) -> Result<Option<Vec<u8>>> {
+    let ComparedRecordings { before, after, per, inverted } = comparison;
     let Some(stacks) = paired([before.1, after.1], per) else { return Ok(None) };
     let total = stacks.values().fold([0.0; 2], |sum, pair| added(sum, *pair));
     let (unit, ns) = if total[0].max(total[1]) < 1e7 { ("µs", 1e3) } else { ("ms", 1e6) };
@@ -187,7 +187,7 @@ mod tests {
 
     fn drawn(before: &Recording, after: &Recording, per: Per) -> Option<String> {
         let (before, after) = (("a.punch", before), ("<b>.punch", after));
-        let svg = svg(Comparison { before, after, per, inverted: false }).unwrap();
+        let svg = svg(ComparedRecordings { before, after, per, inverted: false }).unwrap();
         svg.map(|svg| String::from_utf8(svg).unwrap())
     }
 

@@ -57,7 +57,7 @@ pub fn text(stat: &StatDelta, findings: &[Vec<Finding>], options: TableOptions) 
 
 /// A fleet's headline, its findings, its table, and the lines below it.
 fn block(stat: &StatDelta, fleet: &FleetDelta, findings: &[Finding], options: TableOptions) -> String {
-    let table = Table::new(stat, fleet, options);
+    let table = FleetTable::new(stat, fleet, options);
     let (columns, mut notes) = table.fitting(options.width);
     let header = term::bold(&headline(fleet, stat.duration_ns), options.colour);
     let findings = findings::text(findings, options);
@@ -82,13 +82,13 @@ fn block(stat: &StatDelta, fleet: &FleetDelta, findings: &[Finding], options: Ta
 }
 
 /// A fleet's table, before it is known how much of it there is room for.
-struct Table<'a> {
+struct FleetTable<'a> {
     stat: &'a StatDelta,
     fleet: &'a FleetDelta,
     rows: Vec<StatRow<'a>>,
 }
 
-impl<'a> Table<'a> {
+impl<'a> FleetTable<'a> {
     fn new(stat: &'a StatDelta, fleet: &'a FleetDelta, options: TableOptions) -> Self {
         Self { stat, fleet, rows: rows::rows(fleet, options.threads) }
     }
