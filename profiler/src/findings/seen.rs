@@ -6,10 +6,11 @@ use profiler_common::wait::Reason;
 
 use crate::{
     model::{
-        accounting::FleetDelta,
+        accounting::{Counters, FleetDelta},
         profile::{BlockedSample, Profile},
         report::{Finding, Severity},
         wait_site::WaitSite,
+        waits::Waits,
         worker::Role,
     },
     render::location::{self, ShortPaths},
@@ -20,6 +21,13 @@ use crate::{
 pub const TOLD: f64 = 0.05;
 /// A place is named without its share from this part of the waits for a reason on.
 const MOST: f64 = 0.9;
+
+/// Wall time of some threads less that in which they had no work, ns.
+#[must_use]
+pub fn at_work_ns(counters: &Counters, waits: &Waits) -> u64 {
+    let without_work = [Reason::Idle, Reason::Parked].map(|reason| waits.blocked[reason as usize].ns);
+    counters.wall_ns.saturating_sub(without_work.iter().sum())
+}
 
 /// A finding, and its share of the time at work, by which findings are ordered.
 pub struct Weighed {
@@ -63,8 +71,7 @@ impl<'a> Seen<'a> {
     ) -> Self {
         let workers = fleet.with(Role::Worker).map(|worker| worker.tgid).collect();
         let (counters, waits) = fleet.total();
-        let without_work = [Reason::Idle, Reason::Parked].map(|reason| waits.blocked[reason as usize].ns);
-        let at_work_ns = counters.wall_ns.saturating_sub(without_work.iter().sum());
+        let at_work_ns = at_work_ns(&counters, &waits);
         Self { fleet, duration_ns, profile, paths, workers, at_work_ns }
     }
 

@@ -84,6 +84,14 @@ fn a_wait_is_told_with_its_place_if_it_takes_much_of_the_time_at_work() {
     // 50 of 500 ms; the library's function waits for who calls it.
     let lock = "lock: 2 threads wait 10 % of the time at work in convert (shop/shop.py:34), longest 2.60 ms";
     assert_eq!(claims(&recording)[1..], [lock]);
+    // One thread has hardly any work, and of that it waits as much.
+    let mut seldom = recording.clone();
+    for (thread, idle) in
+        seldom.stat.fleets[0].workers.iter_mut().map(|worker| &mut worker.threads[0]).zip([0, 490])
+    {
+        thread.waits.blocked[Reason::Idle as usize].ns += idle * MS;
+    }
+    assert!(claims(&seldom)[1].starts_with("lock: 2 threads wait 10 %"), "{:?}", claims(&seldom));
     let elsewhere = [(Python, "list_orders", "/srv/shop/shop.py", 7)];
     wait(&mut recording, Reason::Lock, 60 * MS, &elsewhere);
     assert!(

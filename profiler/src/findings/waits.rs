@@ -5,7 +5,7 @@ use profiler_common::wait::Reason;
 use crate::{
     findings::{
         event_loop,
-        seen::{Seen, TOLD, Weighed, most, percent},
+        seen::{Seen, TOLD, Weighed, at_work_ns, most, percent},
     },
     model::{accounting::ThreadDelta, profile::BlockedSample, report::Severity, wait_site, worker::Role},
     render::reason,
@@ -66,12 +66,12 @@ pub fn by_reason(seen: &Seen<'_>) -> Vec<Weighed> {
     Reason::ALL.into_iter().filter_map(finding).collect()
 }
 
-/// How many threads wait for a reason for a share of their own time that is worth telling.
+/// How many threads wait for a reason for a share of their own time at work that is worth telling.
 fn waiting(seen: &Seen<'_>, reason: Reason) -> u64 {
     let threads = seen.fleet.with(Role::Worker).flat_map(|worker| &worker.threads);
     let waits = |thread: &&ThreadDelta| {
         let ns = thread.waits.blocked[reason as usize].ns;
-        ns as f64 >= TOLD * thread.counters.wall_ns as f64 && ns != 0
+        ns as f64 >= TOLD * at_work_ns(&thread.counters, &thread.waits) as f64 && ns != 0
     };
     threads.filter(waits).count() as u64
 }

@@ -8,25 +8,36 @@ use crate::{
     units,
 };
 
-/// Reasons to wait that some row has, those first that take most. A thread that nobody gives work is no part of what its process
-/// does.
+/// Reasons to wait of which some row shows more than nothing, those first that take most. A thread that nobody gives work is no
+/// part of what its process does.
 #[must_use]
 pub fn reasons(rows: &[StatRow<'_>]) -> Vec<Reason> {
     let ns = |reason: Reason| rows.iter().map(|row| row.waits.blocked[reason as usize].ns).sum::<u64>();
-    let mut reasons: Vec<_> =
-        Reason::ALL.into_iter().filter(|reason| *reason != Reason::Parked && ns(*reason) != 0).collect();
+    let shows = |row: &StatRow<'_>, reason| share(row, row.waits.blocked[reason as usize].ns) != NOTHING;
+    let mut reasons: Vec<_> = Reason::ALL
+        .into_iter()
+        .filter(|reason| {
+            *reason != Reason::Parked && ns(*reason) != 0 && rows.iter().any(|row| shows(row, *reason))
+        })
+        .collect();
     reasons.sort_by_key(|reason| (*reason != Reason::Idle, std::cmp::Reverse(ns(*reason))));
     reasons
+}
+
+/// A share that rounds to nothing.
+const NOTHING: &str = "0.00";
+
+/// A part of a row's budget.
+fn share(row: &StatRow<'_>, ns: u64) -> String {
+    units::percent(ns, row.budget_ns(), 2)
 }
 
 /// The columns, with a column of its own for each of the `shown` reasons, and one for all the `others` together.
 #[must_use]
 pub fn columns(rows: &[StatRow<'_>], shown: &[Reason], others: &[Reason]) -> Vec<FilledColumn> {
     let column = |head: &str, ns: &dyn Fn(&StatRow<'_>) -> Option<u64>| {
-        let share = |row: &StatRow<'_>| {
-            ns(row).map_or_else(|| "-".to_owned(), |ns| units::percent(ns, row.budget_ns(), 2))
-        };
-        FilledColumn::of_numbers(head, rows.iter().map(share))
+        let text = |row: &StatRow<'_>| ns(row).map_or_else(|| "-".to_owned(), |ns| share(row, ns));
+        FilledColumn::of_numbers(head, rows.iter().map(text))
     };
     let mut columns = vec![
         column("on-CPU\n%", &|row| Some(row.counters.on_cpu_ns)),
@@ -51,7 +62,7 @@ pub fn columns(rows: &[StatRow<'_>], shown: &[Reason], others: &[Reason]) -> Vec
         let residual_ns = row.counters.residual_ns(&row.waits);
         units::decimal(residual_ns as f64 * 100.0 / row.budget_ns() as f64, 2)
     };
-    if rows.iter().any(|row| residual(row) != "0.00" && residual(row) != "-") {
+    if rows.iter().any(|row| residual(row) != NOTHING && residual(row) != "-") {
         columns.push(FilledColumn::of_numbers("residual\n%", rows.iter().map(residual)));
     }
     columns
