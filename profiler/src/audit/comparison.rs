@@ -121,13 +121,22 @@ impl<'a> Comparison<'a> {
         if mine.worker_class == theirs.worker_class && mine.workers != theirs.workers {
             return (mine.workers < theirs.workers).then(|| "it needs fewer workers".to_owned());
         }
-        if let Some([mine, theirs]) = self.late_answers() {
-            let [of_mine, of_theirs] = [mine, theirs].map(|latency| units::decimal(latency.value, 0));
+        if let Some(late) = self.late_answers() {
+            let [of_mine, of_theirs] = late.shown();
             let level = self.one.busiest.level;
-            return (mine.value < theirs.value).then(|| {
+            // A price is no advantage of one that seems to make the unlucky wait longer.
+            if late.is_chance && late.is_earlier() {
+                return self.cheaper();
+            }
+            return (late.is_earlier() && !late.is_chance).then(|| {
                 format!("at {level}, 99 % of its answers take up to {of_mine} ms, not {of_theirs}")
             });
         }
+        self.cheaper()
+    }
+
+    /// By what an answer of it costs less, if that is sure: a clause.
+    fn cheaper(&self) -> Option<String> {
         let prices = self.prices.iter().zip(PRICES);
         let (ratio, what) = prices
             .filter_map(|(ratio, what)| Some(((*ratio)?, what)))
@@ -136,14 +145,13 @@ impl<'a> Comparison<'a> {
         (ratio < 1.0).then(|| format!("it takes {saved} % {what} for each request"))
     }
 
-    /// How late the answers of both come where they are busiest; `None` if the two are not worth telling apart, or as many
-    /// windows fall so apart by chance.
-    fn late_answers(&self) -> Option<[Estimate; 2]> {
+    /// How late the answers of both come where they are busiest; `None` if the two are not worth telling apart.
+    fn late_answers(&self) -> Option<LateAnswers> {
         let [mine, theirs] = [self.one.busiest, self.other.busiest];
-        let chance = ranks::chance_apart(mine.windows, theirs.windows);
+        let is_chance = ranks::chance_apart(mine.windows, theirs.windows) >= 0.05;
         let (mine, theirs) = (mine.latency_p99_ms?, theirs.latency_p99_ms?);
         let are_apart = mine.high * LATER < theirs.low || theirs.high * LATER < mine.low;
-        (are_apart && chance < 0.05).then_some([mine, theirs])
+        are_apart.then_some(LateAnswers { mine, theirs, is_chance })
     }
 
     /// Why the one is recommended, or that it cannot be: a sentence.
@@ -162,6 +170,13 @@ impl<'a> Comparison<'a> {
             Some(why) => {
                 format!("No difference in throughput was measured between {one} and {other}; {why}")
             }
+            None if let Some(late) = self.late_answers().filter(|late| late.is_chance) => {
+                let ([mine, theirs], level) = (late.shown(), self.one.busiest.level);
+                format!(
+                    "At {level}, 99 % of the answers take up to {mine} ms with {one} and {theirs} ms with {other}, in too few \
+                     windows to be sure; throughput does not tell them apart"
+                )
+            }
             None => {
                 let hidden = high.max(1.0 / low) - 1.0;
                 let hidden = if hidden > ALIKE { hidden_words(hidden) } else { String::new() };
@@ -171,6 +186,24 @@ impl<'a> Comparison<'a> {
                 )
             }
         }
+    }
+}
+
+/// How long 99 % of the answers take at most, ms, in windows that are apart.
+struct LateAnswers {
+    mine: Estimate,
+    theirs: Estimate,
+    /// True if as many windows fall so apart by chance.
+    is_chance: bool,
+}
+
+impl LateAnswers {
+    fn is_earlier(&self) -> bool {
+        self.mine.value < self.theirs.value
+    }
+
+    fn shown(&self) -> [String; 2] {
+        [self.mine, self.theirs].map(|latency| units::decimal(latency.value, 0))
     }
 }
 

@@ -97,6 +97,27 @@ mod tests {
     }
 
     #[test]
+    fn who_is_cheaper_and_seems_to_answer_late_is_not_recommended() {
+        // Two windows each, which fall apart by chance once in three times.
+        let late = |curve: Curve, p99: f64| {
+            let (setup, mut seen) = curve;
+            seen[0].point.windows = 2;
+            seen[0].point.latency_p99_ms = Some(Estimate { value: p99, low: 0.9 * p99, high: 1.1 * p99 });
+            (setup, seen)
+        };
+        let curves = |of_sync, of_gevent| {
+            let [sync, gevent] =
+                [curve("sync", 4, 100.0, 990.0, 900.0), curve("gevent", 4, 101.0, 900.0, 100.0)];
+            recommend(&[late(sync, of_sync), late(gevent, of_gevent)]).unwrap()
+        };
+        let recommendation = curves(66.0, 881.0);
+        assert!(!recommendation.is_real, "{}", recommendation.reason);
+        assert!(recommendation.reason.contains("in too few windows to be sure"), "{}", recommendation.reason);
+        let recommendation = curves(66.0, 50.0);
+        assert!(recommendation.is_real && recommendation.best.name() == "gevent × 4", "{recommendation:?}");
+    }
+
+    #[test]
     fn nothing_tells_equals_apart() {
         let recommendation =
             recommend(&[curve("a", 4, 100.0, 900.0, 100.0), curve("b", 4, 100.0, 900.0, 100.0)]).unwrap();
