@@ -116,7 +116,12 @@ fn shape(output: &str) -> HashSet<String> {
     let lines: Vec<_> = output.lines().collect();
     let headings = lines.windows(2).filter(|pair| pair[1].starts_with('─'));
     let headings = headings.flat_map(|pair| pair[0].split_whitespace());
-    let firsts = lines.iter().filter(|line| !line.starts_with("    "));
+    // Findings are what happened, too: a line that begins with a mark, and those below that go on.
+    let mut in_finding = false;
+    let firsts = lines.iter().filter(|line| {
+        in_finding = line.starts_with(['*', '!']) || in_finding && line.starts_with("  ");
+        !in_finding && !line.starts_with("    ") && !line.contains(".py")
+    });
     let firsts = firsts.filter_map(|line| line.split_whitespace().next());
     let is_reason = |word: &str| Reason::ALL.iter().any(|reason| word.starts_with(reason.name()));
     let is_word =

@@ -62,7 +62,7 @@ pub fn columns(rows: &[StatRow<'_>], shown: &[Reason], others: &[Reason]) -> Vec
         let residual_ns = row.counters.residual_ns(&row.waits);
         units::decimal(residual_ns as f64 * 100.0 / row.budget_ns() as f64, 2)
     };
-    if rows.iter().any(|row| residual(row) != NOTHING && residual(row) != "-") {
+    if rows.iter().any(StatRow::does_not_close) {
         columns.push(FilledColumn::of_numbers("residual\n%", rows.iter().map(residual)));
     }
     columns
