@@ -86,7 +86,8 @@ fn times_every(period_ms: u32) -> RangeInclusive<u64> {
 fn assert_wakes_every(period_ms: u32, of: &Value, who: &str) {
     assert_idle(of, who);
     let times = times_every(period_ms);
-    let wakeups = counter(of, "wakeups");
+    // Threads that wake at once take turns with the GIL, which is no part of the design.
+    let wakeups = counter(of, "wakeups") - counter(&of["blocked_by"]["gil"], "count");
     assert!(times.contains(&wakeups), "{who} wakes up {wakeups} times, not {times:?}: {of:#}");
     let by_timers = counter(&of["wakeups_by"], "timer");
     assert!(by_timers * 10 >= wakeups * 9, "{who}: {by_timers} of {wakeups} by timers: {of:#}");
