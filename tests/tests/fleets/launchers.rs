@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use profiler_tests::{
     fleets::children,
     interpreters::supported,
-    punchclock::{json, run, workers},
+    punchclock::{counter, json, run, workers},
     record::Record,
     wait_for,
     workload::Workload,
@@ -38,11 +38,10 @@ fn a_shells_children_under_record() {
     let recorded = Record::with(&["--", "sh", "-c", &line]).wait();
     assert_workers(recorded.recording.stat(), 2);
     // All that they did is what their program was told to do, and what it took to start.
-    let text = String::from_utf8_lossy(&recorded.output.stdout);
-    let sum = text.lines().find_map(|line| line.strip_prefix("all workers ")).expect("a sum");
-    let on_cpu_ms = sum.split_whitespace().nth(1).map(|number| number.replace(',', "").parse::<f64>());
-    let on_cpu_ms = on_cpu_ms.and_then(Result::ok).expect("a number");
-    assert!((1500.0..2500.0).contains(&on_cpu_ms), "{text}");
+    let rows = workers(recorded.recording.stat());
+    let ran = rows.iter().filter(|row| row["role"] == "worker").map(|row| counter(row, "on_cpu_ns"));
+    let on_cpu_ms = ran.sum::<u64>() / 1_000_000;
+    assert!((1500..2500).contains(&on_cpu_ms), "{on_cpu_ms} ms");
 }
 
 #[test]
