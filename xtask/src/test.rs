@@ -57,11 +57,12 @@ pub fn run(Options { file, args }: &Options) -> Result<()> {
                     command.arg(format!("{name}={value}"));
                 }
             }
-            command.arg(&test);
+            // One at a time: they measure CPU time to the nanosecond, and neighbours would queue for it.
+            command.arg(&test).arg("--test-threads=1");
             command
         };
         unsteady.extend(
-            pass(command, at_once(&test), &args)
+            pass(command, &args)
                 .with_context(|| format!("failed to pass the tests in {}", test.display()))?,
         );
     }
@@ -69,13 +70,6 @@ pub fn run(Options { file, args }: &Options) -> Result<()> {
         eprintln!("test: {name} failed, and passed when it was run again");
     }
     Ok(())
-}
-
-/// How many tests of a program run at once: one where they measure CPU time to the nanosecond, for which neighbours would queue.
-fn at_once(test: &Path) -> usize {
-    // What is on a stack is the same beside others.
-    let is_of_stacks = test.file_name().is_some_and(|name| name.to_string_lossy().starts_with("frames-"));
-    if is_of_stacks { 2 } else { 1 }
 }
 
 /// The test program, a folder of `tests/tests`, that has a file.
@@ -96,15 +90,15 @@ pub fn units(args: &[String]) -> Result<()> {
 /// Runs a test program. These tests measure a machine on which others work too, whose neighbours now and then take a
 /// CPU or a second away; so the ones that fail are run once more, by themselves. Their names are what is returned:
 /// a test that needed it twice is one to look at.
-fn pass(command: impl Fn() -> Command, at_once: usize, args: &[String]) -> Result<Vec<String>> {
-    let first = run_tests(command().arg(format!("--test-threads={at_once}")).args(args))?;
+fn pass(command: impl Fn() -> Command, args: &[String]) -> Result<Vec<String>> {
+    let first = run_tests(command().args(args))?;
     if first.status.success() {
         return Ok(Vec::new());
     }
     // Without a failed test it is the program that failed, which is no test's outcome.
     ensure!(!first.failed.is_empty(), "failed to run to the end ({})", first.status);
     eprintln!("test: once more, by themselves: {}", first.failed.join(", "));
-    let again = run_tests(command().args(["--test-threads=1", "--exact"]).args(&first.failed))?;
+    let again = run_tests(command().arg("--exact").args(&first.failed))?;
     ensure!(again.status.success(), "failed twice ({})", again.status);
     Ok(first.failed)
 }
