@@ -82,10 +82,14 @@ fn queue(seen: &Seen<'_>) -> Option<Weighed> {
 fn hot(seen: &Seen<'_>) -> Option<Weighed> {
     let (counters, _) = seen.fleet.total();
     let busy = seen.share(counters.on_cpu_ns);
+    // Without samples, as in `stat`, no function has CPU time, and the stacks of waits need not be gone through.
+    if busy < BUSY || seen.profile.samples.is_empty() {
+        return None;
+    }
     let functions = function_times::of(seen.fleet, seen.profile);
     let hottest = functions.iter().max_by_key(|function| function.own_cpu_ns)?;
     let part = hottest.own_cpu_ns as f64 / counters.on_cpu_ns.max(1) as f64;
-    (part >= HOT && busy >= BUSY).then(|| {
+    (part >= HOT).then(|| {
         let place = location::text(&hottest.name, seen.paths.of(&hottest.file), hottest.line);
         let claim = format!("CPU: {} of the CPU time in {place}", percent(part));
         let evidence = format!("{} of the time at work is CPU time", percent(busy));

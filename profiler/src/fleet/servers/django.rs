@@ -11,11 +11,9 @@ use crate::{
         command::{self, Command},
         options::Grammar,
         program::{FoundServer, ServerProgram},
-        relation,
         search::Discovery,
-        servers::{PLAIN, Server, design},
+        servers::{PLAIN, Server, reloader},
     },
-    model::worker::Role,
     sys::process::Process,
 };
 
@@ -26,15 +24,7 @@ pub static SERVER: Server = Server {
     recognise,
     // Its loop that looks for changed files; its other thread is a server of the standard library.
     waits_for_work: &[("django/utils/autoreload.py", &["tick"])],
-    idle_design: |role, _, _| match role {
-        Role::Worker => design(
-            1.8,
-            3.3,
-            "its server looks twice a second whether it should end, its reloader each second for changed files",
-        ),
-        Role::Master => design(0.0, 0.1, "the reloader sleeps until the process that serves ends"),
-        Role::Helper => None,
-    },
+    idle_design: reloader::idle_design,
     ..PLAIN
 };
 
@@ -68,8 +58,7 @@ fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
     }
     let name = project(&found, process, discovery).or_else(|| folder(process));
     let name = name.unwrap_or_else(|| command::name(process).to_owned());
-    let judge = |child: &Process, _| Some(relation::part_of(child, process));
-    Some(discovery.gather(SERVER.name, &name, (process, found.why), judge)?.or_alone())
+    reloader::gather(&SERVER, &name, (process, found.why), discovery)
 }
 
 /// The package that the settings are in: `mysite` of `mysite.settings`.

@@ -8,11 +8,9 @@ use crate::{
         Fleet,
         options::Grammar,
         program::ServerProgram,
-        relation,
         search::Discovery,
-        servers::{PLAIN, Server, design},
+        servers::{PLAIN, Server, reloader},
     },
-    model::worker::Role,
     sys::process::Process,
 };
 
@@ -23,15 +21,7 @@ pub static SERVER: Server = Server {
     recognise,
     // Its loop that looks for changed files; its other thread is a server of the standard library.
     waits_for_work: &[("werkzeug/_reloader.py", &["run"])],
-    idle_design: |role, _, _| match role {
-        Role::Worker => design(
-            1.8,
-            3.3,
-            "its server looks twice a second whether it should end, its reloader each second for changed files",
-        ),
-        Role::Master => design(0.0, 0.1, "the reloader sleeps until the process that serves ends"),
-        Role::Helper => None,
-    },
+    idle_design: reloader::idle_design,
     ..PLAIN
 };
 
@@ -61,8 +51,7 @@ fn recognise(process: &Process, discovery: &Discovery<'_>) -> Option<Fleet> {
     } else {
         return None;
     };
-    let judge = |child: &Process, _| Some(relation::part_of(child, process));
-    Some(discovery.gather(SERVER.name, &name, (process, found.why), judge)?.or_alone())
+    reloader::gather(&SERVER, &name, (process, found.why), discovery)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod hypercorn;
 mod jupyter;
 mod mod_wsgi;
 mod pool;
+mod reloader;
 mod rq;
 mod uvicorn;
 mod uwsgi;
