@@ -134,7 +134,7 @@ pub enum BlockedStacks {
     All = 2,
 }
 
-/// Key of the `STACKS` map: one distinct stack of one thread, sampled on a CPU or blocked.
+/// Key of the `STACKS` map: one distinct stack of one thread, sampled on a CPU, blocked or preempted.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct StackKey {
@@ -145,7 +145,7 @@ pub struct StackKey {
     pub tgid: u32,
     /// The thread's tid.
     pub tid: u32,
-    /// [`ON_CPU`], or the [`crate::wait::Reason`] for which it is blocked.
+    /// [`ON_CPU`], or the reason of an [`OpenWait`].
     pub reason: u32,
     /// The system call in which it is blocked, or [`crate::wait::NO_SYSCALL`].
     pub syscall: u32,

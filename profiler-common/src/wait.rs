@@ -187,10 +187,23 @@ impl OpenWait {
         let ran = on_cpu.saturating_sub(self.on_cpu);
         WaitParts { queued, blocked: now.saturating_sub(self.since).saturating_sub(queued.wrapping_add(ran)) }
     }
+
+    /// How much of its parts a wait counts on its stack, ns: the time for which it left the CPU, not that for which it waited to
+    /// be back. Of a thread that was preempted both are one.
+    #[inline]
+    #[must_use]
+    pub const fn on_stack(&self, WaitParts { queued, blocked }: WaitParts) -> u64 {
+        match self.reason {
+            PREEMPTED => queued,
+            UNQUEUED => queued.wrapping_add(blocked),
+            _ => blocked,
+        }
+    }
 }
 
-/// Takes the place of a [`Reason`] when the thread did not want to leave the CPU.
-pub const PREEMPTED: u32 = u32::MAX;
+/// Takes the place of a [`Reason`] when the thread did not want to leave the CPU. Not [`crate::config::ON_CPU`]: stacks are
+/// keyed by either.
+pub const PREEMPTED: u32 = u32::MAX - 2;
 /// Takes the place of a [`Reason`] when the thread was preempted on its way to sleep. It waits for a CPU, but the kernel counts
 /// as run-queue wait only that of a thread whose state says that it runs (`sched_info_depart`, `kernel/sched/stats.h`).
 pub const UNQUEUED: u32 = u32::MAX - 1;

@@ -21,7 +21,7 @@ use crate::{
     rodata, seqlock, stack_count,
     task::Task,
     thread,
-    wait_reason::wait_reason,
+    wait_reason::{WaitCause, wait_reason},
     wait_stack,
 };
 
@@ -45,21 +45,16 @@ pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task)
         0 => ctx.arg::<u64>(0) == 0 && task.state() != 0,
         _ => voluntary != field!(waits.voluntary).get(),
     };
-    let (mut hash, mut reason, mut syscall) = (0, PREEMPTED, NO_SYSCALL);
-    if is_voluntary {
-        let process = Followed::by_tgid(task.tgid());
-        let cause = wait_reason(task, process);
-        (reason, syscall) = (cause.reason as u32, cause.syscall);
-        if STACKS && let Some(process) = process {
-            match wait_stack::capture(ctx, task, process, cause, field!(waits.received).get()) {
-                Ok(found) => hash = found,
-                Err(cause) => result = Err(cause),
-            }
+    let process = if STACKS || is_voluntary { Followed::by_tgid(task.tgid()) } else { None };
+    let cause = if is_voluntary { wait_reason(task, process) } else { WaitCause::of_preempted(task) };
+    let mut hash = 0;
+    if STACKS && let Some(process) = process {
+        match wait_stack::capture(ctx, task, process, cause, field!(waits.received).get()) {
+            Ok(found) => hash = found,
+            Err(cause) => result = Err(cause),
         }
-    } else if task.state() != 0 {
-        reason = UNQUEUED;
     }
-    let open = OpenWait { hash, reason, syscall, ..open_at(task, now) };
+    let open = OpenWait { hash, reason: cause.reason, syscall: cause.syscall, ..open_at(task, now) };
     seqlock::change(task, waits, move || {
         field!(waits.has_baseline).set(1);
         field!(waits.voluntary).set(voluntary);
@@ -90,7 +85,8 @@ fn open_at(task: Task, since: u64) -> OpenWait {
 #[inline(always)]
 fn close(task: Task, waits: &MapCell<Waits>, now: u64, in_queue: u64) -> Result<(), LossCause> {
     let open = field!(waits.open).read();
-    let WaitParts { queued, blocked } = open.split(now, task.on_cpu(), task.run_delay() + in_queue);
+    let parts = open.split(now, task.on_cpu(), task.run_delay() + in_queue);
+    let WaitParts { queued, blocked } = parts;
     let reason = open.reason as usize;
     let is_unqueued = open.reason == UNQUEUED;
     let edge = seqlock::change(task, waits, move || {
@@ -109,10 +105,11 @@ fn close(task: Task, waits: &MapCell<Waits>, now: u64, in_queue: u64) -> Result<
             }
         }
     });
-    if open.hash == 0 || blocked < rodata::read(&MIN_BLOCK_NS) {
+    let ns = open.on_stack(parts);
+    if open.hash == 0 || ns < rodata::read(&MIN_BLOCK_NS) {
         return Ok(());
     }
-    stack_count::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), blocked, edge)
+    stack_count::add_wait(&StackKey::of_wait(task.tgid(), task.tid(), &open), ns, edge)
 }
 
 /// Begins to account a thread that is new. If it sleeps, its reason is found from outside, but not its stack.
@@ -122,7 +119,7 @@ pub fn init_wait_state(task: Task, process: &Followed, waits: &MapCell<Waits>) {
     let mut open = OpenWait::zeroed();
     if task.is_asleep() {
         let cause = wait_reason(task, Some(process));
-        let (hash, reason, syscall) = (BEFORE_US, cause.reason as u32, cause.syscall);
+        let (hash, reason, syscall) = (BEFORE_US, cause.reason, cause.syscall);
         open = OpenWait { hash, reason, syscall, ..open_at(task, task.left_at()) };
     }
     // Once a switch was seen it knows better.

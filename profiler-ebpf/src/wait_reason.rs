@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use profiler_common::{
     python::{GIL_BYTES, PyTarget},
     syscall::{SYSCALLS, SyscallKind},
-    wait::{NO_SYSCALL, Reason},
+    wait::{NO_SYSCALL, PREEMPTED, Reason, UNQUEUED},
 };
 
 use crate::{process::Followed, rodata, task::Task, user_memory::read_word};
@@ -28,11 +28,21 @@ static SYSTEM_CALLS: [u8; SYSCALLS] = [0; SYSCALLS];
 /// Why a thread leaves the CPU: reason, system call and instruction.
 #[derive(Clone, Copy)]
 pub struct WaitCause {
-    pub reason: Reason,
+    /// [`Reason`], [`PREEMPTED`] or [`UNQUEUED`].
+    pub reason: u32,
     /// The system call, or [`NO_SYSCALL`].
     pub syscall: u32,
-    /// The user's instruction.
+    /// The user's instruction; 0 of a thread that was preempted, which can be at any.
     pub address: u64,
+}
+
+impl WaitCause {
+    /// The cause of a thread that did not want to leave the CPU.
+    #[inline(always)]
+    pub fn of_preempted(task: Task) -> Self {
+        let reason = if task.state() == 0 { PREEMPTED } else { UNQUEUED };
+        Self { reason, syscall: NO_SYSCALL, address: 0 }
+    }
 }
 
 /// Finds the reason of a thread that is about to sleep, or sleeps.
@@ -48,7 +58,7 @@ pub fn wait_reason(task: Task, process: Option<&Followed>) -> WaitCause {
     } else {
         in_syscall(task, syscall, first, second, process)
     };
-    WaitCause { reason, syscall, address }
+    WaitCause { reason: reason as u32, syscall, address }
 }
 
 /// True of a thread that a signal, a debugger or its control group's freezer holds, wherever it was.

@@ -5,7 +5,7 @@ use profiler_common::{
     config::{BlockedStacks, StackKey},
     loss_cause::LossCause,
     python::fold,
-    wait::Reason,
+    wait::{KERNEL_REASONS, Reason},
 };
 
 use crate::{
@@ -22,7 +22,8 @@ use crate::{
 #[unsafe(no_mangle)]
 static BLOCKED_STACKS: u32 = 0;
 
-/// The stack on which a thread leaves the CPU, described if it is new; 0 if none is wanted.
+/// The stack on which a thread leaves the CPU, described if it is new; 0 if none is wanted. One way for threads that wait and
+/// for those that are preempted: the verifier walks it once.
 #[inline(always)]
 pub fn capture(
     ctx: &BtfTracePointContext,
@@ -34,7 +35,9 @@ pub fn capture(
     let wanted = rodata::read(&BLOCKED_STACKS);
     let all = wanted == BlockedStacks::All as u32;
     let python = process.python();
-    if !all && python.is_none() {
+    let has_target = !python.is_none();
+    let is_wanted = if is_preempted(wait_cause.reason) { all && has_target } else { all || has_target };
+    if !is_wanted {
         return Ok(0);
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(SWITCH) else { return Ok(0) };
@@ -45,11 +48,21 @@ pub fn capture(
     let cause = &raw mut scratch.cause;
     // SAFETY: ours.
     let [reason, syscall, address] = unsafe {
-        cause.write_volatile([wait_cause.reason as u64, u64::from(wait_cause.syscall), wait_cause.address]);
+        cause.write_volatile([
+            u64::from(wait_cause.reason),
+            u64::from(wait_cause.syscall),
+            wait_cause.address,
+        ]);
         cause.read_volatile()
     };
     let (reason, syscall) = (reason as u32, syscall as u32);
     let has_python = pystack::walk(task.thread_pointer(), python, scratch) != 0;
+    // Of what was preempted only Python is told: any instruction can be, and each would make another stack.
+    let is_preempted = is_preempted(reason);
+    if is_preempted && !has_python {
+        return Ok(0);
+    }
+    let all = all && !is_preempted;
     let Scratch { walk, stack, .. } = &mut *scratch;
     (stack.user_len, stack.kernel_len) = (0, 0);
     let mut hash = fold(walk.hash, u64::from(reason));
@@ -77,4 +90,10 @@ pub fn capture(
         stack_count::begin_wait(&scratch.stack.key, received, is_new);
     }
     Ok(scratch.stack.key.hash)
+}
+
+/// True of a reason that is no [`Reason`].
+#[inline(always)]
+const fn is_preempted(reason: u32) -> bool {
+    reason >= KERNEL_REASONS as u32
 }

@@ -17,6 +17,7 @@ use profiler::model::{
         Severity, Usl,
     },
     tables::{Frame, FrameKind, Stack, StackId},
+    wait_times::WaitTimes,
     waits::Waits,
     worker::Role,
 };
@@ -387,9 +388,7 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
             tid: tgid,
             stack: waits,
             reason,
-            ns,
-            count: 10,
-            longest_ns: Some(ns),
+            times: WaitTimes { ns, count: 10, longest_ns: Some(ns) },
         });
     }
     let worker = |tgid| WorkerDelta {

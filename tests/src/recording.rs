@@ -121,6 +121,12 @@ impl Recording {
         self.document["profile"]["blocked"].as_array().expect("waits")
     }
 
+    /// The rows of what was preempted.
+    #[must_use]
+    pub fn preempted(&self) -> &[Value] {
+        self.document["profile"]["preempted"].as_array().expect("waits")
+    }
+
     /// Its seconds.
     #[must_use]
     pub fn windows(&self) -> &[Value] {

@@ -40,7 +40,7 @@ pub fn run(mut input: &[u8]) {
         }
     }
     let (profile, unnamed) = build_profile::profile(&stacks, &window, 99);
-    assert!(profile.samples.len() + profile.blocked.len() <= window.len());
+    assert!(profile.samples.len() + profile.blocked.len() + profile.preempted.len() <= window.len());
     show(profile.strings.rows());
     show(&unnamed);
 }

@@ -75,7 +75,8 @@ fn spinners(idling: &Idling) -> Vec<Finding> {
 
 /// The function whose sleeps end most often.
 fn waking(profile: &Profile, tgid: u32) -> Option<String> {
-    let waits = profile.blocked.iter().filter(|wait| wait.tgid == tgid).map(|wait| (wait.stack, wait.count));
+    let waits =
+        profile.blocked.iter().filter(|wait| wait.tgid == tgid).map(|wait| (wait.stack, wait.times.count));
     heaviest(profile, waits)
 }
 

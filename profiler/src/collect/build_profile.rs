@@ -11,10 +11,11 @@ use crate::{
     bpf::Counts,
     collect::stacks::{Stacks, UnresolvedFrame},
     model::{
-        profile::{BlockedSample, Profile, Sample},
+        profile::{BlockedSample, PreemptedSample, Profile, Sample},
         tables::{
             Binary, BinaryId, Frame, FrameId, FrameKind, MappedBinary, Place, Stack, StackId, StringId,
         },
+        wait_times::WaitTimes,
     },
     symbolize::{
         modules::{MappedModule, Modules},
@@ -31,27 +32,37 @@ const SWITCH: &str = "__schedule";
 pub fn profile(stacks: &Stacks, window: &Counts, rate_hz: u64) -> (Profile, Vec<String>) {
     let named = resolve_names(stacks, rate_hz);
     let mut samples: HashMap<Sample, u64> = HashMap::new();
-    let mut blocked: HashMap<(u32, u32, Option<StackId>, Reason), BlockedSample> = HashMap::new();
+    let mut blocked: HashMap<(u32, u32, Option<StackId>, Reason), WaitTimes> = HashMap::new();
+    let mut preempted: HashMap<(u32, u32, Option<StackId>), WaitTimes> = HashMap::new();
     for (key, count) in window {
         let (stack, tid) = (named.stack_of(stacks, key), stacks.tid_of(key));
+        let longest_ns = Some(count.longest).filter(|longest| *longest != 0);
+        let times = WaitTimes { ns: count.ns, count: count.count, longest_ns };
         if key.reason == ON_CPU {
             let gil = stacks.holds_gil(key);
             let task = stacks.task(key);
             let sample = Sample { tgid: key.tgid, tid, stack, gil, task, count: 0 };
             *samples.entry(sample).or_default() += count.count;
         } else if let Some(reason) = stacks.reason(key) {
-            let longest_ns = Some(count.longest).filter(|longest| *longest != 0);
-            let (ns, count) = (count.ns, count.count);
-            let wait = BlockedSample { tgid: key.tgid, tid, stack, reason, ns, count, longest_ns };
             let sum = blocked.entry((key.tgid, tid, stack, reason));
-            sum.and_modify(|sum| sum.add(&wait)).or_insert(wait);
+            sum.and_modify(|sum| sum.add(&times)).or_insert(times);
+        } else {
+            let sum = preempted.entry((key.tgid, tid, stack));
+            sum.and_modify(|sum| sum.add(&times)).or_insert(times);
         }
     }
     let mut profile = named.profile;
     profile.samples = samples.into_iter().map(|(sample, count)| Sample { count, ..sample }).collect();
     profile.samples.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.gil, sample.task));
-    profile.blocked = blocked.into_values().collect();
-    profile.blocked.sort_by_key(|sample| (sample.tgid, sample.tid, sample.stack, sample.reason));
+    let waits = blocked.into_iter();
+    profile.blocked = waits
+        .map(|((tgid, tid, stack, reason), times)| BlockedSample { tgid, tid, stack, reason, times })
+        .collect();
+    profile.blocked.sort_by_key(|wait| (wait.tgid, wait.tid, wait.stack, wait.reason));
+    let waits = preempted.into_iter();
+    profile.preempted =
+        waits.map(|((tgid, tid, stack), times)| PreemptedSample { tgid, tid, stack, times }).collect();
+    profile.preempted.sort_by_key(|wait| (wait.tgid, wait.tid, wait.stack));
     (profile, named.unnamed)
 }
 

@@ -16,14 +16,13 @@ const UNKNOWN: u64 = 0;
 pub fn with_open(mut counts: Counts, snapshot: &Snapshot) -> Counts {
     for thread in &snapshot.threads {
         let open = thread.waits.open;
-        if let Some(wait) =
-            thread_times::open_wait(thread, snapshot.clock_offset_ns).filter(|_| open.hash != 0)
-        {
+        let on_stack = thread_times::open_wait_on_stack(thread, snapshot.clock_offset_ns);
+        if let Some((ns, is_over)) = on_stack.filter(|_| open.hash != 0) {
             let key = StackKey::of_wait(thread.task.tgid, thread.task.tid, &open);
             let sum = counts.entry(key).or_default();
-            sum.ns += wait.ns;
-            sum.longest = sum.longest.max(wait.ns);
-            sum.count += u64::from(wait.is_over);
+            sum.ns += ns;
+            sum.longest = sum.longest.max(ns);
+            sum.count += u64::from(is_over);
         }
     }
     counts

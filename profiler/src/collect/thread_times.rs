@@ -3,7 +3,7 @@
 use profiler_common::{
     event::ThreadRecord,
     sched::TaskCounters,
-    wait::{KERNEL_REASONS, UNQUEUED, Waits},
+    wait::{KERNEL_REASONS, PREEMPTED, UNQUEUED, WaitParts, Waits},
 };
 
 use crate::model::accounting::CumulativeTimes;
@@ -52,12 +52,32 @@ pub fn open_wait(living: &ThreadRecord, clock_offset_ns: u64) -> Option<WaitSoFa
     Some(WaitSoFar { reason, ns: unclaimed_ns(living, clock_offset_ns), is_over })
 }
 
+/// How much of the wait under way counts on its stack, ns, and true if the wait is over. A wait that follows another one's end
+/// is not the stack's: [`OpenWait::on_stack`].
+#[must_use]
+pub fn open_wait_on_stack(living: &ThreadRecord, clock_offset_ns: u64) -> Option<(u64, bool)> {
+    let open = living.waits.open;
+    if open.since == 0 {
+        return None;
+    }
+    let is_over = match open.reason {
+        PREEMPTED | UNQUEUED => living.task.on_cpu != 0,
+        _ => !of_living(living, clock_offset_ns).blocked,
+    };
+    Some((open.on_stack(parts(living, clock_offset_ns)), is_over))
+}
+
 /// Time since the open wait began that is neither on-CPU nor run-queue time, ns: the kernel side closes a wait by the same
 /// rule.
 fn unclaimed_ns(living: &ThreadRecord, clock_offset_ns: u64) -> u64 {
+    parts(living, clock_offset_ns).blocked
+}
+
+/// The parts of the open wait up to the instant of reading.
+fn parts(living: &ThreadRecord, clock_offset_ns: u64) -> WaitParts {
     let times = of_living(living, clock_offset_ns);
     let now = living.task.read_ns.wrapping_sub(clock_offset_ns);
-    living.waits.open.split(now, times.on_cpu_ns, times.run_queue_ns).blocked
+    living.waits.open.split(now, times.on_cpu_ns, times.run_queue_ns)
 }
 
 /// The waits of a thread that lives, the one under way counted up to the instant of reading.

@@ -6,6 +6,7 @@ use crate::model::{
     profile::BlockedSample,
     recording::Recording,
     tables::FrameKind::{self, Mark, Python},
+    wait_times::WaitTimes,
     waits::Waits,
     worker::{Death, Role},
 };
@@ -40,15 +41,12 @@ fn wait(recording: &mut Recording, reason: Reason, ns: u64, frames: &[(FrameKind
         let tgid = worker.tgid;
         worker.waits.blocked[reason as usize].ns += ns;
         worker.threads[0].waits.blocked[reason as usize].ns += ns;
-        let longest_ns = Some(ns / 10);
         recording.profile.blocked.push(BlockedSample {
             tgid,
             tid: tgid,
             stack,
             reason,
-            ns,
-            count: 20,
-            longest_ns,
+            times: WaitTimes { ns, count: 20, longest_ns: Some(ns / 10) },
         });
     }
 }

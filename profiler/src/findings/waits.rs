@@ -42,7 +42,7 @@ pub fn by_reason(seen: &Seen<'_>) -> Vec<Weighed> {
         let (in_loop, others): (Vec<&BlockedSample>, Vec<_>) =
             waits.partition(|wait| event_loop::holds_up(seen, wait));
         // What blocks an event loop is told as that.
-        let in_loop_ns: u64 = in_loop.iter().map(|wait| wait.ns).sum();
+        let in_loop_ns: u64 = in_loop.iter().map(|wait| wait.times.ns).sum();
         let share = seen.share(total.blocked[reason as usize].ns.saturating_sub(in_loop_ns));
         if share < TOLD {
             return None;

@@ -19,6 +19,7 @@ use crate::{
             Severity, Usl,
         },
         tables::{Binary, Frame, FrameKind, Id, MappedBinary, Place, Stack, StackId},
+        wait_times::WaitTimes,
         waits::Waits,
         worker::{Death, Role, Slot},
     },
@@ -210,9 +211,7 @@ fn profile() -> Profile {
         tid: tgid,
         stack,
         reason,
-        ns,
-        count,
-        longest_ns: Some(10 * ns / count),
+        times: WaitTimes { ns, count, longest_ns: Some(10 * ns / count) },
     };
     profile.blocked = vec![
         blocked(1234, reads, Reason::Socket, 45 * MS, 90),

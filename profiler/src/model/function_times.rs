@@ -44,7 +44,7 @@ pub fn of(fleet: &FleetDelta, profile: &Profile) -> Vec<FunctionTimes> {
     for wait in profile.blocked.iter().filter(|wait| processes.contains(&wait.tgid)) {
         if !matches!(wait.reason, Reason::Idle | Reason::Parked) {
             let leaf = |_: &[&Frame]| plumbing::responsible(profile, wait.stack).map(key);
-            sums.add(wait.stack, wait.ns, leaf, |time| {
+            sums.add(wait.stack, wait.times.ns, leaf, |time| {
                 [&mut time.own_blocked_ns, &mut time.total_blocked_ns]
             });
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::model::{
     accounting::{FleetDelta, StatDelta, ThreadDelta, WorkerDelta},
-    profile::{BlockedSample, Profile, Sample},
+    profile::{BlockedSample, PreemptedSample, Profile, Sample},
     quality::{Quality, SampleQuality},
     recording::Recording,
     tables::{Binary, Frame, MappedBinary, Place, Stack, StackId},
@@ -26,7 +26,9 @@ impl Recording {
 impl Profile {
     fn distinct_stacks(&self) -> u64 {
         let sampled = self.samples.iter().map(|sample| sample.stack);
-        sampled.chain(self.blocked.iter().map(|wait| wait.stack)).collect::<HashSet<_>>().len() as u64
+        let blocked = self.blocked.iter().map(|wait| wait.stack);
+        let preempted = self.preempted.iter().map(|wait| wait.stack);
+        sampled.chain(blocked).chain(preempted).collect::<HashSet<_>>().len() as u64
     }
 
     fn absorb(&mut self, other: &Self) {
@@ -67,7 +69,13 @@ impl Profile {
         self.blocked = sums(
             self.blocked.iter().copied().chain(theirs),
             |wait| (wait.tgid, wait.tid, wait.stack, wait.reason),
-            BlockedSample::add,
+            |sum, wait| sum.times.add(&wait.times),
+        );
+        let theirs = other.preempted.iter().map(|wait| PreemptedSample { stack: mine(wait.stack), ..*wait });
+        self.preempted = sums(
+            self.preempted.iter().copied().chain(theirs),
+            |wait| (wait.tgid, wait.tid, wait.stack),
+            |sum, wait| sum.times.add(&wait.times),
         );
     }
 }

@@ -24,6 +24,7 @@ pub mod sample;
 pub mod shown;
 pub mod tables;
 pub mod wait_site;
+pub mod wait_times;
 pub mod waits;
 pub mod window;
 pub mod worker;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use profiler_common::wait::{Reason, WaitSum};
+use profiler_common::wait::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     accounting::StatDelta,
     tables::{Binary, Frame, InternTable, MappedBinary, Stack, StackId, StringId},
+    wait_times::WaitTimes,
 };
 
 /// Sampled stacks with everything needed to show them.
@@ -32,6 +33,9 @@ pub struct Profile {
     /// What threads were blocked on.
     #[serde(default)]
     pub blocked: Vec<BlockedSample>,
+    /// What threads were preempted on. Run-queue time that is in none of these rows followed a wake-up, or has no stack.
+    #[serde(default)]
+    pub preempted: Vec<PreemptedSample>,
 }
 
 /// One distinct stack on which one thread was blocked.
@@ -46,22 +50,23 @@ pub struct BlockedSample {
     /// What the thread waits for.
     #[serde(with = "reason_name")]
     pub reason: Reason,
-    /// How long inside the window, exactly.
-    pub ns: u64,
-    /// How many waits ended in it.
-    pub count: u64,
-    /// Length of the longest of these waits, from its beginning to its end or that of the window, ns; absent if it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub longest_ns: Option<u64>,
+    /// How many waits these were, and how long.
+    #[serde(flatten)]
+    pub times: WaitTimes,
 }
 
-impl BlockedSample {
-    /// Adds waits on the same stack. The longest is known only if it is of both.
-    pub fn add(&mut self, other: &Self) {
-        self.ns += other.ns;
-        self.count += other.count;
-        self.longest_ns = self.longest_ns.zip(other.longest_ns).map(|(mine, theirs)| mine.max(theirs));
-    }
+/// One distinct stack on which one thread was preempted: it wanted to run on, and waited in a run queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreemptedSample {
+    /// Process id: a `WorkerDelta` of the same recording.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// The stack; absent if its description was lost.
+    pub stack: Option<StackId>,
+    /// How often the thread then waited for a CPU, and how long.
+    #[serde(flatten)]
+    pub times: WaitTimes,
 }
 
 /// A reason by its name.
@@ -134,28 +139,40 @@ impl Profile {
     /// stack gets rows without one. And at an edge a wait under way is as long as two clocks tell that are compared to some
     /// 100 ns, so what is left of it after the edge may be less than nothing, which only a sum can take.
     pub fn agree_with(&mut self, stat: &StatDelta) {
-        let mut books: BTreeMap<_, WaitSum> = BTreeMap::new();
+        let mut books: BTreeMap<_, WaitTimes> = BTreeMap::new();
+        let mut queued: BTreeMap<_, WaitTimes> = BTreeMap::new();
         let workers = stat.processes();
         let threads = workers.flat_map(|worker| worker.threads.iter().map(|thread| (worker.tgid, thread)));
+        // One TID may have been that of several threads.
         for (tgid, thread) in threads {
             for (reason, blocked) in Reason::ALL.into_iter().zip(&thread.waits.blocked) {
-                // One TID may have been that of several threads.
-                let sum = books.entry((tgid, thread.tid, reason)).or_default();
-                (sum.ns, sum.count) = (sum.ns + blocked.ns, sum.count + blocked.count);
+                let times = WaitTimes { ns: blocked.ns, count: blocked.count, longest_ns: None };
+                books.entry((tgid, thread.tid, reason)).or_default().add(&times);
             }
+            let ns = thread.counters.run_queue_ns + thread.waits.uncounted_ns;
+            let times = WaitTimes { ns, count: u64::MAX, longest_ns: None };
+            queued.entry((tgid, thread.tid)).and_modify(|sum| sum.ns += ns).or_insert(times);
         }
         // So that it is the longest which gives.
-        self.blocked.sort_by_key(|row| row.ns);
+        self.blocked.sort_by_key(|row| row.times.ns);
         for row in &mut self.blocked {
-            let left = books.entry((row.tgid, row.tid, row.reason)).or_default();
-            (row.ns, row.count) = (row.ns.min(left.ns), row.count.min(left.count));
-            (left.ns, left.count) = (left.ns - row.ns, left.count - row.count);
+            row.times.take_from(books.entry((row.tgid, row.tid, row.reason)).or_default());
         }
-        self.blocked.extend(books.into_iter().map(|((tgid, tid, reason), WaitSum { ns, count })| {
-            BlockedSample { tgid, tid, stack: None, reason, ns, count, longest_ns: None }
+        self.blocked.extend(books.into_iter().map(|((tgid, tid, reason), times)| BlockedSample {
+            tgid,
+            tid,
+            stack: None,
+            reason,
+            times,
         }));
-        self.blocked.retain(|row| row.ns != 0 || row.count != 0);
+        self.blocked.retain(|row| row.times.is_any());
         self.blocked.sort_by_key(|row| (row.tgid, row.tid, row.stack, row.reason));
+        self.preempted.sort_by_key(|row| row.times.ns);
+        for row in &mut self.preempted {
+            row.times.take_from(queued.entry((row.tgid, row.tid)).or_default());
+        }
+        self.preempted.retain(|row| row.times.is_any());
+        self.preempted.sort_by_key(|row| (row.tgid, row.tid, row.stack));
     }
 
     /// Samples by process.

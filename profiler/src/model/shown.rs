@@ -89,17 +89,18 @@ impl Profile {
     /// stacks that are.
     pub fn fit(&mut self, mut left: Left) -> Result<u64, &'static str> {
         let sizes = StackSizes::of(self)?;
-        let Self { samples, blocked, .. } = self;
+        let Self { samples, blocked, preempted, .. } = self;
         let mut samples: Vec<_> =
             samples.iter_mut().map(|sample| (sample.count, &mut sample.stack)).collect();
-        let mut blocked: Vec<_> = blocked.iter_mut().map(|sample| (sample.ns, &mut sample.stack)).collect();
-        for rows in [&mut samples, &mut blocked] {
+        let mut blocked: Vec<_> = blocked.iter_mut().map(|row| (row.times.ns, &mut row.stack)).collect();
+        let mut preempted: Vec<_> = preempted.iter_mut().map(|row| (row.times.ns, &mut row.stack)).collect();
+        for rows in [&mut samples, &mut blocked, &mut preempted] {
             rows.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         }
         let mut dropped = 0;
-        let (mut samples, mut blocked) = (samples.into_iter(), blocked.into_iter());
+        let mut rows = [samples, blocked, preempted].map(Vec::into_iter);
         let by_turns = iter::from_fn(|| {
-            Some([samples.next(), blocked.next()]).filter(|pair| pair.iter().any(Option::is_some))
+            Some(rows.each_mut().map(Iterator::next)).filter(|turn| turn.iter().any(Option::is_some))
         });
         for (_, stack) in by_turns.flatten().flatten() {
             if !sizes.take(*stack, &mut left) {

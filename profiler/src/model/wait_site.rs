@@ -9,6 +9,7 @@ use crate::model::{
     plumbing,
     profile::{BlockedSample, Profile},
     tables::StringId,
+    wait_times::WaitTimes,
 };
 
 /// Waits for one reason in one line of a function.
@@ -36,14 +37,14 @@ type LineKey = (StringId, Option<StringId>, u32);
 /// The sites of some of a profile's waits, those first that took longest.
 #[must_use]
 pub fn of<'a>(profile: &Profile, waits: impl Iterator<Item = &'a BlockedSample>) -> Vec<WaitSite> {
-    let mut sums: BTreeMap<_, BlockedSample> = BTreeMap::new();
+    let mut sums: BTreeMap<_, WaitTimes> = BTreeMap::new();
     for wait in waits {
         let frame = plumbing::responsible(profile, wait.stack);
         let key = (frame.map(|frame| (frame.name, frame.file, frame.line)), wait.reason);
-        sums.entry(key).and_modify(|sum| sum.add(wait)).or_insert(*wait);
+        sums.entry(key).and_modify(|sum| sum.add(&wait.times)).or_insert(wait.times);
     }
-    let site = |((frame, reason), sum): ((Option<LineKey>, _), BlockedSample)| {
-        let BlockedSample { ns, count, longest_ns, .. } = sum;
+    let site = |((frame, reason), times): ((Option<LineKey>, _), WaitTimes)| {
+        let WaitTimes { ns, count, longest_ns } = times;
         let (function, file, line) = frame.map_or_else(
             || (Mark::NoPythonFrames.text(), "", 0),
             |(name, file, line)| (profile.string(name), file.map_or("", |file| profile.string(file)), line),
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn the_longest_is_known_if_it_is_of_all() {
         let mut profile = fixture::recording().profile;
-        profile.blocked[0].longest_ns = None;
+        profile.blocked[0].times.longest_ns = None;
         let sites = of(&profile, profile.blocked.iter());
         assert_eq!((sites[1].longest_ns, sites[2].longest_ns), (None, Some(5_000_000)));
     }

@@ -18,7 +18,8 @@ const MAX_WINDOW_ROWS: usize = 1 << 18;
 /// Checks that every index is of its table, that callers come before their leaves and stacks are not endless,
 /// that what is to be shown can be, and that no sum of the numbers overflows.
 pub fn validate(recording: &Recording) -> Result<(), &'static str> {
-    let Profile { strings, binaries, mappings, frames, stacks, samples, blocked, .. } = &recording.profile;
+    let Profile { strings, binaries, mappings, frames, stacks, samples, blocked, preempted, .. } =
+        &recording.profile;
     let named = |frame: &Frame| has(strings, frame.name) && frame.file.is_none_or(|file| has(strings, file));
     if !frames.rows().iter().all(named) {
         return Err("a frame names a string that is not there");
@@ -37,7 +38,11 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
         return Err("a stack names a frame that is not there");
     }
     let sizes = StackSizes::of(&recording.profile)?;
-    let mut seen = samples.iter().map(|sample| sample.stack).chain(blocked.iter().map(|sample| sample.stack));
+    let mut seen = samples
+        .iter()
+        .map(|sample| sample.stack)
+        .chain(blocked.iter().map(|wait| wait.stack))
+        .chain(preempted.iter().map(|wait| wait.stack));
     if !seen.clone().all(|stack| stack.is_none_or(|stack| has(stacks, stack))) {
         return Err("a sample names a stack that is not there");
     }
@@ -45,10 +50,9 @@ pub fn validate(recording: &Recording) -> Result<(), &'static str> {
     if !seen.all(|stack| sizes.take(stack, &mut left)) {
         return Err("its stacks are too many, too deep or too long to be shown");
     }
-    let mut counts = samples
-        .iter()
-        .map(|sample| sample.count)
-        .chain(blocked.iter().flat_map(|sample| [sample.ns, sample.count]));
+    let waits = blocked.iter().map(|wait| wait.times).chain(preempted.iter().map(|wait| wait.times));
+    let mut counts =
+        samples.iter().map(|sample| sample.count).chain(waits.flat_map(|times| [times.ns, times.count]));
     if counts.try_fold(0_u64, u64::checked_add).is_none() {
         return Err("its samples are too many to count");
     }

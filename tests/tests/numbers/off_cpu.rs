@@ -1,7 +1,9 @@
 //! Off-CPU stacks: where the threads of a real fleet wait, and how long, against what its requests clock themselves.
 
 use profiler_tests::{
+    books::Books,
     gunicorn::Gunicorn,
+    interpreters,
     load::{Load, get_path},
     punchclock::{counter, run, worker},
     record::{Record, Recorded, folded},
@@ -110,6 +112,36 @@ fn the_graph_and_what_it_leaves_out_are_the_budgets_blocked_time() {
             assert!(queries == 0 && lost > 1_000_000_000, "{queries} {lost}");
         }
     }
+}
+
+#[test]
+fn a_thread_that_is_preempted_waits_on_its_stack() {
+    let Some(python) = interpreters::debian() else { return };
+    let workload = python.start("preempted.py", &[]);
+    let tgid = workload.tgid();
+    let books = || Books::of_thread(tgid, tgid).expect("it lives").run_queue_ns;
+    let record = Record::start(&[tgid], &["--min-block", "0"]);
+    let before = books();
+    wait_for("enough time in the run queue", || books() - before > 1_500_000_000);
+    let recorded = record.end();
+    let row = worker(recorded.recording.stat(), tgid);
+    // The rival is its child, and recorded with it.
+    let mut stacks = report(&recorded, &["--wall"]);
+    stacks.retain(|(stack, _)| stack[0].ends_with(&format!(" {tgid}")));
+    let queued = |stack: &[String]| stack.last().is_some_and(|leaf| leaf == "[run queue]");
+    let below = |function| sum(&stacks, |stack| queued(stack) && has(stack, function));
+    let (heavy, light) = (below("heavy"), below("light"));
+    let all = counter(row, "run_queue_ns") + counter(row, "run_queue_uncounted_ns");
+    assert_eq!(sum(&stacks, queued), all);
+    assert!((heavy + light) * 100 >= all * 99, "{heavy} and {light} of {all} ns");
+    // Whoever has the CPU longer loses it more often.
+    let share = heavy as f64 / (heavy + light) as f64;
+    assert!((share - 0.75).abs() < 0.1, "{share}");
+    // One wait for each preemption that the kernel counts, but for those at the edges.
+    let rows = recorded.recording.preempted().iter().filter(|wait| wait["tgid"] == tgid);
+    let waits: u64 = rows.map(|wait| counter(wait, "count")).sum();
+    let preemptions = counter(row, "preempted_switches");
+    assert!(waits.abs_diff(preemptions) <= 2, "{waits} of {preemptions}");
 }
 
 #[test]

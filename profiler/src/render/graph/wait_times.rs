@@ -1,49 +1,25 @@
-//! What is known of the waits on a stack: how many, how long on average, and the longest.
+//! What boxes say of the waits on a stack: how many, how long on average, and the longest.
 
 use std::collections::BTreeMap;
 
-use crate::{model::profile::BlockedSample, render::graph::label::Label, units};
-
-/// Waits on one stack, or on several that became equal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WaitTimes {
-    /// How long inside the window, ns.
-    pub ns: u64,
-    /// How many ended in it.
-    pub count: u64,
-    /// The longest of them, ns; absent if it is not known.
-    pub longest_ns: Option<u64>,
-}
+use crate::{model::wait_times::WaitTimes, render::graph::label::Label, units};
 
 /// Stacks that end in a wait, with what is known of these waits.
 pub type FoldedWaits = BTreeMap<Vec<Label>, WaitTimes>;
 
-/// Adds waits on a stack. The longest is known only if it is of all.
+/// Adds waits on a stack.
 pub fn add(waits: &mut FoldedWaits, stack: Vec<Label>, more: &WaitTimes) {
-    let add = |sum: &mut WaitTimes| {
-        sum.ns += more.ns;
-        sum.count += more.count;
-        sum.longest_ns = sum.longest_ns.zip(more.longest_ns).map(|(mine, theirs)| mine.max(theirs));
-    };
-    waits.entry(stack).and_modify(add).or_insert(*more);
+    waits.entry(stack).and_modify(|sum| sum.add(more)).or_insert(*more);
 }
 
-impl WaitTimes {
-    /// One row of a profile.
-    #[must_use]
-    pub fn of(sample: &BlockedSample) -> Self {
-        Self { ns: sample.ns, count: sample.count, longest_ns: sample.longest_ns }
-    }
-
-    /// `90 waits, mean 500 µs, longest 5.00 ms`: how many ended in the window, their time in it by their number, and the longest from
-    /// its beginning to its end.
-    fn sentence(&self) -> String {
-        let longest = self.longest_ns.map(|ns| format!(", longest {}", units::span(ns))).unwrap_or_default();
-        match self.ns.checked_div(self.count) {
-            None => format!("not over{longest}"),
-            Some(mean) => {
-                format!("{}, mean {}{longest}", units::counted(self.count, "wait"), units::span(mean))
-            }
+/// `90 waits, mean 500 µs, longest 5.00 ms`: how many ended in the window, their time in it by their number, and the longest
+/// from its beginning to its end.
+fn sentence(times: &WaitTimes) -> String {
+    let longest = times.longest_ns.map(|ns| format!(", longest {}", units::span(ns))).unwrap_or_default();
+    match times.ns.checked_div(times.count) {
+        None => format!("not over{longest}"),
+        Some(mean) => {
+            format!("{}, mean {}{longest}", units::counted(times.count, "wait"), units::span(mean))
         }
     }
 }
@@ -55,7 +31,7 @@ pub fn told(folded: BTreeMap<Vec<Label>, u64>, waits: &FoldedWaits) -> BTreeMap<
         if let Some(times) = waits.get(&stack)
             && let Some(leaf) = stack.last_mut()
         {
-            leaf.text = format!("{} {}", leaf.text, times.sentence()).into();
+            leaf.text = format!("{} {}", leaf.text, sentence(times)).into();
         }
         (stack, value)
     });
@@ -71,11 +47,11 @@ mod tests {
         let times = |ns, count, longest_ns| WaitTimes { ns, count, longest_ns };
         let mut waits = FoldedWaits::new();
         add(&mut waits, Vec::new(), &times(2_340_000, 1, Some(2_340_000)));
-        assert_eq!(waits[&Vec::new()].sentence(), "1 wait, mean 2.34 ms, longest 2.34 ms");
+        assert_eq!(sentence(&waits[&Vec::new()]), "1 wait, mean 2.34 ms, longest 2.34 ms");
         add(&mut waits, Vec::new(), &times(20_000_000_000, 1, Some(15_000_000_000)));
-        assert_eq!(waits[&Vec::new()].sentence(), "2 waits, mean 10.0 s, longest 15.0 s");
+        assert_eq!(sentence(&waits[&Vec::new()]), "2 waits, mean 10.0 s, longest 15.0 s");
         add(&mut waits, Vec::new(), &times(0, 0, None));
-        assert_eq!(waits[&Vec::new()].sentence(), "2 waits, mean 10.0 s");
-        assert_eq!(times(1, 0, None).sentence(), "not over");
+        assert_eq!(sentence(&waits[&Vec::new()]), "2 waits, mean 10.0 s");
+        assert_eq!(sentence(&times(1, 0, None)), "not over");
     }
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use profiler_common::wait::Reason;
 
 use crate::{
-    model::mark::Mark,
+    model::{accounting::WorkerDelta, mark::Mark, wait_times::WaitTimes},
     render::graph::{
         fold::{Folding, Weight, Who},
         label::Label,
-        wait_times::{WaitTimes, add},
+        wait_times::add,
     },
 };
 
@@ -21,15 +21,15 @@ impl Folding<'_> {
         let waits = &self.recording.profile.blocked;
         for sample in waits.iter().filter(|sample| sample.stack.is_some()) {
             let sums = told.entry((sample.tgid, sample.reason)).or_default();
-            *sums = (sums.0 + sample.ns, sums.1 + sample.count);
+            *sums = (sums.0 + sample.times.ns, sums.1 + sample.times.count);
             if self.hides(sample.reason) {
                 continue;
             }
-            let value = self.value(sample.ns, sample.count);
+            let value = self.value(sample.times.ns, sample.times.count);
             let who = Who { thread: Some(sample.tid), task: None };
             let leaf = Some(Label::wait(sample.reason));
             let stack = self.add_stack(sample.tgid, who, sample.stack, leaf, value);
-            add(&mut self.waits, stack, &WaitTimes::of(sample));
+            add(&mut self.waits, stack, &sample.times);
         }
         let workers: Vec<_> = self.processes.values().map(|process| process.worker).collect();
         for worker in workers {
@@ -47,19 +47,37 @@ impl Folding<'_> {
         }
     }
 
-    /// Adds the waits for a CPU, which have no stacks: below their threads, and what no thread is known for below its process.
+    /// Adds the waits for a CPU: of those that were preempted on their stacks, the others, which follow a wake-up, below their
+    /// threads, and what no thread is known for below its process.
     pub(super) fn run_queue(&mut self) {
         let workers: Vec<_> = self.processes.values().map(|process| process.worker).collect();
+        // In a file of a stranger only the numbers of processes are known to add up.
+        let whole = |worker: &WorkerDelta| worker.counters.run_queue_ns + worker.waits.uncounted_ns;
+        let mut left: BTreeMap<_, _> = workers.iter().map(|worker| (worker.tgid, whole(worker))).collect();
+        let mut take = |tgid: u32, ns: u64| {
+            let left = left.entry(tgid).or_default();
+            let taken = ns.min(*left);
+            *left -= taken;
+            taken
+        };
+        let mut on_stacks: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        for row in &self.recording.profile.preempted {
+            let ns = take(row.tgid, row.times.ns);
+            *on_stacks.entry((row.tgid, row.tid)).or_default() += ns;
+            let who = Who { thread: Some(row.tid), task: None };
+            let stack = self.add_stack(row.tgid, who, row.stack, Some(Label::mark(Mark::RunQueue)), ns);
+            add(&mut self.waits, stack, &row.times);
+        }
         for worker in workers {
-            let mut left = worker.counters.run_queue_ns + worker.waits.uncounted_ns;
             for thread in &worker.threads {
-                // In a file of a stranger only the numbers of processes are known to add up.
-                let ns = thread.counters.run_queue_ns.saturating_add(thread.waits.uncounted_ns).min(left);
-                left -= ns;
+                let all = thread.counters.run_queue_ns.saturating_add(thread.waits.uncounted_ns);
+                let on_stacks = on_stacks.get(&(worker.tgid, thread.tid)).copied().unwrap_or_default();
+                let ns = take(worker.tgid, all.saturating_sub(on_stacks));
                 let who = Who { thread: Some(thread.tid), task: None };
                 self.add_marks(worker.tgid, who, [Label::mark(Mark::RunQueue)], ns);
             }
-            self.add_marks(worker.tgid, Who::default(), [Label::mark(Mark::RunQueue)], left);
+            let rest = take(worker.tgid, u64::MAX);
+            self.add_marks(worker.tgid, Who::default(), [Label::mark(Mark::RunQueue)], rest);
         }
     }
 
@@ -78,7 +96,7 @@ impl Folding<'_> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        model::{fixture, recording::Recording},
+        model::{fixture, profile::PreemptedSample, recording::Recording, wait_times::WaitTimes},
         render::graph::{
             fold::{By, GraphOptions, TimeKind, Weight, fold, fold_with_waits},
             folded, wait_times,
@@ -168,6 +186,31 @@ mod tests {
             self::lines(&recording, GraphOptions { by: By::Worker, ..graph })
                 .contains(&"worker 1234;[run queue] 8000000".to_owned())
         );
+    }
+
+    #[test]
+    fn waits_of_the_preempted_stand_on_their_stacks() {
+        let mut recording = fixture::recording();
+        let stack = recording.profile.blocked[1].stack;
+        let times = WaitTimes { ns: 2_000_000, count: 4, longest_ns: Some(900_000) };
+        let row = |tgid, times| PreemptedSample { tgid, tid: tgid, stack, times };
+        // The second claims more than its process waited for a CPU.
+        let too_much = WaitTimes { ns: 1 << 40, ..times };
+        recording.profile.preempted = vec![row(1234, times), row(1235, too_much)];
+        let graph = GraphOptions { time: TimeKind::Wall, ..GraphOptions::default() };
+        let before = total(&fixture::recording(), graph);
+        let lines = lines(&recording, graph);
+        for line in [
+            "worker 1234;SyncWorker.run (gunicorn/workers/sync.py:130);SyncWorker.handle (gunicorn/workers/sync.py:177);\
+             application (shop/wsgi_app.py:21);[run queue] 2000000",
+            "worker 1234;[run queue] 3000000",
+        ] {
+            assert!(lines.iter().any(|seen| seen == line), "{line}\n{lines:#?}");
+        }
+        assert_eq!(total(&recording, graph), before);
+        let (folded, waits) = fold_with_waits(&recording, graph);
+        let text = folded::text(&wait_times::told(folded, &waits));
+        assert!(text.contains("[run queue] 4 waits, mean 500 µs, longest 900 µs 2000000"), "{text}");
     }
 
     #[test]

@@ -232,7 +232,7 @@ mod tests {
     fn what_wakes_an_event_loop_is_to_be_looked_for() {
         let mut recording = fixture::recording();
         for sample in recording.profile.blocked.iter_mut().filter(|sample| sample.reason != Reason::Idle) {
-            sample.count = 1;
+            sample.times.count = 1;
         }
         for worker in &mut recording.stat.fleets[0].workers {
             worker.counters.wakeups = 100;
