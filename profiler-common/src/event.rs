@@ -16,7 +16,7 @@ pub const MAX_NATIVE_FRAMES: usize = 127;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum RecordKind {
-    /// [`StackRecord`]: a thread was sampled on a stack that is new for it.
+    /// [`StackRecord`]: a thread has a stack that is new for it, and like none that was described.
     Stack = 1,
     /// [`ForkRecord`]: a followed process forked a process (not a thread).
     Fork = 2,
@@ -28,6 +28,8 @@ pub enum RecordKind {
     Code = 5,
     /// [`ThreadAtEdge`]: a followed thread was about to change while threads were being read.
     ThreadAtEdge = 6,
+    /// [`KnownStackRecord`]: a thread has a stack that is new for it, and like one that was described.
+    KnownStack = 7,
 }
 
 /// Bytes kept of a code object's name, in whatever width its characters have.
@@ -112,12 +114,30 @@ pub struct StackRecord {
     pub task: u64,
     /// On-CPU time of the thread when the wait began (`se.sum_exec_runtime`), ns; only of a wait.
     pub on_cpu: u64,
+    /// Number of what the stack says: a hash of all of it, the same for all threads that have such a stack.
+    pub content: u64,
     /// The thread's `comm`, NUL padded.
     pub comm: [u8; 16],
     /// Kernel addresses, leaf first.
     pub kernel: [u64; MAX_NATIVE_FRAMES],
     /// Native user addresses by frame pointers, leaf first.
     pub user: [u64; MAX_NATIVE_FRAMES],
+}
+
+/// A stack at first sight in its thread, of a content that was described with another thread's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct KnownStackRecord {
+    /// [`RecordKind::KnownStack`].
+    pub kind: u32,
+    /// Padding; zero.
+    pub reserved: u32,
+    /// Key of the stack in the map `STACKS`.
+    pub key: StackKey,
+    /// [`StackRecord::content`].
+    pub content: u64,
+    /// [`StackRecord::on_cpu`].
+    pub on_cpu: u64,
 }
 
 /// A followed process forked.
@@ -194,6 +214,8 @@ pub struct ExecRecord {
 pub enum Event<'a> {
     /// See [`StackRecord`]; the Python frames are leaf first.
     Stack(&'a StackRecord, &'a [FrameRef]),
+    /// See [`KnownStackRecord`].
+    KnownStack(KnownStackRecord),
     /// See [`ForkRecord`].
     Fork(ForkRecord),
     /// See [`ExitRecord`].
@@ -220,6 +242,8 @@ impl<'a> Event<'a> {
                 && len <= MAX_PY_FRAMES;
             let frames = rest.get(..len * size_of::<FrameRef>()).filter(|_| sane)?;
             Some(Self::Stack(head, bytemuck::try_cast_slice(frames).ok()?))
+        } else if kind == RecordKind::KnownStack as u32 {
+            Some(Self::KnownStack(read(record)?))
         } else if kind == RecordKind::Fork as u32 {
             Some(Self::Fork(read(record)?))
         } else if kind == RecordKind::Exit as u32 {

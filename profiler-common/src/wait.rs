@@ -239,6 +239,8 @@ pub struct Waits {
     pub made_ns: u64,
     /// `nvcsw` at the last switch-out: if it grew, the next one is voluntary.
     pub voluntary: u64,
+    /// When a stack was last taken because it was preempted, ns of the run queue's clock.
+    pub preempted_at: u64,
     /// The wait under way.
     pub open: OpenWait,
     /// Waits for a CPU that are in no `run_delay`, ns: [`UNQUEUED`].

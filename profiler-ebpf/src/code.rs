@@ -44,6 +44,7 @@ struct SeenCode {
 #[inline(always)]
 pub fn define(python: &PyTarget, scratch: &mut Scratch) -> Result<u64, LossCause> {
     scratch.definition.identities = 1;
+    scratch.definition.content.begin();
     for batch in 0..BATCHES {
         match define_batch(scratch, python, batch as u32) {
             SENT_ALL => break,
@@ -76,6 +77,7 @@ extern "C" fn define_batch(scratch: *mut Scratch, python: *const PyTarget, batch
         if define_code(frame, definition, &python.offsets, stack.key.tgid) == 0 {
             return NO_ROOM;
         }
+        definition.content.add(frame.tagged_code, frame.instr);
     }
     SENT_BATCH
 }

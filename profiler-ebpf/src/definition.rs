@@ -5,10 +5,7 @@
 
 use core::{array::from_mut, ffi::c_void, mem::offset_of, ptr};
 
-use aya_ebpf::{
-    bindings::BPF_RB_NO_WAKEUP,
-    helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user},
-};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use bytemuck::Pod;
 use profiler_common::{
     event::{CodeRecord, MAX_FILE_BYTES, MAX_LINES_BYTES, MAX_NAME_BYTES, RecordKind},
@@ -16,11 +13,22 @@ use profiler_common::{
     siphash::{HashKey, SipHash},
 };
 
-use crate::{maps::RING, rodata, user_memory::read_words};
+use crate::{
+    content::Content,
+    maps::{RING, wake_up},
+    rodata,
+    user_memory::read_words,
+};
 
 /// The key of the definitions' numbers; set by the loader.
 #[unsafe(no_mangle)]
 static DEFINITION_KEY: HashKey = [0; 2];
+
+/// The key of the numbers by which stacks and code objects are known.
+#[inline(always)]
+pub fn key() -> HashKey {
+    rodata::read(&DEFINITION_KEY)
+}
 
 /// Words of a name and a path.
 const TEXT_WORDS: usize = (MAX_NAME_BYTES + MAX_FILE_BYTES) / 8;
@@ -34,6 +42,8 @@ pub struct Definition {
     pub words: CodeWords,
     /// Hash over the identities of the code objects looked at so far.
     pub identities: u64,
+    /// Hash over the frames looked at so far.
+    pub content: Content,
     /// Words of the last object that was read, from its third on; here because a program's own stack is small.
     header: [u64; 3],
     /// Hash of what the definition says.
@@ -63,7 +73,7 @@ impl Definition {
             string::<MAX_FILE_BYTES>(&raw mut code.file, header, code_word(words, offsets.file), offsets)?;
         code.lines_bytes = bytes(table, header, code_word(words, offsets.line_table), offsets)?;
         let widths = u64::from(code.name_width) << 32 | u64::from(code.file_width);
-        *hash = SipHash::new(rodata::read(&DEFINITION_KEY));
+        *hash = SipHash::new(key());
         hash.add(u64::from(code.first_line) << 32 | u64::from(code.lines_bytes));
         hash.add(widths);
         // Versions that write their line tables differently differ in one of these: to each the same bytes mean another thing.
@@ -92,7 +102,7 @@ impl Definition {
         let record = unsafe {
             core::slice::from_raw_parts((&raw const self.code).cast::<u8>(), size_of::<CodeRecord>() + lines)
         };
-        RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).is_ok()
+        RING.output::<[u8]>(record, wake_up()).is_ok()
     }
 }
 

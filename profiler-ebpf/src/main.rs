@@ -28,6 +28,7 @@ mod wake;
 mod borrowed;
 mod code;
 mod code_identity;
+mod content;
 mod definition;
 mod native;
 mod pystack;

@@ -2,6 +2,7 @@
 
 use aya_ebpf::{
     EbpfContext,
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE},
     macros::map,
     maps::{Array, PerCpuArray, RingBuf},
 };
@@ -22,6 +23,14 @@ pub fn edge() -> u32 {
 /// Records of `event`: new stacks, forks, execs, exits. The programs write; the loader reads.
 #[map]
 pub static RING: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Flags for a record that can wait until the loader looks by itself: it is woken only when a quarter of the ring is full.
+#[inline(always)]
+pub fn wake_up() -> u64 {
+    let (waiting, size) = (RING.query(u64::from(BPF_RB_AVAIL_DATA)), RING.query(u64::from(BPF_RB_RING_SIZE)));
+    let is_filling = waiting > size / 4;
+    u64::from(if is_filling { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
+}
 
 /// `LossCause` → count, per CPU. The programs write; the loader reads.
 #[map]

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU64;
 
-use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_get_current_comm};
+use aya_ebpf::helpers::bpf_get_current_comm;
 use profiler_common::{
     config::StackCount,
     event::{RecordKind, StackRecord},
@@ -11,9 +11,9 @@ use profiler_common::{
 };
 
 use crate::{
-    code, code_identity,
+    code, code_identity, content,
     map_cell::{MapCell, field},
-    maps::{RING, count_many},
+    maps::{RING, count_many, wake_up},
     process::Followed,
     scratch::Scratch,
     stack_count,
@@ -93,6 +93,26 @@ fn look_again(sum: &MapCell<StackCount>, python: &PyTarget, scratch: &mut Scratc
 fn describe(python: &PyTarget, scratch: &mut Scratch) -> Result<(), LossCause> {
     let identity = code::define(python, scratch)?;
     let generation = code_identity::code_generation(python, &scratch.walk).map_or(0, NonZeroU64::get);
+    let number = content::number(scratch);
+    scratch.stack.content = number;
+    if content::is_described(number) {
+        content::send_known(scratch)?;
+    } else {
+        send(scratch)?;
+        content::note_described(number);
+    }
+    let key = &scratch.stack.key;
+    stack_count::intern(key)?;
+    if let Some(sum) = stack_count::find(key) {
+        field!(sum.identity).set(identity);
+        field!(sum.generation).set(generation);
+    }
+    Ok(())
+}
+
+/// Sends all of the stack in the scratch.
+#[inline(always)]
+fn send(scratch: &mut Scratch) -> Result<(), LossCause> {
     let Scratch { walk, stack, .. } = scratch;
     stack.kind = RecordKind::Stack as u32;
     stack.end = walk.end;
@@ -103,11 +123,5 @@ fn describe(python: &PyTarget, scratch: &mut Scratch) -> Result<(), LossCause> {
     let bytes = size_of::<StackRecord>() + frames * size_of::<PyFrame>();
     // SAFETY: `stack` and `frames` are adjacent, and `bytes` ends within them.
     let record = unsafe { core::slice::from_raw_parts((&raw const *stack).cast::<u8>(), bytes) };
-    RING.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).map_err(|_| LossCause::RingFull)?;
-    stack_count::intern(&stack.key)?;
-    if let Some(sum) = stack_count::find(&stack.key) {
-        field!(sum.identity).set(identity);
-        field!(sum.generation).set(generation);
-    }
-    Ok(())
+    RING.output::<[u8]>(record, wake_up()).map_err(|_| LossCause::RingFull)
 }

@@ -29,6 +29,10 @@ use crate::{
 #[unsafe(no_mangle)]
 static MIN_BLOCK_NS: u64 = 0;
 
+/// A thread that is preempted has its stack taken if this time has passed since it last was for that: where threads wake each
+/// other all the time, as over a pipe, one is preempted at each wake-up, and hardly waits.
+const PREEMPTED_APART_NS: u64 = 1_000_000;
+
 /// Opens a wait for a thread that leaves the CPU, with its stack if `STACKS`.
 #[inline(always)]
 pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task) -> Result<(), LossCause> {
@@ -45,10 +49,15 @@ pub fn on_switch_out<const STACKS: bool>(ctx: &BtfTracePointContext, task: Task)
         0 => ctx.arg::<u64>(0) == 0 && task.state() != 0,
         _ => voluntary != field!(waits.voluntary).get(),
     };
-    let process = if STACKS || is_voluntary { Followed::by_tgid(task.tgid()) } else { None };
+    let is_due = now.wrapping_sub(field!(waits.preempted_at).get()) >= PREEMPTED_APART_NS;
+    let wants_stack = STACKS && (is_voluntary || is_due);
+    let process = if wants_stack || is_voluntary { Followed::by_tgid(task.tgid()) } else { None };
     let cause = if is_voluntary { wait_reason(task, process) } else { WaitCause::of_preempted(task) };
     let mut hash = 0;
-    if STACKS && let Some(process) = process {
+    if wants_stack && let Some(process) = process {
+        if !is_voluntary {
+            field!(waits.preempted_at).set(now);
+        }
         match wait_stack::capture(ctx, task, process, cause, field!(waits.received).get()) {
             Ok(found) => hash = found,
             Err(cause) => result = Err(cause),

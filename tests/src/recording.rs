@@ -172,6 +172,14 @@ impl Recording {
             .collect()
     }
 
+    /// The PIDs of all workers.
+    #[must_use]
+    pub fn workers(&self) -> Vec<u32> {
+        let fleets = self.stat()["fleets"].as_array().expect("fleets").iter();
+        let rows = fleets.flat_map(|fleet| fleet["workers"].as_array().expect("workers"));
+        rows.filter(|row| row["role"] == "worker").map(|row| number(&row["tgid"])).collect()
+    }
+
     /// The names of a process's threads, by TID.
     #[must_use]
     pub fn thread_names(&self, tgid: u32) -> HashMap<u32, String> {

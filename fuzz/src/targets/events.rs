@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use profiler::{
+    bpf::StackSum,
     collect::{build_profile, event_handler::EventHandler, stacks::Stacks},
     fuzzing,
     sys::stand_in::{self, Parts},
 };
-use profiler_common::{config::StackCount, event::Event};
+use profiler_common::event::Event;
 
 use crate::targets::{show, take};
 
@@ -33,7 +34,12 @@ pub fn run(mut input: &[u8]) {
                 (head.key.tgid, head.kernel_len) = (0, 0);
                 stacks.add_record(&head, frames, Some(&interpreter));
                 handler.handle(&Event::Stack(&head, frames));
-                window.insert(head.key, StackCount { count: u64::from(count), ..StackCount::default() });
+                window.insert(head.key, StackSum { count: u64::from(count), ..StackSum::default() });
+            }
+            Event::KnownStack(head) => {
+                handler.handle(&event);
+                stacks.add_known(&head);
+                window.insert(head.key, StackSum { count: u64::from(count), ..StackSum::default() });
             }
             Event::Code(code, lines) => stacks.define(code, lines, &interpreter),
             event => handler.handle(&event),

@@ -13,7 +13,7 @@ use crate::{
         plan::{AuditPlan, Pacing, WindowLength},
     },
     collect::{
-        plans,
+        plans::{self, Extent},
         recorder::{Recorded, Recorder},
         session::{Session, after},
         stop::Stop,
@@ -27,7 +27,6 @@ use crate::{
         recording::{About, Recording},
         report::{Run, Setup},
     },
-    sys::clock,
 };
 
 /// Stacks of waits that are at least so long are kept, as `record` does.
@@ -204,6 +203,6 @@ pub async fn idle(plan: &AuditPlan, fleets: &[Fleet], stop: &Stop) -> Result<Opt
 }
 
 fn recorder(plan: &AuditPlan, fleets: &[Fleet]) -> Result<Recorder> {
-    let probe_plan = plans::for_record(plan.rate_hz, clock::cpus(), MIN_BLOCK_NS, None);
+    let probe_plan = plans::for_record(plan.rate_hz, Extent::of(fleets), MIN_BLOCK_NS, None);
     Recorder::start(Session::open(fleets.to_vec(), probe_plan)?, Some(plan.rate_hz), |_| Ok(()))
 }

@@ -11,14 +11,14 @@ use std::{
 use anyhow::{Result, bail};
 use bytemuck::{Pod, Zeroable as _};
 use profiler_common::{
-    config::{FollowedProcess, ON_CPU, StackCount, StackKey},
+    config::{FollowedProcess, ON_CPU, StackKey},
     event::{ExitRecord, ForkRecord, RecordKind, StackRecord, ThreadAtEdge, ThreadRecord},
     loss_cause::LossCause,
     sched::TaskCounters,
     wait::{NO_SYSCALL, Reason, Waits},
 };
 
-use crate::bpf::{Counts, KernelSide, SamplingClock, Snapshot, add};
+use crate::bpf::{Counts, KernelSide, SamplingClock, Snapshot, StackSum};
 
 /// A millisecond, ns.
 pub const MS: u64 = 1_000_000;
@@ -171,13 +171,13 @@ impl KernelSide for ScriptedKernel {
     fn stacks(&mut self) -> Result<Counts> {
         let mut counts = self.emptied.clone();
         for (key, more) in &self.script().counts {
-            add(counts.entry(*key).or_default(), more);
+            counts.entry(*key).or_default().add(more);
         }
         Ok(counts)
     }
 
-    fn stack(&mut self, key: &StackKey) -> Result<StackCount> {
-        Ok(self.stacks()?.get(key).copied().unwrap_or_default())
+    fn stack(&mut self, key: &StackKey) -> Result<StackSum> {
+        Ok(self.stacks()?.remove(key).unwrap_or_default())
     }
 
     fn end_edge(&mut self) -> Result<()> {
@@ -242,6 +242,6 @@ pub fn sampled(tgid: u32, hash: u64) -> StackKey {
 
 /// So many samples.
 #[must_use]
-pub fn samples(count: u64) -> StackCount {
-    StackCount { count, ..StackCount::default() }
+pub fn samples(count: u64) -> StackSum {
+    StackSum { count, ..StackSum::default() }
 }

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use profiler_common::{
-    config::{FollowedProcess, StackCount, StackKey},
+    config::{FollowedProcess, StackKey},
     loss_cause::LossCause,
 };
 
-use crate::bpf::{Counts, Probes, SamplingClock, Snapshot};
+use crate::bpf::{Counts, Probes, SamplingClock, Snapshot, StackSum};
 
 /// What sessions and recorders ask of the kernel side. [`Probes`] says what each answer means.
 pub trait KernelSide {
@@ -31,7 +31,7 @@ pub trait KernelSide {
     /// Reads the counts of all stacks up to the edge.
     fn stacks(&mut self) -> Result<Counts>;
     /// Reads the count of one stack up to the edge.
-    fn stack(&mut self, key: &StackKey) -> Result<StackCount>;
+    fn stack(&mut self, key: &StackKey) -> Result<StackSum>;
     /// Ends an edge.
     fn end_edge(&mut self) -> Result<()>;
 
@@ -87,7 +87,7 @@ impl KernelSide for Probes {
         Self::stacks(self)
     }
 
-    fn stack(&mut self, key: &StackKey) -> Result<StackCount> {
+    fn stack(&mut self, key: &StackKey) -> Result<StackSum> {
         Self::stack(self, key)
     }
 

@@ -14,6 +14,7 @@ mod object;
 mod offsets;
 mod refusal;
 mod snapshot;
+mod stack_sum;
 mod stacks;
 mod syscalls;
 
@@ -21,5 +22,6 @@ pub use kernel_side::KernelSide;
 pub use object::{MapSizes, ProbePlan, Probes, SamplingClock};
 pub use offsets::missing_kernel_features;
 pub use snapshot::Snapshot;
-pub use stacks::{Counts, add};
+pub use stack_sum::StackSum;
+pub use stacks::Counts;
 pub use syscalls::{parks, polls};

@@ -137,6 +137,8 @@ pub struct Probes {
     sampling: Vec<PerfEventLinkId>,
     pub(super) edge_state: EdgeState,
     ring: AsyncFd<RingBuf<MapData>>,
+    /// Records that were taken out of the ring to make room: their words, and how many bytes they are.
+    held: Vec<(Box<[u64]>, usize)>,
     ring_bytes: u32,
     #[cfg(feature = "ebpf-log")]
     log: aya_log::EbpfLogger<crate::bpf::log::Stderr>,
@@ -226,6 +228,7 @@ impl Probes {
             sampling: Vec::new(),
             edge_state: EdgeState::default(),
             ring: watch(ring)?,
+            held: Vec::new(),
             ring_bytes: sizes.ring_bytes,
         })
     }
@@ -287,6 +290,28 @@ impl Probes {
     pub fn drain_ring(&mut self, mut take: impl FnMut(&[u8])) {
         #[cfg(feature = "ebpf-log")]
         self.log.flush();
+        for (words, bytes) in std::mem::take(&mut self.held) {
+            take(&bytemuck::cast_slice(&words)[..bytes]);
+        }
+        self.take_records(take);
+    }
+
+    /// Takes out what there is, to be handled later: while somebody reads for long the ring would fill up. Of more than
+    /// [`MOST_HELD_BYTES`] the rest stays in the ring.
+    pub(super) fn hold_records(&mut self) {
+        let mut held = std::mem::take(&mut self.held);
+        let bytes: usize = held.iter().map(|(words, _)| size_of_val(&**words)).sum();
+        if bytes < MOST_HELD_BYTES {
+            self.take_records(|record| {
+                let mut words = vec![0; record.len().div_ceil(size_of::<u64>())].into_boxed_slice();
+                bytemuck::cast_slice_mut(&mut words)[..record.len()].copy_from_slice(record);
+                held.push((words, record.len()));
+            });
+        }
+        self.held = held;
+    }
+
+    fn take_records(&mut self, mut take: impl FnMut(&[u8])) {
         let mut bytes_left = self.ring_bytes as usize;
         while let Some(record) = self.ring.get_mut().next() {
             take(&record);
@@ -297,6 +322,9 @@ impl Probes {
         }
     }
 }
+
+/// Most that is taken out of the ring ahead of its time.
+const MOST_HELD_BYTES: usize = 64 << 20;
 
 /// What the ring buffer keeps before each record (`BPF_RINGBUF_HDR_SZ`).
 const RECORD_HEADER_BYTES: usize = 8;

@@ -52,11 +52,8 @@ impl Probes {
         let own_cpu_ns = clock::thread_cpu_ns();
         let unix_ns = clock::unix_ns();
         let after_ns = clock::monotonic_ns();
-        let mut bytes = Vec::new();
-        tasks.read_to_end(&mut bytes).context("failed to read snapshot")?;
-        let records = bytes.chunks_exact(size_of::<ThreadRecord>());
-        ensure!(records.remainder().is_empty(), "the snapshot ends inside a record");
-        let mut threads: Vec<ThreadRecord> = records.map(bytemuck::pod_read_unaligned).collect();
+        let mut threads =
+            read_records(&mut tasks, || self.hold_records()).context("failed to read snapshot")?;
         let own = threads
             .iter()
             .position(|thread| thread.task.tid == own_tid)
@@ -79,5 +76,55 @@ impl Probes {
         let link = snapshot.attach().context("failed to attach snapshot")?;
         let link = snapshot.take_link(link).context("failed to take the link of snapshot")?;
         link.into_file().context("failed to start snapshot")
+    }
+}
+
+/// Reads records to the end, some at a time: all of them as bytes would take as much again. In between `meanwhile` is called.
+fn read_records(from: &mut impl Read, mut meanwhile: impl FnMut()) -> Result<Vec<ThreadRecord>> {
+    const SIZE: usize = size_of::<ThreadRecord>();
+    let (mut buffer, mut filled) = (vec![0; 64 * SIZE], 0);
+    let mut records = Vec::new();
+    loop {
+        let read = from.read(&mut buffer[filled..])?;
+        if read == 0 {
+            ensure!(filled == 0, "it ends inside a record");
+            return Ok(records);
+        }
+        filled += read;
+        let whole = filled - filled % SIZE;
+        records.extend(buffer[..whole].chunks_exact(SIZE).map(bytemuck::pod_read_unaligned::<ThreadRecord>));
+        buffer.copy_within(whole..filled, 0);
+        filled -= whole;
+        meanwhile();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable as _;
+
+    use super::*;
+
+    /// Gives a few bytes at a time.
+    struct Drops<'a>(&'a [u8]);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let some = buffer.len().min(1000);
+            self.0.read(&mut buffer[..some])
+        }
+    }
+
+    #[test]
+    fn records_are_read_whatever_comes_at_a_time() {
+        let mut records = vec![ThreadRecord::zeroed(); 200];
+        for (tid, record) in (1..).zip(&mut records) {
+            record.task.tid = tid;
+        }
+        let bytes = bytemuck::cast_slice(&records);
+        for read in [read_records(&mut Drops(bytes), || ()), read_records(&mut &*bytes, || ())] {
+            assert!(read.unwrap().iter().map(|record| record.task.tid).eq(1..=200));
+        }
+        assert!(read_records(&mut &bytes[..bytes.len() - 1], || ()).is_err());
     }
 }

@@ -10,10 +10,13 @@ use anyhow::{Context as _, Result};
 use aya::maps::{self, Array, MapError};
 use profiler_common::config::{READS_STACKS, READS_THREADS, StackCount, StackKey};
 
-use crate::{bpf::Probes, sys::clock};
+use crate::{
+    bpf::{Probes, StackSum},
+    sys::clock,
+};
 
 /// Counts of stacks, cumulative up to an instant.
-pub type Counts = HashMap<StackKey, StackCount>;
+pub type Counts = HashMap<StackKey, StackSum>;
 
 /// aya reads and writes plain arrays; the wire types are cast to and from these.
 type RawKey = [u8; size_of::<StackKey>()];
@@ -56,16 +59,16 @@ impl Probes {
         let mut counts = self.edge_state.counted.clone();
         for entry in &self.table("STACKS")? {
             let (key, more) = entry.context("failed to read the stacks")?;
-            add(counts.entry(bytemuck::cast(key)).or_default(), &bytemuck::cast(more));
+            counts.entry(bytemuck::cast(key)).or_default().add(&sum_of(&more));
         }
         Ok(counts)
     }
 
     /// The count of one stack, up to the edge that has begun.
-    pub fn stack(&mut self, key: &StackKey) -> Result<StackCount> {
-        let mut count = self.edge_state.counted.get(key).copied().unwrap_or_default();
+    pub fn stack(&mut self, key: &StackKey) -> Result<StackSum> {
+        let mut count = self.edge_state.counted.get(key).cloned().unwrap_or_default();
         match self.table("STACKS")?.get(&bytemuck::cast(*key), 0) {
-            Ok(more) => add(&mut count, &bytemuck::cast(more)),
+            Ok(more) => count.add(&sum_of(&more)),
             Err(MapError::KeyNotFound) => {}
             Err(error) => return Err(error).context("failed to read a stack's count"),
         }
@@ -112,7 +115,7 @@ impl Probes {
         for key in keys {
             let more = table.get(&key, 0).context("failed to read a stack's count")?;
             table.remove(&key).context("failed to remove a stack")?;
-            add(counted.entry(bytemuck::cast(key)).or_default(), &bytemuck::cast(more));
+            counted.entry(bytemuck::cast(key)).or_default().add(&sum_of(&more));
         }
         self.edge_state.counted = counted;
         Ok(())
@@ -123,13 +126,6 @@ impl Probes {
     }
 }
 
-/// Adds what was counted elsewhere.
-pub fn add(sum: &mut StackCount, more: &StackCount) {
-    sum.count += more.count;
-    sum.ns += more.ns;
-    sum.empty += more.empty;
-    sum.longest = sum.longest.max(more.longest);
-    for (sum, more) in sum.lengths.iter_mut().zip(&more.lengths) {
-        *sum += more;
-    }
+fn sum_of(count: &RawCount) -> StackSum {
+    StackSum::from(&bytemuck::pod_read_unaligned::<StackCount>(count))
 }

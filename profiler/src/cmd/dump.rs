@@ -12,13 +12,13 @@ use crate::{
         target::select,
     },
     collect::{
-        plans,
+        plans::{self, Extent},
         recorder::Recorder,
         session::{Session, after},
     },
     failure::Failure,
     render::dump::{DumpOptions, json, text},
-    sys::{clock, heap, privileges},
+    sys::{heap, privileges},
 };
 
 /// How often what runs is sampled, and for how long: a thread that runs all the while is hit with near certainty.
@@ -30,7 +30,8 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     heap::bound(args.bounds.max_memory);
     let fleets = select(&args.target)?;
     let dump = block_on(async {
-        let session = Session::open(fleets, plans::for_record(RATE_HZ, clock::cpus(), 0, None))?;
+        let plan = plans::for_record(RATE_HZ, Extent::of(&fleets), 0, None);
+        let session = Session::open(fleets, plan)?;
         let mut recorder = Recorder::start(session, Some(RATE_HZ), |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.run(Some(after(WHILE)), || true).await?;

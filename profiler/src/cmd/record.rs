@@ -20,7 +20,7 @@ use crate::{
         target::select,
     },
     collect::{
-        plans,
+        plans::{self, Extent},
         recorder::{Recorded, Recorder},
         session::Session,
     },
@@ -83,7 +83,7 @@ async fn record(
     overriding: bool,
 ) -> Result<(Recording, Option<Error>)> {
     let about = about();
-    let mut plan = plans::for_record(args.rate, about.cpus, args.min_block, args.max_stacks);
+    let mut plan = plans::for_record(args.rate, Extent::of(&fleets), args.min_block, args.max_stacks);
     plan.native = args.graph.native;
     let session = Session::open(fleets, plan)?;
     let mut child = None;

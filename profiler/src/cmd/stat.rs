@@ -13,7 +13,7 @@ use crate::{
         target::select,
     },
     collect::{
-        plans,
+        plans::{self, Extent},
         recorder::{Recorded, Recorder, RecorderEdge},
         session::Session,
     },
@@ -25,7 +25,7 @@ use crate::{
         stat::{idle::IdleReport, json, json_line, text},
         term::grid::TableOptions,
     },
-    sys::{clock, heap, privileges},
+    sys::{heap, privileges},
 };
 
 /// Runs the verb.
@@ -34,7 +34,8 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
     let asked = Instant::now();
     let fleets = select(&args.target)?;
     block_on(async {
-        let session = Session::open(fleets, plans::for_stat(clock::cpus(), !args.counters_only))?;
+        let plan = plans::for_stat(Extent::of(&fleets), !args.counters_only);
+        let session = Session::open(fleets, plan)?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.note_delay(asked);

@@ -62,10 +62,14 @@ pub fn fleets(start: &StatSnapshot, end: &StatSnapshot, facts: &WindowFacts<'_>)
             counters.add(&thread.counters);
             waits.add(&thread.waits);
         }
+        let mut places = HashMap::new();
+        for (place, thread) in threads.iter().enumerate() {
+            places.entry(thread.tid).or_insert(place);
+        }
         for of_stack in facts.reclassified.get(&member.tgid).into_iter().flatten() {
             waits.reclassify(of_stack.from, of_stack.to, &of_stack.waits);
-            if let Some(thread) = threads.iter_mut().find(|thread| thread.tid == of_stack.tid) {
-                thread.waits.reclassify(of_stack.from, of_stack.to, &of_stack.waits);
+            if let Some(place) = places.get(&of_stack.tid) {
+                threads[*place].waits.reclassify(of_stack.from, of_stack.to, &of_stack.waits);
             }
         }
         let exited = threads.iter().all(|thread| thread.exited);

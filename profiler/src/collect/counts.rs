@@ -3,7 +3,7 @@
 use profiler_common::{config::StackKey, wait::NO_SYSCALL};
 
 use crate::{
-    bpf::{self, Counts, Snapshot},
+    bpf::{Counts, Snapshot},
     collect::thread_times,
     sys::heap,
 };
@@ -37,22 +37,16 @@ pub fn join_unknown(counts: &mut Counts, is_known: impl Fn(&StackKey) -> bool) {
         if !counts.contains_key(&key) && heap::room() == 0 {
             key.tid = 0;
         }
-        bpf::add(counts.entry(key).or_default(), &count);
+        counts.entry(key).or_default().add(&count);
     }
 }
 
-/// What was counted between two instants. The longest wait is 0, not known, if a longer one had ended before.
+/// What was counted between two instants.
 #[must_use]
 pub fn between(start: &Counts, mut end: Counts) -> Counts {
     end.retain(|key, count| {
         if let Some(start) = start.get(key) {
-            count.count = count.count.saturating_sub(start.count);
-            count.ns = count.ns.saturating_sub(start.ns);
-            count.empty = count.empty.saturating_sub(start.empty);
-            count.longest = if count.longest > start.longest { count.longest } else { 0 };
-            for (length, start) in count.lengths.iter_mut().zip(&start.lengths) {
-                *length = length.saturating_sub(*start);
-            }
+            count.subtract(start);
         }
         count.count != 0 || count.ns != 0
     });
@@ -61,23 +55,22 @@ pub fn between(start: &Counts, mut end: Counts) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::config::StackCount;
-
     use super::*;
+    use crate::bpf::StackSum;
 
     fn key(tid: u32, hash: u64, reason: u32) -> StackKey {
         StackKey { hash, tgid: 7, tid, reason, syscall: 3 }
     }
 
-    fn counted(count: u64, ns: u64) -> StackCount {
-        StackCount { count, ns, ..StackCount::default() }
+    fn counted(count: u64, ns: u64) -> StackSum {
+        StackSum { count, ns, ..StackSum::default() }
     }
 
     #[test]
     fn stacks_that_are_not_known_are_one_for_each_thread_and_reason() {
         let known = (key(8, 100, 1), counted(1, 10));
         let mut counts = Counts::from([
-            known,
+            known.clone(),
             (key(8, 101, 1), counted(2, 20)),
             (key(8, 102, 1), counted(3, 30)),
             (key(8, 103, 2), counted(4, 40)),

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use profiler_common::{
-    config::StackKey,
+    config::{BlockedStacks, StackKey},
     event::{self, Event, ThreadRecord},
     python::{End, FrameRef},
     wait::{BEFORE_US, Reason},
@@ -97,6 +97,11 @@ impl EventHandler {
                     self.describing.spend(Duration::from_nanos(clock::thread_cpu_ns() - began_ns));
                 }
             }
+            Event::KnownStack(head) => {
+                self.in_table += 1;
+                self.stacks.add_known(head);
+                self.learn_from(&head.key, head.on_cpu);
+            }
             // The child's memory is a copy of its parent's, and so is its entry in the kernel, which may be from before the
             // parent's was complete.
             Event::Fork(fork) => {
@@ -139,29 +144,35 @@ impl EventHandler {
     fn handle_stack(&mut self, head: &event::StackRecord, frames: &[FrameRef]) {
         let interpreter = self.interpreters.get(&head.key.tgid);
         self.stacks.add_record(head, frames, interpreter);
-        // What came after we looked at the process: it is looked at again.
-        let (stacks, key) = (&self.stacks, &head.key);
-        if interpreter.is_some_and(|interpreter| has_more(interpreter, stacks, key))
-            && self.looked_again.insert(head.key.tgid)
-        {
-            self.starting.expect(head.key.tgid, Instant::now());
-        }
         if interpreter.is_some_and(|interpreter| unwalked::is_shown(&mut self.stacks, head, interpreter))
             && self.with_another.insert(head.key.tgid)
         {
             self.starting.expect(head.key.tgid, Instant::now());
         }
-        // A stack is new when it is first waited on: the first wait for work ends the boot.
-        if head.key.tid == head.key.tgid
-            && self.stacks.reason(&head.key) == Some(Reason::Idle)
-            && let Some(boot) = self.boots.get_mut(&head.key.tgid)
+        self.learn_from(&head.key, head.on_cpu);
+    }
+
+    /// Learns about a process from a stack that is new for one of its threads, which had run for so long, ns.
+    fn learn_from(&mut self, key: &StackKey, on_cpu_ns: u64) {
+        // What came after we looked at the process: it is looked at again.
+        let interpreter = self.interpreters.get(&key.tgid);
+        if interpreter.is_some_and(|interpreter| has_more(interpreter, &self.stacks, key))
+            && self.looked_again.insert(key.tgid)
         {
-            boot.get_or_insert(head.on_cpu);
+            self.starting.expect(key.tgid, Instant::now());
+        }
+        // A stack is new when it is first waited on: the first wait for work ends the boot.
+        if key.tid == key.tgid
+            && self.stacks.reason(key) == Some(Reason::Idle)
+            && let Some(boot) = self.boots.get_mut(&key.tgid)
+        {
+            boot.get_or_insert(on_cpu_ns);
         }
     }
 
-    /// Describes, from outside, the stacks of threads that were asleep before anything was attached.
-    pub fn describe_sleeping(&mut self, threads: &[ThreadRecord]) {
+    /// Describes, from outside, the stacks of threads that were asleep before anything was attached; with their kernel frames,
+    /// which cost as much as all the rest, where the kernel side keeps such.
+    pub fn describe_sleeping(&mut self, threads: &[ThreadRecord], blocked: BlockedStacks) {
         for ThreadRecord { task, waits } in threads {
             let open = waits.open;
             if open.hash != BEFORE_US {
@@ -173,7 +184,10 @@ impl EventHandler {
                 let stack = thread::stack_pointer(task.tgid, task.tid);
                 python::frames_of_thread(Memory::of(task.tgid), interpreter, task.thread_pointer, stack)
             });
-            let kernel = thread::kernel_stack(task.tgid, task.tid);
+            let kernel = match blocked {
+                BlockedStacks::All => thread::kernel_stack(task.tgid, task.tid),
+                BlockedStacks::Python | BlockedStacks::None => Vec::new(),
+            };
             let reason = reason_from_outside(&key, task.thread_pointer, interpreter);
             // It may have run meanwhile, and then what was read is another stack, or none at all.
             if !thread::has_slept_since(task.tgid, task.tid, task.voluntary) {

@@ -9,6 +9,7 @@ pub mod event_handler;
 pub mod idle_rules;
 mod memory;
 mod merge;
+mod packed;
 pub mod plans;
 pub mod preflight;
 pub mod procfs_check;

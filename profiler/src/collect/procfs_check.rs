@@ -23,14 +23,27 @@ pub struct ProcCounters {
 /// Counters of threads in `/proc`, by tid.
 pub type ProcThreads = HashMap<u32, ProcCounters>;
 
-/// Reads `/proc` for all threads of these processes; those that vanish meanwhile are left out.
+/// Most threads that are compared: each costs four files at each edge.
+const MOST: usize = 256;
+
+/// A thread: tgid and TID.
+type Tid = (u32, u32);
+
+/// The threads of these processes that are to be compared: all, or as many as are, spread over all.
 #[must_use]
-pub fn read(tgids: impl IntoIterator<Item = u32>) -> ProcThreads {
+pub fn choose(tgids: impl IntoIterator<Item = u32>) -> Vec<Tid> {
     let threads = |tgid| tids::all_of(tgid).into_iter().map(move |tid| (tgid, tid));
-    tgids
-        .into_iter()
-        .flat_map(threads)
-        .filter_map(|(tgid, tid)| {
+    let all: Vec<_> = tgids.into_iter().flat_map(threads).collect();
+    let step = all.len().div_ceil(MOST).max(1);
+    all.into_iter().step_by(step).collect()
+}
+
+/// Reads `/proc` for these threads; those that vanish meanwhile are left out.
+#[must_use]
+pub fn read(threads: &[Tid]) -> ProcThreads {
+    threads
+        .iter()
+        .filter_map(|&(tgid, tid)| {
             let thread = PathBuf::from(format!("/proc/{tgid}/task/{tid}"));
             let schedstat = fs::read_to_string(thread.join("schedstat")).ok()?;
             let status = ProcStatus::read(thread)?;

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use profiler_common::{config::StackKey, loss_cause::LossCause, wait::Reason};
+use profiler_common::{loss_cause::LossCause, wait::Reason};
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{self, Counts, KernelSide, Probes, SamplingClock, Snapshot},
+    bpf::{Counts, KernelSide, Probes, SamplingClock, Snapshot},
     collect::{
         assemble::{self, Reclassified, WindowFacts},
         build_profile, counts, dump,
@@ -21,7 +21,7 @@ use crate::{
     fleet,
     model::{
         SCHEMA_VERSION,
-        accounting::{StatDelta, ThreadDelta},
+        accounting::StatDelta,
         dump::Dump,
         profile::Profile,
         quality::Losses,
@@ -39,6 +39,8 @@ mod tests;
 const TICK: Duration = Duration::from_millis(100);
 /// A window that begins so long after it was asked for says so.
 const NOTICEABLE: Duration = Duration::from_secs(1);
+/// Threads that are looked at from outside before what the kernel side sent meanwhile is taken in.
+const MEANWHILE: usize = 64;
 /// A recording under way.
 pub struct Recorder<K = Probes> {
     session: Session<K>,
@@ -93,8 +95,12 @@ impl<K: KernelSide> Recorder<K> {
         let mut handler = EventHandler::of_running(&mut session)?;
         let began = Instant::now();
         let (edge, snapshot, counts) = read_edge(&mut session, &mut handler)?;
-        handler.describe_sleeping(&snapshot.threads);
-        handler.learn_names(&snapshot.threads);
+        let stacks_max = session.plan.sizes.stacks;
+        for some in snapshot.threads.chunks(MEANWHILE) {
+            handler.describe_sleeping(some, session.plan.blocked);
+            handler.learn_names(some);
+            take_in(&mut session, &mut handler, stacks_max)?;
+        }
         let stacks = known(counts, &snapshot, &handler);
         let start = RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests: None };
         heap::begin();
@@ -104,7 +110,6 @@ impl<K: KernelSide> Recorder<K> {
         };
         launch(&mut session)?;
         handler.expect(session.members().into_iter().filter(|tgid| !running.contains(tgid)));
-        let stacks_max = session.plan.sizes.stacks;
         Ok(Self {
             session,
             handler,
@@ -264,21 +269,20 @@ impl<K: KernelSide> Recorder<K> {
         let edge = session.stat_snapshot(&snapshot, windows.recent(session.gone()));
         let mut threads = edge.threads_since(&start.edge.stat, |tgid| handler.has_gil(tgid));
         let mut counts = counts::with_open(Counts::new(), &snapshot);
+        let places = places_of(&threads);
         let mut reclassified = Vec::new();
         for (key, from, to) in handler.stacks.reclassified() {
-            if thread_of(&mut threads, &handler.stacks, &key).is_some() {
-                bpf::add(counts.entry(key).or_default(), &session.kernel.stack(&key)?);
-                reclassified.push((key, from, to));
+            if let Some(place) = places.get(&(key.tgid, handler.stacks.tid_of(&key))) {
+                counts.entry(key).or_default().add(&session.kernel.stack(&key)?);
+                reclassified.push((key, from, to, *place));
             }
         }
         session.kernel.end_edge()?;
         let counts = counts::between(&start.stacks, counts);
-        for (key, from, to) in reclassified {
-            if let (Some(thread), Some(count)) =
-                (thread_of(&mut threads, &handler.stacks, &key), counts.get(&key))
-            {
+        for (key, from, to, place) in reclassified {
+            if let (Some(threads), Some(count)) = (threads.get_mut(&key.tgid), counts.get(&key)) {
                 let (ns, count, histogram) = (count.ns, count.count, Histogram::default());
-                thread.waits.reclassify(from, to, &Blocked { ns, count, histogram });
+                threads[place].1.waits.reclassify(from, to, &Blocked { ns, count, histogram });
             }
         }
         windows.push(edge.at_ns.saturating_sub(start.edge.stat.at_ns), requests, &threads);
@@ -358,15 +362,7 @@ impl<K: KernelSide> Recorder<K> {
         let Self { session, handler, stacks_max, .. } = self;
         handler.follow_answered(session, answers)?;
         session.judge_newcomers();
-        if handler.in_table > *stacks_max / 2 {
-            session.kernel.empty_stacks()?;
-            handler.in_table = 0;
-            // What is counted was described before, and that is taken in.
-            self.drain();
-            let stacks = &self.handler.stacks;
-            counts::join_unknown(self.session.kernel.emptied(), |key| stacks.is_described(key));
-        }
-        Ok(())
+        take_in(session, handler, *stacks_max)
     }
 
     fn drain(&mut self) {
@@ -395,15 +391,32 @@ fn known(counts: Counts, snapshot: &Snapshot, handler: &EventHandler) -> Counts 
     counts
 }
 
-/// The thread that a stack is of, among some.
-fn thread_of<'a>(
-    threads: &'a mut ThreadDeltas,
-    stacks: &Stacks,
-    key: &StackKey,
-) -> Option<&'a mut ThreadDelta> {
-    let mut threads = threads.get_mut(&key.tgid)?.iter_mut().map(|(_, thread)| thread);
-    let tid = stacks.tid_of(key);
-    threads.find(|thread| thread.tid == tid)
+/// Takes in what the kernel side sent, and empties its table of stacks before that is full.
+fn take_in<K: KernelSide>(
+    session: &mut Session<K>,
+    handler: &mut EventHandler,
+    stacks_max: u32,
+) -> Result<()> {
+    session.drain(|event| handler.handle(event));
+    if handler.in_table > stacks_max / 2 {
+        session.kernel.empty_stacks()?;
+        handler.in_table = 0;
+        // What is counted was described before, and that is taken in.
+        session.drain(|event| handler.handle(event));
+        counts::join_unknown(session.kernel.emptied(), |key| handler.stacks.is_described(key));
+    }
+    Ok(())
+}
+
+/// Where each thread is among those of its process, by tgid and TID.
+fn places_of(threads: &ThreadDeltas) -> HashMap<(u32, u32), usize> {
+    let mut places = HashMap::new();
+    for (tgid, threads) in threads {
+        for (place, (_, thread)) in threads.iter().enumerate() {
+            places.entry((*tgid, thread.tid)).or_insert(place);
+        }
+    }
+    places
 }
 
 /// The waits of a window that were for something else than the kernel says, by tgid.
@@ -412,7 +425,7 @@ fn reclassified(stacks: &Stacks, window: &Counts) -> HashMap<u32, Vec<Reclassifi
     for (key, count) in window {
         let kernels = Reason::ALL.get(key.reason as usize).copied();
         if let Some((from, to)) = kernels.zip(stacks.reason(key)).filter(|(from, to)| from != to) {
-            let histogram = Histogram::between(&[0; _], &count.lengths);
+            let histogram = Histogram::between(&[0; _], &count.lengths.unpacked());
             let waits = Blocked { ns: count.ns, count: count.count, histogram };
             let of_stack = Reclassified { tid: stacks.tid_of(key), from, to, waits };
             reclassified.entry(key.tgid).or_default().push(of_stack);

@@ -2,11 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use profiler_common::event::{Event, ExitRecord, ThreadRecord};
+use profiler_common::{
+    event::{Event, ExitRecord, ThreadRecord},
+    sched::TaskCounters,
+    wait::Waits,
+};
 
 use crate::{
     bpf::Snapshot,
-    collect::stat::{Gone, ThreadKey},
+    collect::{
+        packed::Packed,
+        stat::{Gone, ThreadKey},
+    },
     sys::heap,
 };
 
@@ -18,9 +25,26 @@ pub struct SentThreads {
     /// Threads on their way out, which the kernel may not list any more.
     leaving: HashMap<ThreadKey, ThreadRecord>,
     /// Threads as they were before they changed for the first time since the last edge.
-    kept: HashMap<ThreadKey, ThreadRecord>,
+    kept: HashMap<ThreadKey, PackedThread>,
     /// Threads that are gone, and for want of memory not among those.
     exits_not_kept: u64,
+}
+
+/// A thread whose waits take no more room than they fill: at an edge of a large fleet each thread may send one.
+#[derive(Debug)]
+struct PackedThread {
+    task: TaskCounters,
+    waits: Packed<Waits>,
+}
+
+impl PackedThread {
+    fn new(ThreadRecord { task, waits }: &ThreadRecord) -> Self {
+        Self { task: *task, waits: Packed::new(waits) }
+    }
+
+    fn unpack(&self) -> ThreadRecord {
+        ThreadRecord { task: self.task, waits: self.waits.unpack() }
+    }
 }
 
 impl SentThreads {
@@ -29,7 +53,7 @@ impl SentThreads {
         match event {
             Event::Exit(exit) => self.handle_exit(exit),
             Event::ThreadAtEdge(thread) => {
-                self.kept.insert(ThreadKey::of(thread), **thread);
+                self.kept.insert(ThreadKey::of(thread), PackedThread::new(thread));
             }
             _ => {}
         }
@@ -78,15 +102,15 @@ impl SentThreads {
     pub fn complete(&self, snapshot: &mut Snapshot, listed: &HashSet<ThreadKey>) {
         let edge = snapshot.edge;
         let at_edge = |thread: &ThreadRecord| thread.waits.edge == edge;
-        let kept = |key: &ThreadKey| self.kept.get(key).filter(|kept| at_edge(kept));
+        let kept = |key: &ThreadKey| self.kept.get(key).map(PackedThread::unpack).filter(at_edge);
         for thread in snapshot.threads.iter_mut().filter(|thread| at_edge(thread)) {
             if let Some(kept) = kept(&ThreadKey::of(thread)) {
-                *thread = *kept;
+                *thread = kept;
             }
         }
         let unlisted: HashSet<_> =
             self.leaving.keys().chain(self.kept.keys()).filter(|key| !listed.contains(key)).collect();
-        let thread = |key: &ThreadKey| kept(key).or_else(|| self.leaving.get(key)).copied();
+        let thread = |key: &ThreadKey| kept(key).or_else(|| self.leaving.get(key).copied());
         snapshot.threads.extend(unlisted.into_iter().filter_map(thread));
     }
 }

@@ -210,7 +210,7 @@ impl<K: KernelSide> Session<K> {
                     *exits += u64::from(exit.is_last);
                 }
                 Event::Exec(exec) => fleet::renew(fleets, exec.tgid),
-                Event::ThreadAtEdge(_) | Event::Stack(..) | Event::Code(..) => {}
+                Event::ThreadAtEdge(_) | Event::Stack(..) | Event::KnownStack(_) | Event::Code(..) => {}
             }
             sent.handle(&event);
             each(&event);
@@ -245,9 +245,10 @@ impl<K: KernelSide> Session<K> {
     /// Takes a snapshot and begins an edge, which stays open for stacks to be read until [`KernelSide::end_edge`]. `each` sees what
     /// the kernel side sent meanwhile.
     pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot)> {
-        let before = procfs_check::read(self.living());
+        let compared = procfs_check::choose(self.living());
+        let before = procfs_check::read(&compared);
         let mut snapshot = self.begin_edge(&mut each)?;
-        let after = procfs_check::read(self.living());
+        let after = procfs_check::read(&compared);
         self.complete(&mut snapshot, &mut each);
         let mut quality = Quality::default();
         procfs_check::compare(&mut quality, &before, &snapshot.threads, &after);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use profiler_common::{
-    config::{ON_CPU, StackCount, StackKey},
+    config::{ON_CPU, StackKey},
     event,
     loss_cause::LossCause,
     python::{End, FrameRef, GilState},
@@ -11,7 +11,7 @@ use profiler_common::{
 };
 
 use crate::{
-    bpf::{self, Counts},
+    bpf::{self, Counts, StackSum},
     collect::{
         idle_rules::{self, Runs},
         merge::{Merged, merge},
@@ -33,7 +33,10 @@ use crate::{
 pub(super) const GEVENT_HUB: &str = "gevent/hub.py";
 
 /// What it takes to keep a stack and its count.
-const BYTES: usize = 2 * (size_of::<(StackKey, StackCount)>() + size_of::<(StackKey, Described)>());
+const BYTES: usize = 2 * (size_of::<(StackKey, StackSum)>() + size_of::<(StackKey, Described)>());
+
+/// What it takes to keep a stack that another one describes, and its count.
+const KEY_BYTES: usize = 2 * size_of::<(StackKey, StackSum)>() + size_of::<(StackKey, Described)>();
 
 /// A frame whose native name is not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -112,6 +115,8 @@ pub struct Stacks {
     pub(super) frames: InternTable<UnresolvedFrame>,
     pub(super) chains: InternTable<UnresolvedStack>,
     pub(super) described: HashMap<StackKey, Described>,
+    /// The descriptions by their contents' numbers, for the threads that follow.
+    contents: HashMap<u64, Described>,
     codes: Codes,
     pub(super) modules: Modules,
     unreadable: u64,
@@ -159,6 +164,19 @@ impl Stacks {
             reason: None,
         };
         self.describe(raw_stack, interpreter);
+        if let Some(described) = self.described.get(&head.key) {
+            self.contents.insert(head.content, *described);
+        }
+    }
+
+    /// Takes in a stack that says what another one did. If that was not kept, neither is this one.
+    pub fn add_known(&mut self, head: &event::KnownStackRecord) {
+        match self.contents.get(&head.content) {
+            Some(described) if heap::keep(head.key.tgid, KEY_BYTES) => {
+                self.described.insert(head.key, *described);
+            }
+            _ => self.not_kept += 1,
+        }
     }
 
     /// Describes a stack, if there is room to keep it.
@@ -320,7 +338,7 @@ impl Stacks {
     #[must_use]
     pub fn assess(&self, window: &Counts, event: &str) -> SampleQuality {
         let mut about = SampleQuality { event: event.to_owned(), ..SampleQuality::default() };
-        for (key, StackCount { count, .. }) in window.iter().filter(|(key, _)| key.reason == ON_CPU) {
+        for (key, StackSum { count, .. }) in window.iter().filter(|(key, _)| key.reason == ON_CPU) {
             about.total += count;
             about.stacks += 1;
             match self.holds_gil(key) {

@@ -9,7 +9,7 @@ use profiler_common::{event::ThreadRecord, sched::TaskCounters, wait};
 
 use crate::{
     bpf::Snapshot,
-    collect::thread_times,
+    collect::{packed::Packed, thread_times},
     model::{
         accounting::{Counters, CumulativeTimes, ThreadDelta},
         waits::Waits,
@@ -44,7 +44,7 @@ pub type ThreadDeltas = HashMap<u32, Vec<(ThreadKey, ThreadDelta)>>;
 pub struct Gone {
     key: ThreadKey,
     task: TaskCounters,
-    waits: Arc<wait::Waits>,
+    waits: Arc<Packed<wait::Waits>>,
 }
 
 impl Gone {
@@ -57,7 +57,7 @@ impl Gone {
 
 impl From<ThreadRecord> for Gone {
     fn from(thread: ThreadRecord) -> Self {
-        Self { key: ThreadKey::of(&thread), task: thread.task, waits: Arc::new(thread.waits) }
+        Self { key: ThreadKey::of(&thread), task: thread.task, waits: Arc::new(Packed::new(&thread.waits)) }
     }
 }
 
@@ -72,7 +72,7 @@ struct Thread {
     process_birth_ns: u64,
     name: String,
     times: CumulativeTimes,
-    waits: Arc<wait::Waits>,
+    waits: Arc<Packed<wait::Waits>>,
     gone: bool,
 }
 
@@ -94,7 +94,7 @@ impl StatSnapshot {
             let times = thread_times::of_living(living, snapshot.clock_offset_ns);
             let waits = thread_times::waits_of_living(living, snapshot.clock_offset_ns);
             let key = ThreadKey::of(living);
-            (key, Thread::new(key, &living.task, times, Arc::new(waits), false))
+            (key, Thread::new(key, &living.task, times, Arc::new(Packed::new(&waits)), false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
         for Gone { key, task, waits } in gone {
@@ -133,12 +133,12 @@ impl StatSnapshot {
             if before.is_some_and(|before| before.gone) {
                 continue;
             }
-            let made_ns = thread.birth_ns.max(thread.waits.made_ns);
+            let now = thread.waits.unpack();
+            let made_ns = thread.birth_ns.max(now.made_ns);
             let birth = || CumulativeTimes { at_ns: made_ns, ..CumulativeTimes::default() };
-            let no_waits = wait::Waits::default();
-            let waits_before = before.map_or(&no_waits, |before| &before.waits);
+            let waits_before = before.map(|before| before.waits.unpack()).unwrap_or_default();
             let waits = if self.has_waits {
-                Waits::between(waits_before, &thread.waits, has_gil(thread.tgid))
+                Waits::between(&waits_before, &now, has_gil(thread.tgid))
             } else {
                 Waits::default()
             };
@@ -162,7 +162,7 @@ impl Thread {
         key: ThreadKey,
         task: &TaskCounters,
         times: CumulativeTimes,
-        waits: Arc<wait::Waits>,
+        waits: Arc<Packed<wait::Waits>>,
         gone: bool,
     ) -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! Which processes are workers, and who joins them.
 
+mod crowd;
 mod first_threads;
 mod late_python;
 mod launchers;

@@ -137,11 +137,11 @@ fn a_thread_that_is_preempted_waits_on_its_stack() {
     // Whoever has the CPU longer loses it more often.
     let share = heavy as f64 / (heavy + light) as f64;
     assert!((share - 0.75).abs() < 0.1, "{share}");
-    // One wait for each preemption that the kernel counts, but for those at the edges.
+    // One wait for each preemption that the kernel counts, but for those at the edges, and within a millisecond of another.
     let rows = recorded.recording.preempted().iter().filter(|wait| wait["tgid"] == tgid);
     let waits: u64 = rows.map(|wait| counter(wait, "count")).sum();
     let preemptions = counter(row, "preempted_switches");
-    assert!(waits.abs_diff(preemptions) <= 2, "{waits} of {preemptions}");
+    assert!(waits <= preemptions + 2 && waits * 10 >= preemptions * 9, "{waits} of {preemptions}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod begins;
 mod blocked;
 mod blocked_table;
+mod crowd;
 mod held;
 mod interrupt;
 mod pieces;
@@ -59,7 +60,7 @@ struct Plan {
     begin_rounds: usize,
 }
 
-/// Less than nine minutes in all, on a quiet machine: rounds are few where they hardly differ.
+/// Less than eleven minutes in all, on a quiet machine: rounds are few where they hardly differ.
 const FULL: Plan = Plan {
     round_trips: 200_000,
     switch_rounds: 3,
@@ -98,12 +99,13 @@ struct Bench {
 /// A heading of the report, and what measures the part below it.
 type Part = (&'static str, fn(&Bench) -> Result<Section>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("A context switch", switches::measure),
     ("A sample", samples::measure),
     ("A switch with off-CPU stacks", blocked::measure),
     ("Beginnings", begins::measure),
     ("Work beside a profiler", throughput::measure),
+    ("A thousand workers", crowd::measure),
 ];
 
 pub fn run(&Options { quick }: &Options) -> Result<()> {

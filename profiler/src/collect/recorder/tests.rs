@@ -1,12 +1,19 @@
 //! Recordings of a kernel side that does what a test says, on a clock that stands still while nobody waits.
 
-use profiler_common::{config::StackCount, event::ThreadRecord, wait::Reason};
+use bytemuck::Zeroable as _;
+use profiler_common::{
+    event::{KnownStackRecord, RecordKind, ThreadRecord},
+    wait::Reason,
+};
 use tokio::sync::watch;
 
 use super::*;
 use crate::{
     bpf::fixture::{MS, Script, ScriptedKernel, sampled, samples, thread},
-    collect::{plans, stop::Stop},
+    collect::{
+        plans::{self, Extent},
+        stop::Stop,
+    },
     fleet::{Fleet, discover, fixture},
     model::{accounting::WorkerDelta, worker::Death},
 };
@@ -61,7 +68,7 @@ fn two_seconds_later(kernel: &ScriptedKernel) {
 
 fn session(kernel: &ScriptedKernel, fleets: Vec<Fleet>) -> (Session<ScriptedKernel>, watch::Sender<bool>) {
     let (interrupt, heard) = watch::channel(false);
-    let plan = plans::for_record(99, 1, 0, Some(4));
+    let plan = plans::for_record(99, Extent { cpus: 1, threads: 3 }, 0, Some(4));
     (Session::follow_with(kernel.handle(), fleets, plan, Stop(heard)).unwrap(), interrupt)
 }
 
@@ -342,10 +349,40 @@ async fn samples_are_whole_when_the_table_is_emptied() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_thread_had_is_described_by_it() {
+    let kernel = gunicorn();
+    let (mut recorder, _interrupt) = record(&kernel);
+    let known = |key, content| KnownStackRecord {
+        kind: RecordKind::KnownStack as u32,
+        key,
+        content,
+        ..KnownStackRecord::zeroed()
+    };
+    let (one, other, strange) = (sampled(ONE, 100), sampled(OTHER, 100), sampled(OTHER, 101));
+    run_for(&mut recorder, SECOND, |tick| {
+        let mut script = kernel.script();
+        if tick == 2 {
+            // Of content 0, as all that the script describes.
+            script.describe(one);
+            script.send(&known(other, 0));
+            script.send(&known(strange, 1));
+            script.counts.extend([(one, samples(2)), (other, samples(3)), (strange, samples(4))]);
+        }
+    })
+    .await
+    .unwrap();
+    let Recorded { stat, profile, .. } = recorder.finish().unwrap();
+    let seen = |tgid| profile.samples.iter().find(|row| row.tgid == tgid && row.stack.is_some()).unwrap();
+    assert_eq!((seen(ONE).count, seen(OTHER).count), (2, 3));
+    assert_eq!(seen(ONE).stack, seen(OTHER).stack);
+    assert_eq!(lost(&stat), [("stack_not_kept", 1), ("undescribed", 4)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stack_that_was_never_described_is_a_loss() {
     let kernel = gunicorn();
     let (recorder, _interrupt) = record(&kernel);
-    kernel.script().counts.insert(sampled(OTHER, 100), StackCount { count: 3, ..StackCount::default() });
+    kernel.script().counts.insert(sampled(OTHER, 100), samples(3));
     assert_eq!(lost(&recorder.finish().unwrap().stat), [("undescribed", 3)]);
 }
 
