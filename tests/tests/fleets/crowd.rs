@@ -34,7 +34,9 @@ fn threads_of_equal_stacks_keep_their_own() {
             assert!(functions.iter().all(is_own), "{name} of {tgid}: {waits:#?}");
         }
     }
-    for cause in ["ring_full", "undescribed", "stack_not_kept", "stacks_full"] {
+    for cause in ["ring_full", "stack_not_kept", "stacks_full"] {
         assert_eq!(recorded.recording.lost(cause), 0, "{cause}");
     }
+    // A thread that slept before us, and woke before it was looked at, has one wait without a stack.
+    assert!(recorded.recording.lost("undescribed") <= (WORKERS * THREADS) as u64);
 }

@@ -133,7 +133,8 @@ fn a_thread_that_is_preempted_waits_on_its_stack() {
     let (heavy, light) = (below("heavy"), below("light"));
     let all = counter(row, "run_queue_ns") + counter(row, "run_queue_uncounted_ns");
     assert_eq!(sum(&stacks, queued), all);
-    assert!((heavy + light) * 100 >= all * 99, "{heavy} and {light} of {all} ns");
+    // But for waits within a millisecond of another one.
+    assert!((heavy + light) * 100 >= all * 95, "{heavy} and {light} of {all} ns");
     // Whoever has the CPU longer loses it more often.
     let share = heavy as f64 / (heavy + light) as f64;
     assert!((share - 0.75).abs() < 0.1, "{share}");
