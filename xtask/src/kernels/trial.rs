@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// Bounds on a boot, of the quick part and of the thorough one.
-const QUICK: Duration = Duration::from_secs(180);
-const THOROUGH: Duration = Duration::from_secs(600);
+const QUICK: Duration = Duration::from_secs(300);
+const THOROUGH: Duration = Duration::from_secs(900);
 
 /// Rows that stand for the same kernel under the same set-up.
 pub struct Boot {
