@@ -1,6 +1,10 @@
 //! Snapshots: the counters of every followed thread, read in one pass over the tasks.
 
-use std::{fs::File, io::Read, mem::size_of};
+use std::{
+    fs::File,
+    io::{ErrorKind, Read},
+    mem::size_of,
+};
 
 use anyhow::{Context, Result, ensure};
 use aya::programs::Iter;
@@ -85,7 +89,10 @@ fn read_records(from: &mut impl Read, mut meanwhile: impl FnMut()) -> Result<Vec
     let (mut buffer, mut filled) = (vec![0; 64 * SIZE], 0);
     let mut records = Vec::new();
     loop {
-        let read = from.read(&mut buffer[filled..])?;
+        let read = match from.read(&mut buffer[filled..]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read?,
+        };
         if read == 0 {
             ensure!(filled == 0, "it ends inside a record");
             return Ok(records);
