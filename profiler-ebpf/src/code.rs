@@ -12,6 +12,7 @@ use profiler_common::{
 
 use crate::{
     code_identity::{BATCH, BATCHES, identify_code},
+    content,
     definition::Definition,
     scratch::Scratch,
 };
@@ -77,7 +78,7 @@ extern "C" fn define_batch(scratch: *mut Scratch, python: *const PyTarget, batch
         if define_code(frame, definition, &python.offsets, stack.key.tgid) == 0 {
             return NO_ROOM;
         }
-        definition.content.add(frame.tagged_code, frame.instr);
+        content::add_frame(&raw mut definition.content, frame.tagged_code, frame.instr);
     }
     SENT_BATCH
 }

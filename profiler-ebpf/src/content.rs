@@ -37,14 +37,18 @@ impl Content {
     pub fn begin(&mut self) {
         *self = Self { hash: SipHash::new(definition::key()), by_address: 0 };
     }
+}
 
-    /// Goes on with a frame, as [`profiler_common::python::FrameRef`] has it.
-    #[inline(always)]
-    pub fn add(&mut self, tagged_code: u64, instr: u64) {
-        self.hash.add(tagged_code);
-        self.hash.add(instr);
-        self.by_address |= tagged_code & BY_ADDRESS;
-    }
+/// Goes on with a frame, as [`profiler_common::python::FrameRef`] has it. Apart from its caller, which has no room on its stack.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn add_frame(content: *mut Content, tagged_code: u64, instr: u64) -> u32 {
+    // SAFETY: the caller's, live; the verifier wants it compared.
+    let Some(content) = (unsafe { content.as_mut() }) else { return 0 };
+    content.hash.add(tagged_code);
+    content.hash.add(instr);
+    content.by_address |= tagged_code & BY_ADDRESS;
+    1
 }
 
 /// The number of the content of the stack in the scratch, all of whose frames are in it.

@@ -53,7 +53,7 @@ pub fn open_wait(living: &ThreadRecord, clock_offset_ns: u64) -> Option<WaitSoFa
 }
 
 /// How much of the wait under way counts on its stack, ns, and true if the wait is over. A wait that follows another one's end
-/// is not the stack's: [`OpenWait::on_stack`].
+/// is not the stack's: `OpenWait::on_stack` of the kernel side says how much.
 #[must_use]
 pub fn open_wait_on_stack(living: &ThreadRecord, clock_offset_ns: u64) -> Option<(u64, bool)> {
     let open = living.waits.open;
