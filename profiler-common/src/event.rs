@@ -306,7 +306,7 @@ mod tests {
                 (RecordKind::Stack as u32, python, user, kernel);
             assert!(Event::decode(aligned(&words)).is_none());
         }
-        for kind in [0, 7, u32::MAX] {
+        for kind in [0, RecordKind::KnownStack as u32 + 1, u32::MAX] {
             assert!(Event::decode(aligned(&[u64::from(kind); 40])).is_none());
         }
         for kind in [
@@ -316,6 +316,7 @@ mod tests {
             RecordKind::Exec,
             RecordKind::Code,
             RecordKind::ThreadAtEdge,
+            RecordKind::KnownStack,
         ] {
             assert!(Event::decode(&(kind as u32).to_ne_bytes()).is_none());
         }

@@ -176,8 +176,10 @@ impl KernelSide for ScriptedKernel {
         Ok(counts)
     }
 
-    fn stack(&mut self, key: &StackKey) -> Result<StackSum> {
-        Ok(self.stacks()?.remove(key).unwrap_or_default())
+    fn stacks_of(&mut self, keys: &HashSet<StackKey>) -> Result<Counts> {
+        let mut counts = self.stacks()?;
+        counts.retain(|key, _| keys.contains(key));
+        Ok(counts)
     }
 
     fn end_edge(&mut self) -> Result<()> {

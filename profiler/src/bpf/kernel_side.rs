@@ -1,12 +1,14 @@
 //! The kernel side as a session uses it: a trait, so that a test can put a script in its place.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use profiler_common::{
     config::{FollowedProcess, StackKey},
     loss_cause::LossCause,
 };
 
-use crate::bpf::{Counts, Probes, SamplingClock, Snapshot, StackSum};
+use crate::bpf::{Counts, Probes, SamplingClock, Snapshot};
 
 /// What sessions and recorders ask of the kernel side. [`Probes`] says what each answer means.
 pub trait KernelSide {
@@ -30,8 +32,8 @@ pub trait KernelSide {
     fn snapshot(&mut self) -> Result<Snapshot>;
     /// Reads the counts of all stacks up to the edge.
     fn stacks(&mut self) -> Result<Counts>;
-    /// Reads the count of one stack up to the edge.
-    fn stack(&mut self, key: &StackKey) -> Result<StackSum>;
+    /// Reads the counts of some stacks up to the edge.
+    fn stacks_of(&mut self, keys: &HashSet<StackKey>) -> Result<Counts>;
     /// Ends an edge.
     fn end_edge(&mut self) -> Result<()>;
 
@@ -87,8 +89,8 @@ impl KernelSide for Probes {
         Self::stacks(self)
     }
 
-    fn stack(&mut self, key: &StackKey) -> Result<StackSum> {
-        Self::stack(self, key)
+    fn stacks_of(&mut self, keys: &HashSet<StackKey>) -> Result<Counts> {
+        Self::stacks_of(self, keys)
     }
 
     fn end_edge(&mut self) -> Result<()> {

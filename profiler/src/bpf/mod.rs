@@ -3,6 +3,7 @@
 //! Everything attached is held by file descriptors of this process, nothing is pinned: when it ends, however it
 //! ends, the kernel takes all of it away.
 
+mod batches;
 #[cfg(test)]
 pub mod fixture;
 mod kernel_side;

@@ -31,7 +31,7 @@ use crate::{
         syscalls,
     },
     failure::Failure,
-    sys::{btf, clock, limits, memory},
+    sys::{btf, limits, memory},
 };
 
 /// The eBPF object, built by `build.rs` and carried in this binary.
@@ -183,7 +183,6 @@ impl Probes {
         let definition_key = random_key().context("failed to read /dev/urandom")?;
         let mut ebpf = loader
             .override_global("KERNEL", bytemuck::bytes_of(offsets), true)
-            .override_global("SNAPSHOT_TID", &clock::tid(), true)
             .override_global("SYSTEM_CALLS", &syscalls::table(), true)
             .override_global("DEFINITION_KEY", &definition_key, true)
             .override_global("WAITS", &u32::from(waits), true)

@@ -44,12 +44,11 @@ impl Probes {
     ///
     /// The kernel dates a running thread's counters in the scheduler's own clock, which user space
     /// cannot read. But asking for this thread's CPU time makes the kernel bring this thread's counters up to now and
-    /// date them in that clock, and the words of the same thread, read right after, show it.
+    /// date them in that clock, and the words of the same thread, the first ones that are read, show it.
     ///
     /// It is not exact when this thread is switched out in between, or when a hypervisor keeps the CPU for itself, which is no
     /// switch.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
-        let own_tid = clock::tid();
         let mut tasks = self.tasks()?;
         let switches = clock::thread_switches();
         let before_ns = clock::monotonic_ns();
@@ -58,11 +57,9 @@ impl Probes {
         let after_ns = clock::monotonic_ns();
         let mut threads =
             read_records(&mut tasks, || self.hold_records()).context("failed to read snapshot")?;
-        let own = threads
-            .iter()
-            .position(|thread| thread.task.tid == own_tid)
-            .context("the snapshot lacks its own thread")?;
-        let own = threads.swap_remove(own).task;
+        let is_own = threads.first().is_some_and(|thread| thread.task.tid == clock::tid());
+        ensure!(is_own, "the snapshot lacks its own thread");
+        let own = threads.swap_remove(0).task;
         // Not switched out since: its on-CPU time grew by the time that passed.
         let exact = own.voluntary + own.preempted == switches && after_ns - before_ns <= APART_NS;
         let dated_ns = before_ns.midpoint(after_ns) + own.sum_exec_runtime.saturating_sub(own_cpu_ns);

@@ -4,14 +4,14 @@
 //! each thread that changes first sends how it stood, and what is counted on a stack is counted apart. A wait is before an
 //! edge in its thread and on its stack, or after it in both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{self, Array, MapError};
 use profiler_common::config::{READS_STACKS, READS_THREADS, StackCount, StackKey};
 
 use crate::{
-    bpf::{Probes, StackSum},
+    bpf::{Probes, StackSum, batches::Batches},
     sys::clock,
 };
 
@@ -22,6 +22,9 @@ pub type Counts = HashMap<StackKey, StackSum>;
 type RawKey = [u8; size_of::<StackKey>()];
 type RawCount = [u8; size_of::<StackCount>()];
 type StackMap<'a> = maps::HashMap<&'a mut maps::MapData, RawKey, RawCount>;
+
+/// Stacks that are looked up one by one.
+const FEW: usize = 256;
 
 /// The number of a reading, in the value of `EDGE`, above what it reads.
 const ONE_READING: u32 = 4;
@@ -54,25 +57,44 @@ impl Probes {
         (self.edge_state.edge, self.edge_state.began_ns)
     }
 
-    /// All counts, up to the edge that has begun.
+    /// All counts, up to the edge that has begun. Records that come meanwhile are held.
     pub fn stacks(&mut self) -> Result<Counts> {
         let mut counts = self.edge_state.counted.clone();
-        for entry in &self.table("STACKS")? {
-            let (key, more) = entry.context("failed to read the stacks")?;
-            counts.entry(bytemuck::cast(key)).or_default().add(&sum_of(&more));
+        let mut batches = self.batches("STACKS")?;
+        while batches.read_next(self.map_mut("STACKS")?)? {
+            for (key, more) in batches.entries() {
+                counts.entry(*key).or_default().add(&StackSum::from(more));
+            }
+            self.hold_records();
         }
         Ok(counts)
     }
 
-    /// The count of one stack, up to the edge that has begun.
-    pub fn stack(&mut self, key: &StackKey) -> Result<StackSum> {
-        let mut count = self.edge_state.counted.get(key).cloned().unwrap_or_default();
-        match self.table("STACKS")?.get(&bytemuck::cast(*key), 0) {
-            Ok(more) => count.add(&sum_of(&more)),
-            Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(error).context("failed to read a stack's count"),
+    /// The counts of some stacks, up to the edge that has begun: of few each by itself, of many out of all.
+    pub fn stacks_of(&mut self, keys: &HashSet<StackKey>) -> Result<Counts> {
+        let counted = |key| self.edge_state.counted.get(key).cloned().unwrap_or_default();
+        let mut counts: Counts = keys.iter().map(|key| (*key, counted(key))).collect();
+        if keys.len() <= FEW {
+            let table = self.table("STACKS")?;
+            for (key, count) in &mut counts {
+                match table.get(&bytemuck::cast(*key), 0) {
+                    Ok(more) => count.add(&sum_of(&more)),
+                    Err(MapError::KeyNotFound) => {}
+                    Err(error) => return Err(error).context("failed to read a stack's count"),
+                }
+            }
+            return Ok(counts);
         }
-        Ok(count)
+        let mut batches = self.batches("STACKS")?;
+        while batches.read_next(self.map_mut("STACKS")?)? {
+            for (key, more) in batches.entries() {
+                if let Some(count) = counts.get_mut(key) {
+                    count.add(&StackSum::from(more));
+                }
+            }
+            self.hold_records();
+        }
+        Ok(counts)
     }
 
     /// Empties the kernel's table of stacks before it is full.
@@ -109,16 +131,26 @@ impl Probes {
     /// Removes all counts from a map in which nothing is counted meanwhile, and keeps them. The map is read twice, because a
     /// program that began to count just before has ended only when the first reading is over.
     fn take_out(&mut self, name: &str) -> Result<()> {
+        let mut keys = Vec::new();
+        let mut batches = self.batches(name)?;
+        while batches.read_next(self.map_mut(name)?)? {
+            keys.extend(batches.entries().map(|(key, _)| *key));
+        }
         let mut counted = std::mem::take(&mut self.edge_state.counted);
         let mut table = self.table(name)?;
-        let keys = table.keys().collect::<Result<Vec<_>, _>>().context("failed to read the stacks")?;
         for key in keys {
-            let more = table.get(&key, 0).context("failed to read a stack's count")?;
-            table.remove(&key).context("failed to remove a stack")?;
-            counted.entry(bytemuck::cast(key)).or_default().add(&sum_of(&more));
+            let raw_key = bytemuck::cast(key);
+            let more = table.get(&raw_key, 0).context("failed to read a stack's count")?;
+            table.remove(&raw_key).context("failed to remove a stack")?;
+            counted.entry(key).or_default().add(&sum_of(&more));
         }
         self.edge_state.counted = counted;
         Ok(())
+    }
+
+    /// A reading of a map of this shape.
+    fn batches(&mut self, name: &str) -> Result<Batches<StackKey, StackCount>> {
+        self.table(name).map(|_| Batches::new())
     }
 
     fn table(&mut self, name: &str) -> Result<StackMap<'_>> {

@@ -9,28 +9,31 @@ use anyhow::Result;
 use profiler_common::{
     config::{BlockedStacks, StackKey},
     event::{self, Event, ThreadRecord},
-    python::{End, FrameRef},
+    python::FrameRef,
     wait::{BEFORE_US, Reason},
 };
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{self, Counts, KernelSide},
+    bpf::{Counts, KernelSide},
     collect::{
         allowance::Allowance,
         session::Session,
-        stacks::{GEVENT_HUB, KernelFrames, RawStack, Stacks},
+        sleepers,
+        stacks::{GEVENT_HUB, Stacks},
         starting::Starting,
         stat::ThreadKey,
         unwalked,
     },
     fleet::{self, Fleet},
-    python::{self, Interpreter, Unwalkable, thread_name},
+    python::{Interpreter, Unwalkable, thread_name},
     sys::{
         budget::{self, Missing},
         clock, heap,
-        memory::{Mapped, Memory},
-        thread, tids,
+        mapped::Mapped,
+        memory::Memory,
+        pages::Pages,
+        tids,
     },
     units,
 };
@@ -170,65 +173,52 @@ impl EventHandler {
         }
     }
 
-    /// Describes, from outside, the stacks of threads that were asleep before anything was attached; with their kernel frames,
-    /// which cost as much as all the rest, where the kernel side keeps such.
-    pub fn describe_sleeping(&mut self, threads: &[ThreadRecord], blocked: BlockedStacks) {
-        for ThreadRecord { task, waits } in threads {
-            let open = waits.open;
-            if open.hash != BEFORE_US {
-                continue;
+    /// Looks, from outside, at threads, those of a process one after the other: what Python calls them, of those that are not
+    /// known yet, and on which stacks those wait that `is_asleep` says have slept since before anything was attached. Its answer
+    /// is asked for when the stack is read. Kernel frames are wanted where the kernel side keeps such.
+    pub fn look_at(
+        &mut self,
+        threads: &[ThreadRecord],
+        blocked: BlockedStacks,
+        is_asleep: impl Fn(&ThreadRecord) -> bool,
+    ) {
+        for of_one in threads.chunk_by(|one, other| one.task.tgid == other.task.tgid) {
+            let pages = Pages::default();
+            self.stacks.begin_look();
+            for thread in of_one {
+                let memory = Memory::in_pages(thread.task.tgid, &pages);
+                let interpreter = self.interpreters.get(&thread.task.tgid);
+                if thread.waits.open.hash == BEFORE_US {
+                    let read = sleepers::read(thread, memory, interpreter, blocked);
+                    if is_asleep(thread) {
+                        read.describe(&mut self.stacks, interpreter);
+                    }
+                }
+                // Who runs may have to be read again.
+                let is_off = thread.waits.open.since != 0;
+                self.learn_name(thread, if is_off { memory } else { Memory::of(thread.task.tgid) });
             }
-            let key = StackKey::of_wait(task.tgid, task.tid, &open);
-            let interpreter = self.interpreters.get(&task.tgid);
-            let frames = interpreter.and_then(|interpreter| {
-                let stack = thread::stack_pointer(task.tgid, task.tid);
-                python::frames_of_thread(Memory::of(task.tgid), interpreter, task.thread_pointer, stack)
-            });
-            let kernel = match blocked {
-                BlockedStacks::All => thread::kernel_stack(task.tgid, task.tid),
-                BlockedStacks::Python | BlockedStacks::None => Vec::new(),
-            };
-            let reason = reason_from_outside(&key, task.thread_pointer, interpreter);
-            // It may have run meanwhile, and then what was read is another stack, or none at all.
-            if !thread::has_slept_since(task.tgid, task.tid, task.voluntary) {
-                continue;
-            }
-            let offsets = interpreter.map(|interpreter| interpreter.target.offsets).unwrap_or_default();
-            let refs =
-                |frames: Vec<_>| frames.iter().map(|frame| FrameRef::by_address(frame, &offsets)).collect();
-            let (frames, end) = frames.map_or((Vec::new(), End::None), |(frames, end)| (refs(frames), end));
-            let is_elsewhere = interpreter.is_some_and(|interpreter| {
-                interpreter.runs_elsewhere(Memory::of(task.tgid), task.thread_pointer)
-            });
-            let end = if is_elsewhere { End::OtherInterpreter } else { end };
-            let raw_stack = RawStack {
-                key,
-                end: end as u32,
-                python: &frames,
-                user: &[],
-                kernel: KernelFrames::Names(&kernel),
-                holds_gil: None,
-                in_greenlet: interpreter.is_some_and(|interpreter| {
-                    interpreter.is_in_greenlet(Memory::of(task.tgid), task.thread_pointer)
-                }),
-                task: None,
-                reason,
-            };
-            self.stacks.describe(raw_stack, interpreter);
         }
     }
 
-    /// Asks threads, those that are not known yet, what Python calls them. A process's first one goes by the process's name.
+    /// Asks threads, those that are not known yet, what Python calls them.
     pub fn learn_names(&mut self, threads: &[ThreadRecord]) {
-        for thread in threads.iter().filter(|thread| thread.task.tid != thread.task.tgid) {
-            let (key, task) = (ThreadKey::of(thread), &thread.task);
-            let Some(interpreter) = self.interpreters.get(&task.tgid) else { continue };
-            if !self.names.contains_key(&key)
-                && let Some(name) = thread_name::of(Memory::of(task.tgid), interpreter, task.thread_pointer)
-                && heap::keep(task.tgid, name.len())
-            {
-                self.names.insert(key, name);
-            }
+        for thread in threads {
+            self.learn_name(thread, Memory::of(thread.task.tgid));
+        }
+    }
+
+    /// Asks a thread what Python calls it, if that is not known yet. A process's first one goes by the process's name.
+    fn learn_name(&mut self, thread: &ThreadRecord, memory: Memory) {
+        let (key, task) = (ThreadKey::of(thread), &thread.task);
+        let Some(interpreter) = self.interpreters.get(&task.tgid).filter(|_| task.tid != task.tgid) else {
+            return;
+        };
+        if !self.names.contains_key(&key)
+            && let Some(name) = thread_name::of(memory, interpreter, task.thread_pointer)
+            && heap::keep(task.tgid, name.len())
+        {
+            self.names.insert(key, name);
         }
     }
 
@@ -357,26 +347,6 @@ pub type Answer = (u32, Result<Interpreter, Unwalkable>);
 fn has_more(interpreter: &Interpreter, stacks: &Stacks, key: &StackKey) -> bool {
     (interpreter.may_load_asyncio() && stacks.has_frame_of(key, ASYNCIO))
         || (interpreter.may_load_greenlet() && HUBS.iter().any(|hub| stacks.has_frame_of(key, hub)))
-}
-
-/// Reason of a thread that slept before, where the process's memory tells it: the kernel side reads memory of no other thread than
-/// the running one.
-fn reason_from_outside(
-    key: &StackKey,
-    thread_pointer: u64,
-    interpreter: Option<&Interpreter>,
-) -> Option<Reason> {
-    let StackKey { tgid, tid, reason, syscall, .. } = *key;
-    if reason == Reason::Socket as u32 && bpf::polls(syscall) {
-        return thread::polls_pipe(tgid, tid).then_some(Reason::Pipe);
-    }
-    if reason == Reason::Lock as u32 {
-        let address = thread::first_argument(tgid, tid)?;
-        let read = |address| Memory::of(tgid).u64(address);
-        let is_gil = interpreter?.target.is_in_gil_of_subinterpreter(address, thread_pointer, read);
-        return is_gil.then_some(Reason::Gil);
-    }
-    None
 }
 
 /// A sentence for each reason.

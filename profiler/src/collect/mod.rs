@@ -17,6 +17,7 @@ pub mod recorder;
 mod sent_threads;
 pub mod session;
 mod sleep;
+mod sleepers;
 pub mod stacks;
 pub mod starting;
 pub mod stat;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use profiler_common::{loss_cause::LossCause, wait::Reason};
+use profiler_common::{event::ThreadRecord, loss_cause::LossCause, wait::Reason};
 use tokio::time::Instant;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         event_handler::EventHandler,
         memory::MemoryWatch,
         session::{self, Session, Waited, after},
+        sleepers::Sleepers,
         stacks::Stacks,
         stat::ThreadDeltas,
         windows::WindowEdges,
@@ -29,7 +30,7 @@ use crate::{
         waits::{Blocked, Histogram},
         window::Window,
     },
-    sys::heap,
+    sys::{heap, thread},
 };
 
 #[cfg(test)]
@@ -46,8 +47,6 @@ pub struct Recorder<K = Probes> {
     session: Session<K>,
     handler: EventHandler,
     sampling: Option<(u64, SamplingClock)>,
-    /// Room in the kernel's table of stacks.
-    stacks_max: u32,
     start: RecorderEdge,
     began: Instant,
     notes: Vec<String>,
@@ -93,14 +92,14 @@ impl<K: KernelSide> Recorder<K> {
     ) -> Result<Self> {
         let running = session.members();
         let mut handler = EventHandler::of_running(&mut session)?;
+        let sleepers = look_at_threads(&mut session, &mut handler)?;
         let began = Instant::now();
-        let (edge, snapshot, counts) = read_edge(&mut session, &mut handler)?;
-        let stacks_max = session.plan.sizes.stacks;
-        for some in snapshot.threads.chunks(MEANWHILE) {
-            handler.describe_sleeping(some, session.plan.blocked);
-            handler.learn_names(some);
-            take_in(&mut session, &mut handler, stacks_max)?;
-        }
+        let (edge, snapshot, counts) = session.edge(|event| handler.handle(event))?;
+        let late: Vec<_> =
+            snapshot.threads.iter().filter(|thread| !sleepers.contains(thread)).copied().collect();
+        handler.look_at(&late, session.plan.blocked, |ThreadRecord { task, .. }| {
+            thread::has_slept_since(task.tgid, task.tid, task.voluntary)
+        });
         let stacks = known(counts, &snapshot, &handler);
         let start = RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests: None };
         heap::begin();
@@ -114,7 +113,6 @@ impl<K: KernelSide> Recorder<K> {
             session,
             handler,
             sampling,
-            stacks_max,
             start,
             began,
             notes: Vec::new(),
@@ -202,7 +200,7 @@ impl<K: KernelSide> Recorder<K> {
     /// An edge, now.
     pub fn edge(&mut self) -> Result<RecorderEdge> {
         let Self { session, handler, requests, .. } = self;
-        let (mut edge, snapshot, counts) = read_edge(session, handler)?;
+        let (mut edge, snapshot, counts) = session.edge(|event| handler.handle(event))?;
         handler.learn_names(&snapshot.threads);
         edge.stat.rename_threads(|thread| handler.name(thread));
         let requests = requests.as_mut().and_then(|count| count());
@@ -263,26 +261,22 @@ impl<K: KernelSide> Recorder<K> {
         let Self { session, handler, start, windows, requests, .. } = self;
         let Some(windows) = windows else { return Ok(()) };
         let snapshot = session.threads(|event| handler.handle(event))?;
+        let reclassified: Vec<_> = handler.stacks.reclassified().collect();
+        let counts = session.kernel.stacks_of(&reclassified.iter().map(|(key, ..)| *key).collect())?;
+        session.kernel.end_edge()?;
         handler.learn_names(&snapshot.threads);
         let requests = requests.as_mut().and_then(|count| count()).zip(start.requests);
         let requests = requests.map(|(count, before)| count - before);
         let edge = session.stat_snapshot(&snapshot, windows.recent(session.gone()));
         let mut threads = edge.threads_since(&start.edge.stat, |tgid| handler.has_gil(tgid));
-        let mut counts = counts::with_open(Counts::new(), &snapshot);
         let places = places_of(&threads);
-        let mut reclassified = Vec::new();
-        for (key, from, to) in handler.stacks.reclassified() {
-            if let Some(place) = places.get(&(key.tgid, handler.stacks.tid_of(&key))) {
-                counts.entry(key).or_default().add(&session.kernel.stack(&key)?);
-                reclassified.push((key, from, to, *place));
-            }
-        }
-        session.kernel.end_edge()?;
-        let counts = counts::between(&start.stacks, counts);
-        for (key, from, to, place) in reclassified {
-            if let (Some(threads), Some(count)) = (threads.get_mut(&key.tgid), counts.get(&key)) {
+        let counts = counts::between(&start.stacks, counts::with_open(counts, &snapshot));
+        for (key, from, to) in reclassified {
+            if let Some(place) = places.get(&(key.tgid, handler.stacks.tid_of(&key)))
+                && let (Some(threads), Some(count)) = (threads.get_mut(&key.tgid), counts.get(&key))
+            {
                 let (ns, count, histogram) = (count.ns, count.count, Histogram::default());
-                threads[place].1.waits.reclassify(from, to, &Blocked { ns, count, histogram });
+                threads[*place].1.waits.reclassify(from, to, &Blocked { ns, count, histogram });
             }
         }
         windows.push(edge.at_ns.saturating_sub(start.edge.stat.at_ns), requests, &threads);
@@ -340,7 +334,7 @@ impl<K: KernelSide> Recorder<K> {
         self.session.kernel.stop_sampling()?;
         self.handle_events()?;
         let Self { session, handler, .. } = &mut self;
-        let (edge, snapshot, counts) = read_edge(session, handler)?;
+        let (edge, snapshot, counts) = session.edge(|event| handler.handle(event))?;
         handler.learn_names(&snapshot.threads);
         fleet::refresh(&mut session.fleets);
         handler.update_versions(&mut session.fleets);
@@ -359,10 +353,10 @@ impl<K: KernelSide> Recorder<K> {
         if !answers.is_empty() {
             self.drain();
         }
-        let Self { session, handler, stacks_max, .. } = self;
+        let Self { session, handler, .. } = self;
         handler.follow_answered(session, answers)?;
         session.judge_newcomers();
-        take_in(session, handler, *stacks_max)
+        take_in(session, handler)
     }
 
     fn drain(&mut self) {
@@ -371,17 +365,17 @@ impl<K: KernelSide> Recorder<K> {
     }
 }
 
-/// Reads an edge: threads, the snapshot they are from, and the counts of all stacks.
-fn read_edge<K: KernelSide>(
-    session: &mut Session<K>,
-    handler: &mut EventHandler,
-) -> Result<(session::SessionEdge, Snapshot, Counts)> {
-    let (edge, snapshot) = session.snapshot(|event| handler.handle(event))?;
-    let counts = session.kernel.stacks()?;
+/// Looks at all threads before the window begins, which takes its time where there are many; returns who slept. What is read of one
+/// that wakes meanwhile describes no stack that the window counts.
+fn look_at_threads<K: KernelSide>(session: &mut Session<K>, handler: &mut EventHandler) -> Result<Sleepers> {
+    let mut threads = session.threads(|event| handler.handle(event))?.threads;
     session.kernel.end_edge()?;
-    // A stack that is new is described before it is counted.
-    session.drain(|event| handler.handle(event));
-    Ok((edge, snapshot, counts))
+    threads.sort_unstable_by_key(|thread| (thread.task.tgid, thread.task.tid));
+    for some in threads.chunks(MEANWHILE) {
+        handler.look_at(some, session.plan.blocked, |_| true);
+        take_in(session, handler)?;
+    }
+    Ok(Sleepers::among(&threads))
 }
 
 /// Counts up to an edge, of stacks that are known.
@@ -392,13 +386,9 @@ fn known(counts: Counts, snapshot: &Snapshot, handler: &EventHandler) -> Counts 
 }
 
 /// Takes in what the kernel side sent, and empties its table of stacks before that is full.
-fn take_in<K: KernelSide>(
-    session: &mut Session<K>,
-    handler: &mut EventHandler,
-    stacks_max: u32,
-) -> Result<()> {
+fn take_in<K: KernelSide>(session: &mut Session<K>, handler: &mut EventHandler) -> Result<()> {
     session.drain(|event| handler.handle(event));
-    if handler.in_table > stacks_max / 2 {
+    if handler.in_table > session.plan.sizes.stacks / 2 {
         session.kernel.empty_stacks()?;
         handler.in_table = 0;
         // What is counted was described before, and that is taken in.

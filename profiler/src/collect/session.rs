@@ -10,7 +10,7 @@ use profiler_common::{config::FollowedProcess, event::Event, loss_cause::LossCau
 use tokio::time::Instant;
 
 use crate::{
-    bpf::{KernelSide, ProbePlan, Probes, Snapshot},
+    bpf::{Counts, KernelSide, ProbePlan, Probes, Snapshot},
     collect::{
         preflight, procfs_check,
         sent_threads::SentThreads,
@@ -242,14 +242,17 @@ impl<K: KernelSide> Session<K> {
         over
     }
 
-    /// Takes a snapshot and begins an edge, which stays open for stacks to be read until [`KernelSide::end_edge`]. `each` sees what
-    /// the kernel side sent meanwhile.
-    pub fn snapshot(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot)> {
+    /// Takes a snapshot and reads the counts of all stacks, at one edge. `each` sees what the kernel side sent meanwhile: a stack
+    /// that is new is described before it is counted.
+    pub fn edge(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<(SessionEdge, Snapshot, Counts)> {
         let compared = procfs_check::choose(self.living());
         let before = procfs_check::read(&compared);
         let mut snapshot = self.begin_edge(&mut each)?;
+        let counts = self.kernel.stacks()?;
         let after = procfs_check::read(&compared);
         self.complete(&mut snapshot, &mut each);
+        // While an edge is open each thread that changes says how it stood: there may be thousands of them.
+        self.kernel.end_edge()?;
         let mut quality = Quality::default();
         procfs_check::compare(&mut quality, &before, &snapshot.threads, &after);
         if !snapshot.exact {
@@ -264,10 +267,11 @@ impl<K: KernelSide> Session<K> {
             losses: self.losses()?,
             quality,
         };
-        Ok((edge, snapshot))
+        Ok((edge, snapshot, counts))
     }
 
-    /// Takes a snapshot that is not compared with `/proc`; otherwise as [`Session::snapshot`].
+    /// Takes a snapshot that is not compared with `/proc`, at an edge that stays open for stacks to be read until
+    /// [`KernelSide::end_edge`]. `each` sees what the kernel side sent meanwhile.
     pub fn threads(&mut self, mut each: impl FnMut(&Event<'_>)) -> Result<Snapshot> {
         let mut snapshot = self.begin_edge(&mut each)?;
         self.complete(&mut snapshot, &mut each);
@@ -308,8 +312,14 @@ impl<K: KernelSide> Session<K> {
         for tgid in self.living() {
             self.groups.entry(tgid).or_insert_with(|| Groups::of(tgid));
         }
-        let throttled = |(tgid, groups): (&u32, &Groups)| Some((*tgid, groups.throttled_ns()?));
-        self.groups.iter().filter_map(throttled).collect()
+        // Most processes share theirs.
+        let (mut by_groups, mut throttled) = (HashMap::new(), HashMap::new());
+        for (tgid, groups) in &self.groups {
+            if let Some(ns) = *by_groups.entry(groups).or_insert_with(|| groups.throttled_ns()) {
+                throttled.insert(*tgid, ns);
+            }
+        }
+        throttled
     }
 
     /// Completes a snapshot with what was sent since its edge began. Threads that the kernel lists no more have to run for the

@@ -90,6 +90,8 @@ pub enum KernelFrames<'a> {
 pub struct RawStack<'a> {
     /// Key under which the stack is counted.
     pub key: StackKey,
+    /// Memory of its process, from which code objects are read that were not told.
+    pub memory: Memory<'a>,
     /// How the Python walk ended ([`End`]).
     pub end: u32,
     /// Python frames of the stack.
@@ -135,6 +137,11 @@ impl Stacks {
         self.codes.define(code, lines, interpreter);
     }
 
+    /// Begins a look at a process whose memory is read in pages: what is read of it before the next one begins is of one time.
+    pub fn begin_look(&mut self) {
+        self.codes.begin_look();
+    }
+
     /// Takes in a new stack that the kernel side describes; what it could not define of it is read now, while its process
     /// has it.
     pub fn add_record(
@@ -150,6 +157,7 @@ impl Stacks {
             .and_then(|interpreter| interpreter.task_name(Memory::of(head.key.tgid), head.task));
         let raw_stack = RawStack {
             key: head.key,
+            memory: Memory::of(head.key.tgid),
             end: head.end,
             python,
             user: head.user.get(..head.user_len as usize).unwrap_or_default(),
@@ -181,14 +189,15 @@ impl Stacks {
 
     /// Describes a stack, if there is room to keep it.
     pub fn describe(&mut self, raw_stack: RawStack<'_>, interpreter: Option<&Interpreter>) {
-        let RawStack { key, end, python, user, kernel, holds_gil, in_greenlet, task, reason } = raw_stack;
+        let RawStack { key, memory, end, python, user, kernel, .. } = raw_stack;
+        let RawStack { holds_gil, in_greenlet, task, reason, .. } = raw_stack;
         if !self.described.contains_key(&key) && !heap::keep(key.tgid, BYTES) {
             self.not_kept += 1;
             return;
         }
         let python_len = python.len() as u32;
         let python: Vec<_> =
-            python.iter().filter_map(|frame| self.python_frame(key.tgid, interpreter, frame)).collect();
+            python.iter().filter_map(|frame| self.python_frame(memory, interpreter, frame)).collect();
         let mut chain = None;
         if in_greenlet {
             let is_hub = python.last().is_some_and(|(root, _)| self.is_of(root, GEVENT_HUB));
@@ -410,11 +419,11 @@ impl Stacks {
     /// A frame, and whether native code called it; `None` for one that is the interpreter's own.
     fn python_frame(
         &mut self,
-        tgid: u32,
+        memory: Memory,
         interpreter: Option<&Interpreter>,
         frame: &FrameRef,
     ) -> Option<(UnresolvedFrame, bool)> {
-        let frame = self.codes.resolve(tgid, interpreter, frame);
+        let frame = self.codes.resolve(memory, interpreter, frame);
         let Some((code, line)) = frame.code else {
             self.unreadable += 1;
             return Some((UnresolvedFrame::Mark(Mark::UnreadablePythonFrame), frame.is_entry));

@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::sys::memory::Mapped;
+use crate::sys::mapped::Mapped;
 
 /// How long a process is young: it is asked whenever it is looked at.
 const YOUTH: Duration = Duration::from_secs(10);

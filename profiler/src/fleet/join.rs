@@ -1,13 +1,15 @@
 //! Adds processes to a fleet while it is watched, and removes those that end.
 
+use std::collections::HashSet;
+
 use crate::{
     fleet::{
         Fleet, Member, ProcessProbe, ProgramKind, Tree, discover, name,
         relation::{is_of_forkserver, runs_same_program},
-        servers,
+        servers, tgids,
     },
     model::worker::Role,
-    sys::process::Process,
+    sys::{children::Children, process::Process},
 };
 
 /// Adds a process that a member forked. A master's child becomes a worker, of the class that its siblings have; what another
@@ -34,11 +36,15 @@ pub fn renew(fleets: &mut [Fleet], tgid: u32) {
 
 /// Takes in whoever is below a member by now and in no fleet. Without /proc nobody joins.
 pub fn adopt(fleets: &mut [Fleet]) {
-    let members: Vec<u32> = fleets.iter().flat_map(Fleet::living).map(|member| member.tgid).collect();
-    let tree = Tree::around(&members).unwrap_or_default();
-    for process in tree.iter() {
-        if !fleets.iter().any(|fleet| fleet.member(process.tgid).is_some()) {
-            join(fleets, process.tgid, process.ppid);
+    let mut parents: Vec<u32> = fleets.iter().flat_map(Fleet::living).map(|member| member.tgid).collect();
+    let mut known: HashSet<u32> = tgids(fleets).chain([std::process::id()]).collect();
+    let mut children = Children::default();
+    while let Some(parent) = parents.pop() {
+        for child in children.of(parent).unwrap_or_default() {
+            if known.insert(child) && Process::read(child).is_some() {
+                join(fleets, child, parent);
+                parents.push(child);
+            }
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The processes of the host as a tree.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    io,
+};
 
 use anyhow::Context;
 
 use crate::{
     fleet::relation,
-    sys::process::{self, Process},
+    sys::{children::Children, process::Process},
 };
 
 /// One scan of the host: who is whose child. What happened after the scan is not in it.
@@ -30,19 +33,16 @@ impl Tree {
     /// Looks only at these processes, at what is below them and above, and at their siblings where those may be of one fleet:
     /// what else runs on the host costs nothing.
     pub fn around(tgids: &[u32]) -> anyhow::Result<Self> {
-        if process::children(std::process::id()).is_err() {
-            return Self::scan();
-        }
-        let mut found = HashMap::new();
+        let (mut children, mut found) = (Children::default(), HashMap::new());
         for tgid in tgids {
-            add_below(*tgid, &mut found);
+            add_below(*tgid, &mut children, &mut found)?;
             let mut child = found.get(tgid).cloned();
             while let Some(below) = child {
                 let parent = found.get(&below.ppid).cloned().or_else(|| Process::read(below.ppid));
                 if let Some(parent) = &parent {
                     let is_new = found.insert(parent.tgid, parent.clone()).is_none();
                     if is_new && relation::runs_same_program(&below, parent) {
-                        for sibling in process::children(parent.tgid).unwrap_or_default() {
+                        for sibling in children.of(parent.tgid)? {
                             add(sibling, &mut found);
                         }
                     }
@@ -124,15 +124,16 @@ fn add(tgid: u32, found: &mut HashMap<u32, Process>) {
 }
 
 /// Reads a process and all that is below it.
-fn add_below(tgid: u32, found: &mut HashMap<u32, Process>) {
+fn add_below(tgid: u32, children: &mut Children, found: &mut HashMap<u32, Process>) -> io::Result<()> {
     let mut next = vec![tgid];
     let mut seen = HashSet::new();
     while let Some(tgid) = next.pop() {
         add(tgid, found);
         if seen.insert(tgid) {
-            next.extend(process::children(tgid).unwrap_or_default());
+            next.extend(children.of(tgid)?);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

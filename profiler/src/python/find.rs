@@ -9,7 +9,8 @@ use crate::{
         asyncio::Asyncio,
         debug_offsets,
         image::Image,
-        interpreter::{Interpreter, ThreadState},
+        interpreter::Interpreter,
+        known,
         layout::{self, GilLocation, Layout, TstateLocation},
         roots::Roots,
         slot, thread_local,
@@ -62,12 +63,20 @@ impl Interpreter {
     }
 
     fn like(tgid: u32, before: Option<&Self>) -> Result<Self, Unwalkable> {
-        let mappings =
-            Mapping::executable(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
+        if let Some(known) = known::recall(tgid) {
+            return Ok(known);
+        }
+        let (mappings, code) =
+            Mapping::code(tgid).map_err(|_| Unwalkable::not_python("its mappings cannot be read"))?;
+        if let Some(known) = known::find(tgid, code) {
+            return Ok(known);
+        }
         let exe = std::fs::read_link(format!("/proc/{}/exe", tids::seen_by(tgid))).ok();
+        let mut images = 0;
         let mut found: Vec<(Self, Mapping)> = Vec::new();
         let mut refused = Unwalkable::not_python("it is not Python");
         for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
+            images += 1;
             match Self::in_mapping(tgid, &mappings, &mapping, &image) {
                 // Of one file several parts may be mapped.
                 Ok(interpreter) if found.iter().any(|(known, _)| known.is(&interpreter)) => {}
@@ -95,7 +104,16 @@ impl Interpreter {
             walked.target.unwalked = Unwalked::beside(&walked.target, &other.target);
             walked.unwalked = Some(format!("Python {} ({})", other.version, file_name(&mapping.path)));
         }
+        if images == 1 && walked.is_settled(&mappings) {
+            known::keep(tgid, code, &walked);
+        }
         Ok(walked)
+    }
+
+    /// True if all that can be known of it with these mappings is.
+    fn is_settled(&self, mappings: &[Mapping]) -> bool {
+        let has_patch = self.version.matches('.').count() == 2;
+        has_patch && (!self.target.greenlets.is_none() || !mappings.iter().any(is_greenlet))
     }
 
     /// True if both are of one place in a process.
@@ -105,10 +123,7 @@ impl Interpreter {
 
     /// Threads that have their thread states where this interpreter's threads keep them.
     fn threads_at_work(&self, memory: Memory) -> usize {
-        let states = self.thread_states(memory);
-        let holds =
-            |state: &&ThreadState| self.thread_state(memory, state.thread_pointer) == Some(state.address);
-        states.iter().filter(holds).count()
+        self.thread_states(memory).iter().filter(|state| self.is_kept(memory, state)).count()
     }
 
     pub(super) fn in_mapping(
@@ -210,9 +225,13 @@ pub(super) fn asyncio(tgid: u32, mappings: &[Mapping]) -> Option<Asyncio> {
     mappings.iter().filter(may_tell).find_map(|mapping| Image::mapped(tgid, mapping)?.asyncio())
 }
 
+fn is_greenlet(mapping: &Mapping) -> bool {
+    file_name(&mapping.path).starts_with("_greenlet")
+}
+
 /// Where greenlet keeps which one runs, if a process has it loaded.
 fn greenlets(tgid: u32, mappings: &[Mapping]) -> Option<Greenlets> {
-    let mapping = mappings.iter().find(|mapping| file_name(&mapping.path).starts_with("_greenlet"))?;
+    let mapping = mappings.iter().find(|mapping| is_greenlet(mapping))?;
     let image = Image::mapped(tgid, mapping)?;
     image.greenlets()?.in_process(Memory::of(tgid), image.bias(mapping)?)
 }

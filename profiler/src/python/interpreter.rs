@@ -77,27 +77,47 @@ impl Interpreter {
         iter::successors(first, after).take(MAX_INTERPRETERS).collect()
     }
 
+    /// True if its process has a subinterpreter now.
+    #[must_use]
+    pub fn has_subinterpreters(&self, memory: Memory) -> bool {
+        self.interpreters(memory).len() > 1
+    }
+
     /// The threads of all interpreters of the process, by their own lists. A list that changes meanwhile may miss some.
     #[must_use]
     pub fn thread_states(&self, memory: Memory) -> Vec<ThreadState> {
+        let interpreters = self.interpreters(memory).into_iter();
+        interpreters.flat_map(|interpreter| self.states_of(interpreter, memory)).take(MAX_THREADS).collect()
+    }
+
+    /// The threads of one interpreter of the process.
+    fn states_of(&self, interpreter: u64, memory: Memory) -> impl Iterator<Item = ThreadState> {
         let offsets = &self.layout.walk;
-        let mut states = Vec::new();
-        for interpreter in self.interpreters(memory) {
-            let mut next = memory.u64(interpreter.wrapping_add(u64::from(offsets.interpreter_threads)));
-            while let Some(address) = next.filter(|address| *address != 0 && states.len() < MAX_THREADS) {
-                let thread_id = address.wrapping_add(u64::from(offsets.tstate_thread_id));
-                let Some(thread_id) = memory.u64(thread_id) else { break };
-                next = memory.u64(address.wrapping_add(u64::from(offsets.tstate_next)));
+        let mut next = memory.u64(interpreter.wrapping_add(u64::from(offsets.interpreter_threads)));
+        iter::from_fn(move || {
+            let address = next.filter(|address| *address != 0)?;
+            let thread_id = memory.u64(address.wrapping_add(u64::from(offsets.tstate_thread_id)))?;
+            next = memory.u64(address.wrapping_add(u64::from(offsets.tstate_next)));
+            Some(ThreadState {
+                address,
+                thread_pointer: self.target.interpreters.thread_pointer(thread_id),
                 // New ones are put in front: the last of the last interpreter is the first there was.
-                let is_main = next == Some(0) && interpreter == self.target.interpreters.main;
-                states.push(ThreadState {
-                    address,
-                    thread_pointer: self.target.interpreters.thread_pointer(thread_id),
-                    is_main,
-                });
-            }
-        }
-        states
+                is_main: next == Some(0) && interpreter == self.target.interpreters.main,
+            })
+        })
+    }
+
+    /// True if it is at work in a process that has its code where it has it itself.
+    pub(super) fn is_in(&self, memory: Memory) -> bool {
+        let main = self.target.interpreters.main;
+        self.interpreters(memory).last() == Some(&main)
+            && self.gil(memory).unwrap_or(0) == self.target.gil
+            && self.states_of(main, memory).take(MAX_THREADS).any(|state| self.is_kept(memory, &state))
+    }
+
+    /// True if a thread keeps its thread state where it is looked for.
+    pub(super) fn is_kept(&self, memory: Memory, state: &ThreadState) -> bool {
+        self.thread_state(memory, state.thread_pointer) == Some(state.address)
     }
 
     /// The thread state of the thread with this thread pointer; `None` if it has none.

@@ -11,6 +11,7 @@ mod greenlets;
 pub mod image;
 mod instances;
 pub mod interpreter;
+mod known;
 pub mod layout;
 pub mod lines;
 mod roots;
@@ -47,7 +48,7 @@ pub fn peek(tgid: u32) -> Option<Vec<String>> {
     let interpreter = Interpreter::of(tgid).ok()?;
     let memory = Memory::of(tgid);
     let main = interpreter.thread_states(memory).into_iter().find(|state| state.is_main)?;
-    let stack = thread::stack_pointer(tgid, tgid);
+    let stack = || thread::stack_pointer(tgid, tgid);
     let (frames, _) = frames_of_thread(memory, &interpreter, main.thread_pointer, stack)?;
     let mut files = Vec::new();
     for frame in frames {
@@ -57,16 +58,16 @@ pub fn peek(tgid: u32) -> Option<Vec<String>> {
 }
 
 /// The frames of the thread with this thread pointer, leaf first, read from outside; `None` if it is not Python's. Exact
-/// for a thread that does not run meanwhile.
+/// for a thread that does not run meanwhile. Its stack pointer is asked for where interpreters lend each other thread states.
 #[must_use]
 pub fn frames_of_thread(
     memory: Memory,
     interpreter: &Interpreter,
     thread_pointer: u64,
-    stack_pointer: Option<u64>,
+    stack_pointer: impl FnOnce() -> Option<u64>,
 ) -> Option<(Vec<PyFrame>, End)> {
     let kept = interpreter.thread_state(memory, thread_pointer).unwrap_or(0);
-    let stack = stack_pointer.map(|pointer| CStack { pointer, thread_pointer });
+    let stack = || Some(CStack { pointer: stack_pointer()?, thread_pointer });
     let borrowed = borrowed(memory, interpreter, stack, kept);
     if kept == 0 && (borrowed == 0 || borrowed == UNREADABLE) {
         return None;
@@ -126,13 +127,18 @@ fn walk(
 
 /// The thread state that a thread runs besides the one that it keeps, 0 if there is none, or what cannot be read if it is
 /// not known.
-fn borrowed(memory: Memory, interpreter: &Interpreter, stack: Option<CStack>, kept: u64) -> u64 {
+fn borrowed(
+    memory: Memory,
+    interpreter: &Interpreter,
+    stack: impl FnOnce() -> Option<CStack>,
+    kept: u64,
+) -> u64 {
     let PyTarget { interpreters, offsets, .. } = &interpreter.target;
     let read = |address| memory.u64(address);
     if !interpreters.may_lend(read) {
         return 0;
     }
-    let Some(stack) = stack else { return UNREADABLE };
+    let Some(stack) = stack() else { return UNREADABLE };
     let bytes = memory.bytes(stack.pointer, 8 * C_STACK_WORDS).unwrap_or_default();
     let words: Vec<_> = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word)).collect();
     let place_of = |word| {

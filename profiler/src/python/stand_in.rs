@@ -185,7 +185,7 @@ pub fn names_of(tgid: u32, facts: &InterpreterFacts) -> Option<Vec<String>> {
         let thread = state.thread_pointer;
         names.extend(thread_name::of(memory, &interpreter, thread));
         let stack = (thread == facts.thread_pointer).then_some(facts.stack_pointer);
-        let walked = super::frames_of_thread(memory, &interpreter, thread, stack);
+        let walked = super::frames_of_thread(memory, &interpreter, thread, || stack);
         for frame in walked.into_iter().flat_map(|(frames, _)| frames) {
             let Some(code) = interpreter.code(memory, frame.code()) else { continue };
             names.push(format!("{}:{}", code.file, code.line(frame.instr)));

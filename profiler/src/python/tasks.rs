@@ -56,7 +56,7 @@ pub fn of_thread(memory: Memory, interpreter: &Interpreter, tstate: u64) -> Vec<
 }
 
 struct Reader<'a> {
-    memory: Memory,
+    memory: Memory<'a>,
     interpreter: &'a Interpreter,
     asyncio: &'a Asyncio,
     layout: &'a Coroutines,

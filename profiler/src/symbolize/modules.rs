@@ -14,10 +14,7 @@ use crate::{
         perf_map::PerfMap,
         vdso::{self, Vdso},
     },
-    sys::{
-        limits,
-        memory::{Mapped, Mapping},
-    },
+    sys::{limits, mapped::Mapped, memory::Mapping},
 };
 
 /// What a process has mapped is believed so long though an address is in none of it.

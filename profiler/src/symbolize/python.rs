@@ -29,6 +29,8 @@ pub struct PythonFrame {
 #[derive(Debug, Default)]
 pub struct Codes {
     defined: HashMap<u64, Option<Arc<CodeObject>>>,
+    /// The code objects of the process that is looked at, by address.
+    looked_at: HashMap<u64, Option<Arc<CodeObject>>>,
     line_tables: LineTables,
 }
 
@@ -45,19 +47,35 @@ impl Codes {
         self.defined.insert(record.id, code);
     }
 
+    /// Begins a look at a process, of which code objects are read once.
+    pub fn begin_look(&mut self) {
+        self.looked_at.clear();
+    }
+
     /// A frame with its code object: as it was told, or, where it could not be, as it is in memory now.
     #[must_use]
-    pub fn resolve(&mut self, tgid: u32, interpreter: Option<&Interpreter>, frame: &FrameRef) -> PythonFrame {
+    pub fn resolve(
+        &mut self,
+        memory: Memory,
+        interpreter: Option<&Interpreter>,
+        frame: &FrameRef,
+    ) -> PythonFrame {
         let number = frame.tagged_code & !MARKS;
         let code = if frame.tagged_code & BY_ADDRESS == 0 {
             self.defined.get(&number).cloned().flatten().map(|code| {
-                let line = self.line_tables.line(tgid, number, &code, frame.instr);
+                let line = self.line_tables.line(memory.tgid(), number, &code, frame.instr);
                 (code, line)
             })
         } else {
-            interpreter.and_then(|interpreter| interpreter.code(Memory::of(tgid), number)).map(|code| {
+            let read = || interpreter?.code(memory, number).map(Arc::new);
+            let code = if memory.is_in_pages() {
+                self.looked_at.entry(number).or_insert_with(read).clone()
+            } else {
+                read()
+            };
+            code.map(|code| {
                 let line = code.line(frame.instr);
-                (Arc::new(code), line)
+                (code, line)
             })
         };
         PythonFrame { code, is_entry: frame.tagged_code & ENTRY != 0 }

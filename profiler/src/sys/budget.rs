@@ -117,9 +117,16 @@ impl Accounts {
     }
 }
 
-/// The user who started a process; nobody's is who is gone.
-fn user(tgid: u32) -> u32 {
+/// The user who started a process, as `/proc` tells; nobody's is who is gone.
+fn read_user(tgid: u32) -> u32 {
     ProcStatus::of(tgid).and_then(|status| status.number("Uid", 0)).unwrap_or(u32::MAX)
+}
+
+/// The user whose budget a process's reads are taken from, since something was first read of it.
+#[must_use]
+pub fn user(tgid: u32) -> u32 {
+    let known = with(Instant::now(), |accounts| accounts.each.get(&tgid).map(|(user, _)| *user));
+    known.unwrap_or_else(|| read_user(tgid))
 }
 
 fn with<T>(now: Instant, use_them: impl FnOnce(&mut Accounts) -> T) -> T {
@@ -128,7 +135,7 @@ fn with<T>(now: Instant, use_them: impl FnOnce(&mut Accounts) -> T) -> T {
 }
 
 fn take(tgid: u32, reads: u64, bytes: u64, now: Instant) -> bool {
-    with(now, |accounts| accounts.take(tgid, || user(tgid), (reads, bytes), now))
+    with(now, |accounts| accounts.take(tgid, || read_user(tgid), (reads, bytes), now))
 }
 
 /// Runs a read of so many bytes of a process; `None` if it has not so much left.
@@ -140,7 +147,7 @@ pub fn read<T>(tgid: u32, bytes: usize, read: impl FnOnce() -> Option<T>) -> Opt
     let result = read();
     let took = start.elapsed();
     with(start, |accounts| {
-        for account in accounts.of(tgid, || user(tgid), start) {
+        for account in accounts.of(tgid, || read_user(tgid), start) {
             account.left.time = account.left.time.saturating_sub(took);
         }
     });
@@ -157,7 +164,7 @@ pub fn pay(tgid: u32, bytes: usize) -> bool {
 pub fn cut(tgid: u32) {
     let now = Instant::now();
     with(now, |accounts| {
-        let [one, ..] = accounts.of(tgid, || user(tgid), now);
+        let [one, ..] = accounts.of(tgid, || read_user(tgid), now);
         one.is_cut = true;
     });
 }

@@ -13,7 +13,7 @@ use std::{
 use crate::sys::tids;
 
 /// The groups whose quotas bind a process: its own and those above it, each as a folder.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Groups(Vec<PathBuf>);
 
 impl Groups {

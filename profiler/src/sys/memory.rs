@@ -14,29 +14,58 @@ use profiler_common::python::{ReadMemory, ReadWindow};
 
 #[cfg(fuzzing)]
 use crate::sys::stand_in;
-use crate::sys::{budget, maps, mounts, readable::is_readable, target_file, tids};
+use crate::sys::{
+    budget, mounts,
+    pages::Pages,
+    readable::{self, is_readable},
+    target_file, tids,
+};
 
 /// Most executable mappings of a process that are looked at.
 const MAX_MAPPINGS: usize = 1 << 16;
 
 /// The memory of one process, read through `process_vm_readv`, which never stops it.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory {
+pub struct Memory<'a> {
     tgid: u32,
+    pages: Option<&'a Pages>,
 }
 
-impl Memory {
+impl Memory<'static> {
     /// The memory of this process.
     #[must_use]
     pub const fn of(tgid: u32) -> Self {
-        Self { tgid }
+        Self { tgid, pages: None }
+    }
+}
+
+impl<'a> Memory<'a> {
+    /// The memory of this process, as it was when a page of it was first read.
+    #[must_use]
+    pub const fn in_pages(tgid: u32, pages: &'a Pages) -> Self {
+        Self { tgid, pages: Some(pages) }
+    }
+
+    /// PID of the process.
+    #[must_use]
+    pub const fn tgid(&self) -> u32 {
+        self.tgid
+    }
+
+    /// True if it is read in pages, each once.
+    #[must_use]
+    pub const fn is_in_pages(&self) -> bool {
+        self.pages.is_some()
     }
 
     /// Fills `buffer` from `address`; `None` unless all of it could be read, without waiting for anybody, and within what may
     /// be read of the process.
     #[must_use]
     pub fn fill(&self, address: u64, buffer: &mut [u8]) -> Option<()> {
-        let read = |buffer: &mut [u8]| self.try_fill(address, buffer);
+        let read = |buffer: &mut [u8]| match self.pages {
+            Some(pages) => pages.fill(address, buffer, |page, buffer| self.try_fill(page, buffer)),
+            None => self.try_fill(address, buffer),
+        };
         #[cfg(fuzzing)]
         let read = |buffer: &mut [u8]| stand_in::fill(address, buffer, read);
         budget::read(self.tgid, buffer.len(), || read(buffer))
@@ -95,7 +124,7 @@ fn read(tid: u32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
-impl ReadMemory for Memory {
+impl ReadMemory for Memory<'_> {
     fn read(&mut self, address: u64, bytes: u32, window: &mut ReadWindow) -> bool {
         let window = bytemuck::bytes_of_mut(window).get_mut(..bytes as usize);
         window.and_then(|window| self.fill(address, window)).is_some()
@@ -112,30 +141,8 @@ pub fn give_back() {
     };
 }
 
-/// How much a process has mapped, in pages: a new library changes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mapped {
-    /// In all.
-    pub all: u64,
-    /// What of it is its own to be written.
-    pub written: u64,
-}
-
-impl Mapped {
-    /// How much a process has mapped, from `/proc/PID/statm`; `None` if it is gone. A zombie maps nothing.
-    #[must_use]
-    pub fn of(tgid: u32) -> Option<Self> {
-        if !tids::exists(tgid) {
-            return None;
-        }
-        let statm =
-            procfs::process::Process::new(tgid.cast_signed()).and_then(|process| process.statm()).ok()?;
-        Some(Self { all: statm.size, written: statm.data })
-    }
-}
-
 /// A part of a file that a process has mapped as executable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mapping {
     /// First address.
     pub start: u64,
@@ -152,8 +159,13 @@ pub struct Mapping {
 impl Mapping {
     /// The executable file mappings of a process, by address.
     pub fn executable(tgid: u32) -> io::Result<Vec<Self>> {
+        Ok(Self::code(tgid)?.0)
+    }
+
+    /// The executable file mappings of a process, by address, and their number.
+    pub fn code(tgid: u32) -> io::Result<(Vec<Self>, u64)> {
         let mut mappings = Vec::new();
-        maps::each(tgid, |line| {
+        let number = readable::each_mapping(tgid, |line| {
             if line.is_executable && line.path.starts_with(b"/") && mappings.len() < MAX_MAPPINGS {
                 mappings.push(Self {
                     start: line.start,
@@ -164,7 +176,7 @@ impl Mapping {
                 });
             }
         })?;
-        Ok(mappings)
+        Ok((mappings, number))
     }
 
     /// Opens this file, whatever its mount namespace and even if it was deleted since: by the kernel's own link to it, else,

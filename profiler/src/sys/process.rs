@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs,
     io::{self, Read},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
@@ -119,23 +118,6 @@ impl Process {
     pub fn is_hidden(&self) -> bool {
         self.exe.is_none() && !self.argv.is_empty()
     }
-}
-
-/// The children of a process, by no order; an error where the kernel does not list them (`CONFIG_PROC_CHILDREN`).
-pub fn children(tgid: u32) -> io::Result<Vec<u32>> {
-    let mut children = Vec::new();
-    // Each thread has those that it forked; which of them are gone meanwhile had none to tell of.
-    for tid in tids::all_of(tgid) {
-        let thread = PathBuf::from(format!("/proc/{tgid}/task/{tid}"));
-        match fs::read_to_string(thread.join("children")) {
-            Ok(list) => {
-                children.extend(list.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-            }
-            Err(error) if thread.exists() => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(children)
 }
 
 /// The value of a variable in the environment that a process was started with.
