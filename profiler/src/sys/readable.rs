@@ -72,13 +72,14 @@ impl Readable {
         (Self { parts, code, mapped, looked, confirmed: looked, took }, result)
     }
 
-    /// True if as much is mapped as was.
+    /// True if the look is not old, and as much is mapped as was.
     fn is_as_it_was(&mut self, tgid: u32) -> bool {
-        let is_same = self.mapped.is_some() && Mapped::of(tgid) == self.mapped;
+        let is_young = self.mapped.is_some() && self.looked.elapsed() < MAX_AGE;
+        let is_same = is_young && Mapped::of(tgid) == self.mapped;
         if is_same {
             self.confirmed = Instant::now();
         }
-        is_same && self.looked.elapsed() < MAX_AGE
+        is_same
     }
 
     /// True if to look again takes too much of a CPU.
