@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::sys;
 
 /// More than any run takes under emulation on a busy machine.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Waits until something holds.
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
