@@ -69,8 +69,9 @@ impl<K: Pod, V: Pod> Batches<K, V> {
             let result = unsafe {
                 libc::syscall(libc::SYS_bpf, BPF_MAP_LOOKUP_BATCH, &raw mut attr, size_of::<BatchAttr>())
             };
-            let error = (result != 0).then(io::Error::last_os_error);
-            match error.as_ref().and_then(io::Error::raw_os_error) {
+            let error = io::Error::last_os_error();
+            match error.raw_os_error().filter(|_| result != 0) {
+                None => {}
                 Some(libc::EINTR) => continue,
                 // One bucket has more.
                 Some(libc::ENOSPC) if self.keys.len() < TOO_MANY => {
@@ -79,11 +80,7 @@ impl<K: Pod, V: Pod> Batches<K, V> {
                     continue;
                 }
                 Some(libc::ENOENT) => self.is_over = true,
-                Some(_) => {
-                    return Err(error.unwrap_or_else(io::Error::last_os_error))
-                        .context("failed to read a map");
-                }
-                None => {}
+                Some(_) => return Err(error).context("failed to read a map"),
             }
             (self.next, self.read) = (Some(behind), attr.count as usize);
             return Ok(true);

@@ -57,16 +57,10 @@ impl Probes {
         (self.edge_state.edge, self.edge_state.began_ns)
     }
 
-    /// All counts, up to the edge that has begun. Records that come meanwhile are held.
+    /// All counts, up to the edge that has begun.
     pub fn stacks(&mut self) -> Result<Counts> {
         let mut counts = self.edge_state.counted.clone();
-        let mut batches = self.batches("STACKS")?;
-        while batches.read_next(self.map_mut("STACKS")?)? {
-            for (key, more) in batches.entries() {
-                counts.entry(*key).or_default().add(&StackSum::from(more));
-            }
-            self.hold_records();
-        }
+        self.each_stack(|key, more| counts.entry(*key).or_default().add(&StackSum::from(more)))?;
         Ok(counts)
     }
 
@@ -85,15 +79,11 @@ impl Probes {
             }
             return Ok(counts);
         }
-        let mut batches = self.batches("STACKS")?;
-        while batches.read_next(self.map_mut("STACKS")?)? {
-            for (key, more) in batches.entries() {
-                if let Some(count) = counts.get_mut(key) {
-                    count.add(&StackSum::from(more));
-                }
+        self.each_stack(|key, more| {
+            if let Some(count) = counts.get_mut(key) {
+                count.add(&StackSum::from(more));
             }
-            self.hold_records();
-        }
+        })?;
         Ok(counts)
     }
 
@@ -145,6 +135,16 @@ impl Probes {
             counted.entry(key).or_default().add(&sum_of(&more));
         }
         self.edge_state.counted = counted;
+        Ok(())
+    }
+
+    /// Shows what is in the kernel's table of stacks. Records that come meanwhile are held.
+    fn each_stack(&mut self, mut see: impl FnMut(&StackKey, &StackCount)) -> Result<()> {
+        let mut batches = self.batches("STACKS")?;
+        while batches.read_next(self.map_mut("STACKS")?)? {
+            batches.entries().for_each(|(key, count)| see(key, count));
+            self.hold_records();
+        }
         Ok(())
     }
 

@@ -42,6 +42,7 @@ const TICK: Duration = Duration::from_millis(100);
 const NOTICEABLE: Duration = Duration::from_secs(1);
 /// Threads that are looked at from outside before what the kernel side sent meanwhile is taken in.
 const MEANWHILE: usize = 64;
+
 /// A recording under way.
 pub struct Recorder<K = Probes> {
     session: Session<K>,

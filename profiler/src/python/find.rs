@@ -72,11 +72,11 @@ impl Interpreter {
             return Ok(known);
         }
         let exe = std::fs::read_link(format!("/proc/{}/exe", tids::seen_by(tgid))).ok();
-        let mut images = 0;
+        let candidates = candidates(tgid, &mappings, exe.as_deref());
+        let is_only = candidates.len() == 1;
         let mut found: Vec<(Self, Mapping)> = Vec::new();
         let mut refused = Unwalkable::not_python("it is not Python");
-        for (mapping, image) in candidates(tgid, &mappings, exe.as_deref()) {
-            images += 1;
+        for (mapping, image) in candidates {
             match Self::in_mapping(tgid, &mappings, &mapping, &image) {
                 // Of one file several parts may be mapped.
                 Ok(interpreter) if found.iter().any(|(known, _)| known.is(&interpreter)) => {}
@@ -104,7 +104,7 @@ impl Interpreter {
             walked.target.unwalked = Unwalked::beside(&walked.target, &other.target);
             walked.unwalked = Some(format!("Python {} ({})", other.version, file_name(&mapping.path)));
         }
-        if images == 1 && walked.is_settled(&mappings) {
+        if is_only && walked.is_settled(&mappings) {
             known::keep(tgid, code, &walked);
         }
         Ok(walked)
