@@ -19,6 +19,7 @@ pub mod punchclock;
 pub mod record;
 pub mod recording;
 pub mod servers;
+pub mod steal;
 pub mod truth;
 pub mod watch;
 pub mod workload;

@@ -23,7 +23,14 @@ pub fn table() -> [u8; SYSCALLS] {
 pub fn parks(syscall: u32) -> bool {
     is_of(
         syscall,
-        &[SyscallKind::Futex, SyscallKind::Poll, SyscallKind::Select, SyscallKind::Epoll, SyscallKind::Sleep],
+        &[
+            SyscallKind::Futex,
+            SyscallKind::Lock,
+            SyscallKind::Poll,
+            SyscallKind::Select,
+            SyscallKind::Epoll,
+            SyscallKind::Sleep,
+        ],
     )
 }
 

@@ -7,6 +7,7 @@ use profiler_tests::{
     books::{Books, state, states},
     interpreters,
     punchclock::{counter, json, punchclock, under, worker, workers},
+    steal::{Stolen, TICK_NS},
     wait_for,
     watch::Watch,
     workload::{Workload, bound_to_us, signal},
@@ -128,6 +129,7 @@ fn sleep_is_blocked_time() {
 /// target reads itself all the time, at the very instants of many edges.
 #[test]
 fn open_slices_count_up_to_the_edges() {
+    let stolen = Stolen::so_far();
     let mut workload = Workload::python(&python(), "clocked.py", &[]);
     let documents = lines(&["stat", "--json", "-d", "2.5", "-i", "0.25", "-p", &workload.pid()]);
     workload.tell("stop");
@@ -141,7 +143,8 @@ fn open_slices_count_up_to_the_edges() {
         let worker = worker(document, workload.tgid());
         let on_cpu = counter(worker, "on_cpu_ns");
         let truth = high.cpu.start() - low.cpu.end()..=high.cpu.end() - low.cpu.start();
-        let within = tolerance(*truth.end());
+        // What is stolen after the kernel's last look at its clocks is in no book yet.
+        let within = tolerance(*truth.end()) + if stolen.is_more() { TICK_NS } else { 0 };
         let near = truth.start().saturating_sub(within)..=truth.end() + within;
         assert!(near.contains(&on_cpu), "on-CPU {on_cpu} ns, by its own clock {truth:?} ns");
         for (name, index) in [("voluntary_switches", 1), ("preempted_switches", 2)] {
@@ -156,7 +159,12 @@ fn open_slices_count_up_to_the_edges() {
         short.extend((sum + tolerance(wall) < wall).then(|| wall - sum));
     }
     // Some time is in none of the kernel's books: a thread that reads its own misses the same, to the µs.
-    assert!(short.len() * 2 <= documents.len(), "{short:?} ns are missing in {} windows", documents.len());
+    let is_stolen = stolen.is_more() && short.iter().sum::<u64>() <= stolen.at_most();
+    assert!(
+        is_stolen || short.len() * 2 <= documents.len(),
+        "{short:?} ns are missing in {} windows",
+        documents.len()
+    );
     let all = worker(documents.last().expect("the whole window"), workload.tgid());
     assert!(counter(all, "on_cpu_ns") > 500_000_000, "it ran: {all:#}");
 }
@@ -196,6 +204,7 @@ fn a_window_without_a_switch_is_all_on_cpu() {
     });
     // The kernel's guard against real-time hogs may switch it out in some windows, and a hypervisor may take the
     // CPU from under it, which no kernel counts as its time: what most windows say holds.
+    let stolen = Stolen::so_far();
     let mut missing = Vec::new();
     for _ in 0..20 {
         let document = json(&["stat", "--json", "-d", "0.2", "-p", &workload.pid()]);
@@ -206,7 +215,8 @@ fn a_window_without_a_switch_is_all_on_cpu() {
     }
     missing.sort_unstable();
     assert!(missing.len() >= 5, "there were windows without a switch: {missing:?}");
-    assert!(missing[missing.len() / 2] <= tolerance(200_000_000), "ns that were not on-CPU: {missing:?}");
+    let within = tolerance(200_000_000) + if stolen.is_more() { stolen.at_most() / 20 } else { 0 };
+    assert!(missing[missing.len() / 2] <= within, "ns that were not on-CPU: {missing:?}");
 }
 
 /// Moving between CPUs loses nothing, and is counted.
