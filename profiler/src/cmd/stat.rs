@@ -14,7 +14,7 @@ use crate::{
     },
     collect::{
         plans::{self, Extent},
-        recorder::{Recorded, Recorder, RecorderEdge},
+        recorder::{Recorded, Recorder},
         session::Session,
     },
     failure::Failure,
@@ -49,30 +49,26 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
             let audit = IdleReport::new(&profile, &stat, servers::idle_design);
             return print(&if args.json { audit.json()? } else { audit.text(outputs::table()) });
         }
-        let end = watch(&mut recorder, args, deadline).await?;
-        let Recorded { profile, stat, .. } = recorder.finish_at(end)?;
+        watch(&mut recorder, args, deadline).await?;
+        let Recorded { profile, stat, .. } = recorder.finish_interval()?;
         show(&stat, &profile, &findings::of(&stat, &profile), args)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Watches for the window; shows its intervals on the way, if these are asked for. All of them make the window.
-async fn watch(recorder: &mut Recorder, args: &Stat, deadline: Instant) -> Result<RecorderEdge> {
+async fn watch(recorder: &mut Recorder, args: &Stat, deadline: Instant) -> Result<()> {
     let Some(interval) = args.interval.map(Duration::from_secs_f64) else {
         recorder.run(Some(deadline), || true).await?;
-        return recorder.edge();
+        return Ok(());
     };
-    let mut last = None;
     let mut next = recorder.began() + interval;
     loop {
         let goes_on = recorder.run(Some(next.min(deadline)), || true).await?;
-        let edge = recorder.edge()?;
-        let stat = recorder.delta(last.as_ref().unwrap_or(recorder.start_edge()), &edge);
-        show(&stat, &Profile::default(), &[], args)?;
+        show(&recorder.end_interval()?, &Profile::default(), &[], args)?;
         if !goes_on || Instant::now() >= deadline {
-            return Ok(edge);
+            return Ok(());
         }
-        last = Some(edge);
         next += interval;
     }
 }

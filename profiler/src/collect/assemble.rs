@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use profiler_common::wait::Reason;
 
 use crate::{
-    collect::stat::{StatSnapshot, ThreadDeltas},
+    collect::{
+        departed::DepartedSums,
+        stat::{StatSnapshot, ThreadDeltas},
+    },
     fleet::{Fleet, Member},
     model::{
         accounting::{Counters, FleetDelta, WorkerDelta},
@@ -30,6 +33,8 @@ pub struct WindowFacts<'a> {
     pub reclassified: HashMap<u32, Vec<Reclassified>>,
     /// Waits for work that ended without any, by tgid; of those processes only of which that is known.
     pub empty_wakeups: HashMap<u32, u64>,
+    /// What those did who are not listed any more.
+    pub departed: &'a DepartedSums,
 }
 
 /// Waits of a thread on one stack, and what they were for.
@@ -54,9 +59,12 @@ pub fn fleets(start: &StatSnapshot, end: &StatSnapshot, facts: &WindowFacts<'_>)
         threads.filter(|(_, thread)| thread.tid == tgid).any(|(key, _)| end.is_born(key, start))
     };
     let mut row = |member: &Member| {
-        let born = is_born(member.tgid, &threads);
-        let mut threads: Vec<_> =
-            threads.remove(&member.tgid)?.into_iter().map(|(_, thread)| thread).collect();
+        let born = is_born(member.tgid, &threads) || facts.departed.is_born(member.tgid);
+        let listed = threads.remove(&member.tgid).into_iter().flatten().map(|(_, thread)| thread);
+        let mut threads: Vec<_> = facts.departed.threads_of(member.tgid).into_iter().chain(listed).collect();
+        if threads.is_empty() {
+            return None;
+        }
         let (mut counters, mut waits) = (Counters::default(), Waits::default());
         for thread in &threads {
             counters.add(&thread.counters);
@@ -88,15 +96,21 @@ pub fn fleets(start: &StatSnapshot, end: &StatSnapshot, facts: &WindowFacts<'_>)
             boot_cpu_ns: born.then(|| (facts.boot_cpu_ns)(member.tgid)).flatten(),
             exited,
             death: facts.deaths.get(&member.tgid).filter(|_| exited).copied(),
+            ended: None,
             threads,
         })
     };
-    let fleet = |fleet: &Fleet| FleetDelta {
+    let fleet = |(place, fleet): (usize, &Fleet)| FleetDelta {
         name: fleet.name.clone(),
         server: fleet.server.clone(),
-        workers: fleet.members.iter().filter_map(&mut row).collect(),
+        workers: fleet
+            .members
+            .iter()
+            .filter_map(&mut row)
+            .chain(facts.departed.processes_of(place))
+            .collect(),
     };
-    facts.fleets.iter().map(fleet).collect()
+    facts.fleets.iter().enumerate().map(fleet).collect()
 }
 
 #[cfg(test)]
@@ -158,6 +172,7 @@ mod tests {
             deaths: &HashMap::from([(2, killed), (4, killed)]),
             reclassified: HashMap::from([(3, vec![moved])]),
             empty_wakeups: HashMap::from([(3, 5)]),
+            departed: &DepartedSums::default(),
         };
         let fleets = fleets(&start, &end, &facts);
         let [master, one, other] = fleets[0].workers.as_slice() else { panic!("{fleets:#?}") };

@@ -4,12 +4,12 @@ use profiler_common::{config::StackKey, wait::NO_SYSCALL};
 
 use crate::{
     bpf::{Counts, Snapshot},
-    collect::thread_times,
+    collect::{departed::JoinedKeys, thread_times},
     sys::heap,
 };
 
 /// The hash of stacks that are not known.
-const UNKNOWN: u64 = 0;
+pub const UNKNOWN: u64 = 0;
 
 /// Counts with the waits that are under way at an edge, as far as they have lasted.
 #[must_use]
@@ -38,6 +38,19 @@ pub fn join_unknown(counts: &mut Counts, is_known: impl Fn(&StackKey) -> bool) {
             key.tid = 0;
         }
         counts.entry(key).or_default().add(&count);
+    }
+}
+
+/// Takes out the counts of threads that are not listed any more.
+#[must_use]
+pub fn take(counts: &mut Counts, joined: &JoinedKeys<'_>) -> Counts {
+    counts.extract_if(|key, _| joined.of(key).is_some()).collect()
+}
+
+/// Puts counts back, by the keys that several threads have together.
+pub fn put(counts: &mut Counts, taken: Counts, joined: &JoinedKeys<'_>) {
+    for (old, count) in taken {
+        counts.entry(joined.of(&old).unwrap_or(old)).or_default().add(&count);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     bpf::{Counts, KernelSide},
     collect::{
         allowance::Allowance,
+        departed::Departed,
         session::Session,
         sleepers,
         stacks::{GEVENT_HUB, Stacks},
@@ -25,7 +26,7 @@ use crate::{
         stat::ThreadKey,
         unwalked,
     },
-    fleet::{self, Fleet},
+    fleet::{self, Fleet, Member},
     python::{Interpreter, Unwalkable, thread_name},
     sys::{
         budget::{self, Missing},
@@ -33,7 +34,7 @@ use crate::{
         mapped::Mapped,
         memory::Memory,
         pages::Pages,
-        tids,
+        readable, tids,
     },
     units,
 };
@@ -109,6 +110,7 @@ impl EventHandler {
             // parent's was complete.
             Event::Fork(fork) => {
                 self.boots.insert(fork.tgid, None);
+                self.stacks.inherit(fork.tgid, fork.parent_tgid);
                 let interpreter = self.interpreters.get(&fork.parent_tgid).cloned();
                 if interpreter.is_none() || self.starting.contains(fork.parent_tgid) {
                     self.starting.expect(fork.tgid, Instant::now());
@@ -132,6 +134,7 @@ impl EventHandler {
                 self.stacks.forget(tgid);
                 self.starting.forget(tgid);
                 heap::forget(tgid);
+                readable::forget(tgid);
                 let missing = budget::forget(tgid);
                 self.incomplete_dead.extend(missing.and_then(|missing| self.incomplete(tgid, missing)));
             }
@@ -293,6 +296,22 @@ impl EventHandler {
                 fleet::learn_python(fleets, *tgid, &now.version);
                 interpreter.unwalked = now.unwalked.or_else(|| interpreter.unwalked.take());
             }
+        }
+    }
+
+    /// Forgets who is not listed any more.
+    pub fn forget(&mut self, departed: &Departed) {
+        for gone in &departed.threads {
+            if let Some(name) = self.names.remove(&gone.key()) {
+                heap::give_back(gone.ids().0, name.len());
+            }
+        }
+        for (_, Member { tgid, .. }) in &departed.processes {
+            self.interpreters.remove(tgid);
+            self.boots.remove(tgid);
+            self.looked_again.remove(tgid);
+            self.with_another.remove(tgid);
+            self.without_frames.remove(tgid);
         }
     }
 

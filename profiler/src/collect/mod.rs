@@ -4,6 +4,7 @@ mod allowance;
 mod assemble;
 pub mod build_profile;
 mod counts;
+mod departed;
 pub mod dump;
 pub mod event_handler;
 pub mod idle_rules;

@@ -1,6 +1,6 @@
 //! Records a window: exact numbers, sampled stacks, and the stacks on which threads wait.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, iter, time::Duration};
 
 use anyhow::Result;
 use profiler_common::{event::ThreadRecord, loss_cause::LossCause, wait::Reason};
@@ -10,7 +10,9 @@ use crate::{
     bpf::{Counts, KernelSide, Probes, SamplingClock, Snapshot},
     collect::{
         assemble::{self, Reclassified, WindowFacts},
-        build_profile, counts, dump,
+        build_profile, counts,
+        departed::{Departed, DepartedSums, SEVERAL},
+        dump,
         event_handler::EventHandler,
         memory::MemoryWatch,
         session::{self, Session, Waited, after},
@@ -49,6 +51,8 @@ pub struct Recorder<K = Probes> {
     handler: EventHandler,
     sampling: Option<(u64, SamplingClock)>,
     start: RecorderEdge,
+    /// Where the last interval ended, if there are intervals.
+    interval: Option<RecorderEdge>,
     began: Instant,
     notes: Vec<String>,
     windows: Option<WindowEdges>,
@@ -81,6 +85,29 @@ pub struct RecorderEdge {
     losses: Losses,
     /// Requests answered by then, since somebody began to count.
     requests: Option<u64>,
+    /// What those did from here to their ends who are not listed any more.
+    departed: DepartedSums,
+}
+
+impl RecorderEdge {
+    /// Makes sums, in the window that begins here, of those who are not listed any more; `reclassified` tells what their waits in it
+    /// were for.
+    fn let_go<K: KernelSide>(
+        &mut self,
+        departed: &Departed,
+        reclassified: &HashMap<u32, Vec<Reclassified>>,
+        session: &Session<K>,
+        handler: &EventHandler,
+    ) {
+        let has_gil = |tgid| handler.has_gil(tgid);
+        self.departed.take_threads(&mut self.edge.stat, departed, reclassified, has_gil);
+        for process in &departed.processes {
+            let tgid = process.1.tgid;
+            let death = session.deaths().get(&tgid).copied();
+            self.departed.take_process(process, handler.boot_cpu_ns(tgid), death);
+            self.edge.throttled_ns.remove(&tgid);
+        }
+    }
 }
 
 impl<K: KernelSide> Recorder<K> {
@@ -102,7 +129,13 @@ impl<K: KernelSide> Recorder<K> {
             thread::has_slept_since(task.tgid, task.tid, task.voluntary)
         });
         let stacks = known(counts, &snapshot, &handler);
-        let start = RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests: None };
+        let start = RecorderEdge {
+            edge,
+            stacks,
+            losses: handler.stacks.losses(),
+            requests: None,
+            departed: DepartedSums::default(),
+        };
         heap::begin();
         let sampling = match rate_hz {
             Some(rate_hz) => Some((rate_hz, session.kernel.sample(rate_hz)?)),
@@ -115,6 +148,7 @@ impl<K: KernelSide> Recorder<K> {
             handler,
             sampling,
             start,
+            interval: None,
             began,
             notes: Vec::new(),
             windows: None,
@@ -159,12 +193,6 @@ impl<K: KernelSide> Recorder<K> {
         Ok(())
     }
 
-    /// Where the window began.
-    #[must_use]
-    pub const fn start_edge(&self) -> &RecorderEdge {
-        &self.start
-    }
-
     /// Runs until the deadline, until the user asks to stop, until all followed processes have ended, or until `each_tick`
     /// returns false. Returns true only at the deadline. After a failure the window can still be ended, and says so.
     pub async fn run(&mut self, deadline: Option<Instant>, each_tick: impl FnMut() -> bool) -> Result<bool> {
@@ -189,6 +217,7 @@ impl<K: KernelSide> Recorder<K> {
             if self.windows.as_ref().is_some_and(WindowEdges::is_due) {
                 self.end_second()?;
             }
+            self.let_go()?;
             if waited == Waited::Stopped || self.session.is_over() || !each_tick() {
                 return Ok(false);
             }
@@ -198,20 +227,52 @@ impl<K: KernelSide> Recorder<K> {
         }
     }
 
+    /// Ends an interval, now: what happened since the last one ended.
+    pub fn end_interval(&mut self) -> Result<StatDelta> {
+        let edge = self.edge()?;
+        let stat = self.delta(self.interval.as_ref().unwrap_or(&self.start), &edge);
+        self.interval = Some(edge);
+        Ok(stat)
+    }
+
     /// An edge, now.
-    pub fn edge(&mut self) -> Result<RecorderEdge> {
+    fn edge(&mut self) -> Result<RecorderEdge> {
         let Self { session, handler, requests, .. } = self;
         let (mut edge, snapshot, counts) = session.edge(|event| handler.handle(event))?;
         handler.learn_names(&snapshot.threads);
         edge.stat.rename_threads(|thread| handler.name(thread));
         let requests = requests.as_mut().and_then(|count| count());
         let stacks = known(counts, &snapshot, handler);
-        Ok(RecorderEdge { edge, stacks, losses: handler.stacks.losses(), requests })
+        let losses = handler.stacks.losses();
+        Ok(RecorderEdge { edge, stacks, losses, requests, departed: DepartedSums::default() })
+    }
+
+    /// Makes sums of those who ended first, once many have, in all windows that are open.
+    fn let_go(&mut self) -> Result<()> {
+        let shown = self.windows.as_ref().map_or(usize::MAX, WindowEdges::shown);
+        let Self { session, handler, start, interval, windows, .. } = self;
+        let Some(departed) = session.take_departed(shown) else { return Ok(()) };
+        empty_table(session, handler)?;
+        let joined = handler.stacks.joined(&departed);
+        let counted = counts::take(session.kernel.emptied(), &joined);
+        for window in iter::once(start).chain(interval) {
+            let before = counts::take(&mut window.stacks, &joined);
+            let since = counts::between(&before, counted.clone());
+            window.let_go(&departed, &reclassified(&handler.stacks, &since), session, handler);
+            counts::put(&mut window.stacks, before, &joined);
+        }
+        counts::put(session.kernel.emptied(), counted, &joined);
+        handler.stacks.join(&joined);
+        handler.forget(&departed);
+        session.forget(&departed);
+        if let Some(windows) = windows {
+            windows.join(&departed);
+        }
+        Ok(())
     }
 
     /// What happened between two edges, each wait counted for what it was for.
-    #[must_use]
-    pub fn delta(&self, start: &RecorderEdge, end: &RecorderEdge) -> StatDelta {
+    fn delta(&self, start: &RecorderEdge, end: &RecorderEdge) -> StatDelta {
         let window = counts::between(&start.stacks, end.stacks.clone());
         self.delta_with(start, end, &window)
     }
@@ -233,6 +294,7 @@ impl<K: KernelSide> Recorder<K> {
             deaths: session.deaths(),
             reclassified: reclassified(&handler.stacks, window),
             empty_wakeups: self.empty_wakeups(window),
+            departed: &start.departed,
         };
         StatDelta {
             schema_version: SCHEMA_VERSION,
@@ -299,8 +361,17 @@ impl<K: KernelSide> Recorder<K> {
         self.finish_at(end)
     }
 
+    /// Ends the window where its last interval ended; now, if there was none.
+    pub fn finish_interval(mut self) -> Result<Recorded> {
+        let end = match self.interval.take() {
+            Some(edge) => edge,
+            None => self.edge()?,
+        };
+        self.finish_at(end)
+    }
+
     /// Ends the window at an edge that was the last.
-    pub fn finish_at(mut self, mut end: RecorderEdge) -> Result<Recorded> {
+    fn finish_at(mut self, mut end: RecorderEdge) -> Result<Recorded> {
         self.session.kernel.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
         self.handler.update_versions(&mut self.session.fleets);
@@ -389,13 +460,16 @@ fn known(counts: Counts, snapshot: &Snapshot, handler: &EventHandler) -> Counts 
 /// Takes in what the kernel side sent, and empties its table of stacks before that is full.
 fn take_in<K: KernelSide>(session: &mut Session<K>, handler: &mut EventHandler) -> Result<()> {
     session.drain(|event| handler.handle(event));
-    if handler.in_table > session.plan.sizes.stacks / 2 {
-        session.kernel.empty_stacks()?;
-        handler.in_table = 0;
-        // What is counted was described before, and that is taken in.
-        session.drain(|event| handler.handle(event));
-        counts::join_unknown(session.kernel.emptied(), |key| handler.stacks.is_described(key));
-    }
+    if handler.in_table > session.plan.sizes.stacks / 2 { empty_table(session, handler) } else { Ok(()) }
+}
+
+/// Empties the kernel side's table of stacks.
+fn empty_table<K: KernelSide>(session: &mut Session<K>, handler: &mut EventHandler) -> Result<()> {
+    session.kernel.empty_stacks()?;
+    handler.in_table = 0;
+    // What is counted was described before, and that is taken in.
+    session.drain(|event| handler.handle(event));
+    counts::join_unknown(session.kernel.emptied(), |key| handler.stacks.is_described(key));
     Ok(())
 }
 
@@ -410,10 +484,11 @@ fn places_of(threads: &ThreadDeltas) -> HashMap<(u32, u32), usize> {
     places
 }
 
-/// The waits of a window that were for something else than the kernel says, by tgid.
+/// The waits of a window that were for something else than the kernel says, by tgid; in sums of those who are not listed any more
+/// they are moved already.
 fn reclassified(stacks: &Stacks, window: &Counts) -> HashMap<u32, Vec<Reclassified>> {
     let mut reclassified: HashMap<_, Vec<_>> = HashMap::new();
-    for (key, count) in window {
+    for (key, count) in window.iter().filter(|(key, _)| key.tid != SEVERAL) {
         let kernels = Reason::ALL.get(key.reason as usize).copied();
         if let Some((from, to)) = kernels.zip(stacks.reason(key)).filter(|(from, to)| from != to) {
             let histogram = Histogram::between(&[0; _], &count.lengths.unpacked());

@@ -85,6 +85,11 @@ impl SentThreads {
         &self.gone
     }
 
+    /// Takes out those so many that ended first.
+    pub fn take_first(&mut self, count: usize) -> Vec<Gone> {
+        self.gone.drain(..count.min(self.gone.len())).collect()
+    }
+
     /// Threads that are gone, and that there was no memory to keep.
     #[must_use]
     pub const fn exits_not_kept(&self) -> u64 {

@@ -12,13 +12,14 @@ use tokio::time::Instant;
 use crate::{
     bpf::{Counts, KernelSide, ProbePlan, Probes, Snapshot},
     collect::{
+        departed::{self, Departed},
         preflight, procfs_check,
         sent_threads::SentThreads,
         sleep::Clocks,
         stat::{Gone, StatSnapshot, ThreadKey},
         stop::Stop,
     },
-    fleet::{self, Fleet},
+    fleet::{self, Fleet, Member},
     model::{
         quality::{Losses, Quality},
         worker::{Death, Role},
@@ -70,6 +71,8 @@ pub struct Session<K = Probes> {
     undecodable: u64,
     /// Processes that are not followed: the kernel side has no room for more.
     without_room: HashSet<u32>,
+    /// How many more of those there were, who are not listed any more.
+    gone_without_room: u64,
     /// True if processes were forked faster than they could be followed.
     outrun: bool,
     stop: Stop,
@@ -99,6 +102,7 @@ impl<K: KernelSide> Session<K> {
             exits: 0,
             undecodable: 0,
             without_room: HashSet::new(),
+            gone_without_room: 0,
             outrun: false,
             stop,
         };
@@ -337,6 +341,28 @@ impl<K: KernelSide> Session<K> {
         self.sent.complete(snapshot, &listed);
     }
 
+    /// Takes out of the lists who ended first, once many have: of the first so many threads, the most.
+    pub fn take_departed(&mut self, shown: usize) -> Option<Departed> {
+        if self.sent.gone().len() <= departed::MOST_THREADS {
+            return None;
+        }
+        let count = (self.sent.gone().len() - departed::LEFT_THREADS).min(shown);
+        let threads = self.sent.take_first(count);
+        let listed: HashSet<u32> = self.sent.gone().iter().map(|gone| gone.ids().0).collect();
+        let is_listed = |member: &Member| listed.contains(&member.tgid);
+        let processes = fleet::remove_ended(&mut self.fleets, departed::MOST_PROCESSES, is_listed);
+        Some(Departed::new(threads, processes))
+    }
+
+    /// Forgets processes that are not listed any more.
+    pub fn forget(&mut self, departed: &Departed) {
+        for (_, Member { tgid, .. }) in &departed.processes {
+            self.deaths.remove(tgid);
+            self.groups.remove(tgid);
+            self.gone_without_room += u64::from(self.without_room.remove(tgid));
+        }
+    }
+
     /// Threads that are gone, in the order of their ends.
     #[must_use]
     pub fn gone(&self) -> &[Gone] {
@@ -372,7 +398,8 @@ impl<K: KernelSide> Session<K> {
             );
         }
         quality.count_losses_between(&start.losses, &end.losses);
-        quality.count_loss(LossCause::ProcessesFull, self.without_room.len() as u64);
+        let without_room = self.without_room.len() as u64 + self.gone_without_room;
+        quality.count_loss(LossCause::ProcessesFull, without_room);
         quality
     }
 

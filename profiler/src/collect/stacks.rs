@@ -1,6 +1,9 @@
 //! Stacks as the kernel side describes them, and what their waits are for. `build_profile` names them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
+};
 
 use profiler_common::{
     config::{ON_CPU, StackKey},
@@ -13,9 +16,11 @@ use profiler_common::{
 use crate::{
     bpf::{self, Counts, StackSum},
     collect::{
+        departed::{Departed, JoinedKeys, SEVERAL},
         idle_rules::{self, Runs},
         merge::{Merged, merge},
     },
+    fleet::Member,
     model::{
         mark::Mark,
         quality::{Losses, Quality, SampleQuality},
@@ -63,7 +68,7 @@ pub(super) struct UnresolvedStack {
 }
 
 /// One distinct stack of a thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Described {
     pub(super) chain: Id<UnresolvedStack>,
     end: u32,
@@ -255,6 +260,11 @@ impl Stacks {
         }
     }
 
+    /// Notes that a process was forked: its memory is a copy of its parent's.
+    pub fn inherit(&mut self, tgid: u32, parent_tgid: u32) {
+        self.modules.inherit(tgid, parent_tgid);
+    }
+
     /// Forgets what is known of a process's memory: it runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.modules.forget(tgid);
@@ -264,6 +274,32 @@ impl Stacks {
     pub fn renumber(&mut self, tgid: u32, caller_tid: u32) {
         if caller_tid != tgid {
             self.renumbered.insert((tgid, caller_tid));
+        }
+    }
+
+    /// The keys that the stacks of threads have together which are not listed any more.
+    #[must_use]
+    pub fn joined<'a>(&self, departed: &'a Departed) -> JoinedKeys<'a> {
+        let joined = |(key, described): (&StackKey, &Described)| {
+            let tgid = departed.tgid_for(key.tgid, self.tid_of(key))?;
+            // Other processes may have other code where this one has its own.
+            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(described).max(1);
+            Some((*key, StackKey { hash, tgid, tid: SEVERAL, ..*key }))
+        };
+        JoinedKeys { departed, described: self.described.iter().filter_map(joined).collect() }
+    }
+
+    /// Describes stacks by the keys that several threads have together, and no longer by their own.
+    pub fn join(&mut self, joined: &JoinedKeys<'_>) {
+        for (key, together) in &joined.described {
+            if let Some(described) = self.described.remove(key) {
+                self.described.insert(*together, described);
+                heap::give_back(key.tgid, KEY_BYTES);
+            }
+        }
+        for (_, Member { tgid, .. }) in &joined.departed.processes {
+            self.modules.join(*tgid, joined.departed.tgid_of(*tgid));
+            self.renumbered.retain(|(process, _)| process != tgid);
         }
     }
 

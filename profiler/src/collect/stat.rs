@@ -53,6 +53,12 @@ impl Gone {
     pub const fn key(&self) -> ThreadKey {
         self.key
     }
+
+    /// PID and TID at its end.
+    #[must_use]
+    pub const fn ids(&self) -> (u32, u32) {
+        (self.task.tgid, self.task.tid)
+    }
 }
 
 impl From<ThreadRecord> for Gone {
@@ -97,9 +103,10 @@ impl StatSnapshot {
             (key, Thread::new(key, &living.task, times, Arc::new(Packed::new(&waits)), false))
         });
         let mut threads: BTreeMap<_, _> = living.collect();
-        for Gone { key, task, waits } in gone {
+        for gone in gone {
+            let Gone { key, task, .. } = gone;
             let died_before = task.read_ns <= snapshot.began_ns;
-            let thread = Thread::new(*key, task, thread_times::of_gone(task), Arc::clone(waits), true);
+            let thread = Thread::from(gone);
             // One that died after the edge is as it was read, if it was; and one that was born after it is the next window's.
             if died_before || (!threads.contains_key(key) && thread.birth_ns < snapshot.began_ns) {
                 threads.insert(*key, thread);
@@ -129,31 +136,25 @@ impl StatSnapshot {
     pub fn threads_since(&self, start: &Self, has_gil: impl Fn(u32) -> bool) -> ThreadDeltas {
         let mut by_tgid = ThreadDeltas::new();
         for (key, thread) in &self.threads {
-            let before = start.threads.get(key);
-            if before.is_some_and(|before| before.gone) {
-                continue;
+            if let Some(delta) = thread.since(start.threads.get(key), self.has_waits, has_gil(thread.tgid)) {
+                by_tgid.entry(thread.tgid).or_default().push((*key, delta));
             }
-            let now = thread.waits.unpack();
-            let made_ns = thread.birth_ns.max(now.made_ns);
-            let birth = || CumulativeTimes { at_ns: made_ns, ..CumulativeTimes::default() };
-            let waits_before = before.map(|before| before.waits.unpack()).unwrap_or_default();
-            let waits = if self.has_waits {
-                Waits::between(&waits_before, &now, has_gil(thread.tgid))
-            } else {
-                Waits::default()
-            };
-            let blocked_ns = self.has_waits.then(|| waits.blocked_ns());
-            let before = before.map_or_else(birth, |before| before.times);
-            let delta = ThreadDelta {
-                tid: thread.tid,
-                name: thread.name.clone(),
-                counters: Counters::between(&before, &thread.times, blocked_ns),
-                waits,
-                exited: thread.gone,
-            };
-            by_tgid.entry(thread.tgid).or_default().push((*key, delta));
         }
         by_tgid
+    }
+
+    /// Takes out a thread that is gone, and returns what it did from here to its end, and whether its process was born after this,
+    /// if it was the first; nothing of one that was gone before.
+    pub fn take(&mut self, gone: &Gone, has_gil: bool) -> Option<(ThreadDelta, bool)> {
+        let (before, thread) = (self.threads.remove(&gone.key), Thread::from(gone));
+        let born = before.is_none() && thread.process_birth_ns >= self.at_ns;
+        Some((thread.since(before.as_ref(), self.has_waits, has_gil)?, born))
+    }
+}
+
+impl From<&Gone> for Thread {
+    fn from(Gone { key, task, waits }: &Gone) -> Self {
+        Self::new(*key, task, thread_times::of_gone(task), Arc::clone(waits), true)
     }
 }
 
@@ -175,6 +176,27 @@ impl Thread {
             waits,
             gone,
         }
+    }
+
+    /// What it did since it was so, or since its birth; nothing if it was gone before.
+    fn since(&self, before: Option<&Self>, has_waits: bool, has_gil: bool) -> Option<ThreadDelta> {
+        if before.is_some_and(|before| before.gone) {
+            return None;
+        }
+        let now = self.waits.unpack();
+        let made_ns = self.birth_ns.max(now.made_ns);
+        let birth = || CumulativeTimes { at_ns: made_ns, ..CumulativeTimes::default() };
+        let waits_before = before.map(|before| before.waits.unpack()).unwrap_or_default();
+        let waits = if has_waits { Waits::between(&waits_before, &now, has_gil) } else { Waits::default() };
+        let blocked_ns = has_waits.then(|| waits.blocked_ns());
+        let before = before.map_or_else(birth, |before| before.times);
+        Some(ThreadDelta {
+            tid: self.tid,
+            name: self.name.clone(),
+            counters: Counters::between(&before, &self.times, blocked_ns),
+            waits,
+            exited: self.gone,
+        })
     }
 }
 

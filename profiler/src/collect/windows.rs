@@ -12,7 +12,10 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    collect::stat::{Gone, ThreadDeltas},
+    collect::{
+        departed::Departed,
+        stat::{Gone, ThreadDeltas},
+    },
     model::{
         accounting::StatDelta,
         window::{Window, WorkerWindow},
@@ -62,6 +65,25 @@ impl WindowEdges {
     #[must_use]
     pub fn begin_anew(self, gone: usize) -> Self {
         Self::begin(self.interval, gone)
+    }
+
+    /// How many threads are gone that an edge has shown: they come first.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.seen - self.recent.len()
+    }
+
+    /// Makes those one who are not listed any more.
+    pub fn join(&mut self, departed: &Departed) {
+        self.seen -= departed.threads.len();
+        for sums in self.edges.iter_mut().map(|edge| &mut edge.sums).chain([&mut self.gone]) {
+            for (_, member) in &departed.processes {
+                if let Some(sum) = sums.remove(&member.tgid) {
+                    let tgid = departed.tgid_of(member.tgid);
+                    sums.entry(tgid).or_insert_with(|| WorkerWindow::of(tgid)).add(&sum.counters, &sum.waits);
+                }
+            }
+        }
     }
 
     /// True if an edge is due.

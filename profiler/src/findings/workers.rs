@@ -5,6 +5,7 @@ use profiler_common::wait::Reason;
 use crate::{
     findings::seen::{Seen, Weighed, percent},
     model::{
+        accounting::{DeathCount, EndedProcesses},
         report::Severity,
         worker::{Death, Role},
     },
@@ -55,25 +56,25 @@ fn uneven(seen: &Seen<'_>) -> Option<Weighed> {
 }
 
 fn killed(seen: &Seen<'_>) -> Option<Weighed> {
-    let violent = |death: &Death| matches!(death, Death::Signal(signal) if VIOLENT.contains(signal));
-    let killed = || lifecycle::deaths(seen.fleet).filter(violent);
-    let count = killed().count() as u64;
+    let violent = |of: &DeathCount| matches!(of.death, Death::Signal(signal) if VIOLENT.contains(&signal));
+    let mut killed = lifecycle::of(seen.fleet).deaths;
+    killed.retain(violent);
+    let count = killed.iter().map(|of| of.count).sum();
     (count != 0).then(|| {
         let verb = if count == 1 { "was" } else { "were" };
         let claim =
-            format!("{} {verb} killed: {}", units::counted(count, "worker"), lifecycle::by_cause(killed()));
+            format!("{} {verb} killed: {}", units::counted(count, "worker"), lifecycle::by_cause(&killed));
         let advice = "look for a crash, the kernel's out-of-memory killer, or a master's timeout";
         Weighed::new(Severity::Warning, 1.0, claim, String::new(), advice)
     })
 }
 
 fn boots(seen: &Seen<'_>) -> Option<Weighed> {
-    let costs: Vec<u64> = lifecycle::boots(seen.fleet).filter_map(|worker| worker.boot_cpu_ns).collect();
-    let (booted, all): (u64, u64) = (costs.iter().sum(), seen.fleet.total().0.on_cpu_ns);
-    let share = booted as f64 / all.max(1) as f64;
-    (costs.len() > 1 && share >= BOOTED).then(|| {
-        let each = units::span(booted / costs.len() as u64);
-        let boots = units::counted(costs.len() as u64, "boot");
+    let EndedProcesses { booted, boot_cpu_ns, .. } = lifecycle::of(seen.fleet);
+    let share = boot_cpu_ns as f64 / seen.fleet.total().0.on_cpu_ns.max(1) as f64;
+    (booted > 1 && share >= BOOTED).then(|| {
+        let each = units::span(boot_cpu_ns / booted);
+        let boots = units::counted(booted, "boot");
         let claim = format!("{boots} took {} of the CPU time, {each} each", percent(share));
         let advice =
             "let workers serve more requests before they are replaced, or load before the fork (preload)";

@@ -26,6 +26,27 @@ pub fn leave(fleets: &mut [Fleet], tgid: u32) {
     }
 }
 
+/// Removes those who have ended, of each fleet with more than so many: the place of the fleet, and who it was. `is_kept` says who
+/// stays. The first member stays, and whoever had a slot last.
+pub fn remove_ended(
+    fleets: &mut [Fleet],
+    most: usize,
+    is_kept: impl Fn(&Member) -> bool,
+) -> Vec<(usize, Member)> {
+    let mut removed = Vec::new();
+    for (place, fleet) in fleets.iter_mut().enumerate() {
+        if fleet.members.iter().filter(|member| member.ended).count() <= most {
+            continue;
+        }
+        let last: HashSet<u32> =
+            fleet.last_in_slots().chain(fleet.members.first().map(|first| first.tgid)).collect();
+        let is_removed =
+            |member: &mut Member| member.ended && !last.contains(&member.tgid) && !is_kept(member);
+        removed.extend(fleet.members.extract_if(.., is_removed).map(|member| (place, member)));
+    }
+    removed
+}
+
 /// Looks at a member again that has called `exec`: a worker that now runs another program is a helper.
 pub fn renew(fleets: &mut [Fleet], tgid: u32) {
     let parent = fleets.iter().find_map(|fleet| fleet.member(tgid)).map(|member| member.ppid);

@@ -30,7 +30,7 @@ use crate::{
 };
 pub use alone::{Alone, alone};
 pub use discover::discover;
-pub use join::{adopt, join, learn_python, leave, refresh, renew};
+pub use join::{adopt, join, learn_python, leave, refresh, remove_ended, renew};
 pub use launcher::ProgramKind;
 pub use process_probe::ProcessProbe;
 pub use select::{Wanted, select, started};

@@ -3,7 +3,7 @@
 //! A server keeps a number of workers alive: what looks like a new process takes the place of a dead one. Seen by
 //! places, a fleet is steady.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     fleet::{Fleet, Member},
@@ -12,7 +12,7 @@ use crate::{
 
 impl Fleet {
     /// Gives each worker with its parent here a slot, if it has none: the lowest that nobody ever had. Who is no
-    /// worker has none.
+    /// worker has none. Those of a parent that have ended, before they were known for workers, had one after the other.
     pub(super) fn number_workers(&mut self) {
         for member in self.members.iter_mut().filter(|member| member.role != Role::Worker) {
             member.slot = None;
@@ -20,9 +20,16 @@ impl Fleet {
         let tgids: Vec<u32> = self.members.iter().map(|member| member.tgid).collect();
         let taken: Vec<u32> = self.slots().into_keys().collect();
         let mut free = (1..).filter(|number| !taken.contains(number));
+        let mut of_ended: HashMap<u32, Slot> = HashMap::new();
         for member in &mut self.members {
             if member.role == Role::Worker && member.slot.is_none() && tgids.contains(&member.ppid) {
-                member.slot = free.next().map(|number| Slot { number, generation: 0 });
+                let before = of_ended.get(&member.ppid).filter(|_| member.ended);
+                let next = |slot: &Slot| Slot { generation: slot.generation + 1, ..*slot };
+                member.slot =
+                    before.map(next).or_else(|| free.next().map(|number| Slot { number, generation: 0 }));
+                if let Some(slot) = member.slot.filter(|_| member.ended) {
+                    of_ended.insert(member.ppid, slot);
+                }
             }
         }
     }
@@ -36,6 +43,11 @@ impl Fleet {
             Some((Slot { number, generation }, _)) => Slot { number: *number, generation: generation + 1 },
             None => Slot { number: slots.keys().last().unwrap_or(&0) + 1, generation: 0 },
         }
+    }
+
+    /// PIDs of the last holders of all slots.
+    pub(super) fn last_in_slots(&self) -> impl Iterator<Item = u32> {
+        self.slots().into_values().map(|(_, holder)| holder.tgid)
     }
 
     /// The last holder of each slot.

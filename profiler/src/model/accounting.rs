@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    memory::WorkerMemory,
-    quality::Quality,
-    waits::Waits,
-    worker::{Death, Role, Slot},
+use crate::{
+    model::{
+        memory::WorkerMemory,
+        quality::Quality,
+        waits::Waits,
+        worker::{Death, Role, Slot},
+    },
+    units,
 };
 
 /// One thread's cumulative times at one instant, open slices closed at that instant.
@@ -245,8 +248,79 @@ pub struct WorkerDelta {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub death: Option<Death>,
-    /// Threads of the process, by tid, those that ended too.
+    /// What is left of several processes that ended and have this row together; absent of one process. The row's `tgid` is then
+    /// a number above every PID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndedProcesses>,
+    /// Threads of the process, by tid, those that ended too. Of many that ended the first ones have one row together, with a tid
+    /// of 0.
     pub threads: Vec<ThreadDelta>,
+}
+
+impl WorkerDelta {
+    /// Role and PID, or how many ended processes have the row together.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.ended {
+            Some(ended) => format!("{} ended", units::counted(ended.processes, self.role.name())),
+            None => format!("{} {}", self.role.name(), self.tgid),
+        }
+    }
+}
+
+/// Processes that ended inside a window and have one row together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedProcesses {
+    /// How many there were.
+    pub processes: u64,
+    /// How many of them were workers with a slot that were forked inside the window.
+    pub born: u64,
+    /// How many of those are known to have waited for work: their boots are over.
+    pub booted: u64,
+    /// On-CPU time of those boots together, ns.
+    pub boot_cpu_ns: u64,
+    /// How they ended, as far as that is known.
+    pub deaths: Vec<DeathCount>,
+}
+
+/// How many processes ended in a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeathCount {
+    /// The way.
+    pub death: Death,
+    /// How many processes.
+    pub count: u64,
+}
+
+impl EndedProcesses {
+    /// One process: whether it was forked inside the window, as what, what its boot took, and how it ended.
+    #[must_use]
+    pub fn one(born: bool, slot: Option<Slot>, boot_cpu_ns: Option<u64>, death: Option<Death>) -> Self {
+        let is_boot = born && slot.is_some();
+        let boot_cpu_ns = boot_cpu_ns.filter(|_| is_boot);
+        Self {
+            processes: 1,
+            born: u64::from(is_boot),
+            booted: u64::from(boot_cpu_ns.is_some()),
+            boot_cpu_ns: boot_cpu_ns.unwrap_or(0),
+            deaths: death.into_iter().map(|death| DeathCount { death, count: 1 }).collect(),
+        }
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.processes += other.processes;
+        self.born += other.born;
+        self.booted += other.booted;
+        self.boot_cpu_ns += other.boot_cpu_ns;
+        self.deaths.extend(&other.deaths);
+        self.deaths.sort_by_key(|of| of.death);
+        self.deaths.dedup_by(|next, kept| {
+            let is_same = next.death == kept.death;
+            kept.count += if is_same { next.count } else { 0 };
+            is_same
+        });
+    }
 }
 
 /// One thread's part.

@@ -330,6 +330,7 @@ fn worker(role: Role, tgid: u32, on_cpu_ns: u64, threads: &[(u32, &str)]) -> Wor
         boot_cpu_ns: None,
         exited: false,
         death: None,
+        ended: None,
         threads: rows,
     }
 }

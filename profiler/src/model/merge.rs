@@ -113,6 +113,9 @@ impl WorkerDelta {
         self.throttled_ns = self.throttled_ns.zip(other.throttled_ns).map(|(mine, theirs)| mine + theirs);
         self.memory = self.memory.zip(other.memory).map(|(mine, theirs)| mine.followed_by(&theirs));
         self.exited |= other.exited;
+        if let Some(theirs) = &other.ended {
+            self.ended.get_or_insert_default().add(theirs);
+        }
         for theirs in &other.threads {
             match self.threads.iter_mut().find(|mine| mine.tid == theirs.tid) {
                 Some(mine) => mine.absorb(theirs),

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fs::File,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -81,8 +82,8 @@ struct Module {
 /// What one process has mapped.
 #[derive(Debug)]
 struct MappedProcess {
-    /// Executable mappings by address.
-    mappings: Vec<Mapping>,
+    /// Executable mappings by address, which those that are forked share.
+    mappings: Arc<[Mapping]>,
     /// How much it had mapped then, when that was, and how long it took to look.
     mapped: Option<Mapped>,
     looked: Instant,
@@ -98,7 +99,7 @@ impl MappedProcess {
     fn look(tgid: u32) -> Self {
         let looked = Instant::now();
         let mapped = Mapped::of(tgid);
-        let mappings = Mapping::executable(tgid).unwrap_or_default();
+        let mappings = Mapping::executable(tgid).unwrap_or_default().into();
         let took = looked.elapsed();
         Self { mappings, mapped, looked, took, vdso: OnceCell::new(), perf_map: None, sought: None }
     }
@@ -162,9 +163,31 @@ impl Modules {
         Some(CodeLocation::File(FileOffset { module, offset: address - start + offset }))
     }
 
+    /// Notes that a process was forked: it maps what its parent did.
+    pub fn inherit(&mut self, tgid: u32, parent_tgid: u32) {
+        if let Some(MappedProcess { mappings, mapped, looked, took, vdso, .. }) =
+            self.processes.get(&parent_tgid)
+        {
+            let (mappings, vdso, mapped) = (Arc::clone(mappings), vdso.clone(), *mapped);
+            let (looked, took) = (*looked, *took);
+            let forked = MappedProcess { mappings, mapped, looked, took, vdso, perf_map: None, sought: None };
+            self.processes.insert(tgid, forked);
+        }
+    }
+
     /// Forgets what a process maps that runs another program now, or none.
     pub fn forget(&mut self, tgid: u32) {
         self.processes.remove(&tgid);
+    }
+
+    /// Counts what a process had mapped for the one that takes its place.
+    pub fn join(&mut self, tgid: u32, into: u32) {
+        let least = |tgid| MappedModule { tgid, module: 0, start: 0, end: 0, offset: 0 };
+        let of_process: Vec<_> = self.mapped.range(least(tgid)..least(tgid + 1)).copied().collect();
+        for mapped in of_process {
+            self.mapped.remove(&mapped);
+            self.mapped.insert(MappedModule { tgid: into, ..mapped });
+        }
     }
 
     /// Where code of modules was found in processes, in order.

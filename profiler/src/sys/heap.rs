@@ -50,6 +50,14 @@ pub fn keep(tgid: u32, bytes: usize) -> bool {
     fits
 }
 
+/// Notes that so many bytes of what a process showed are not kept any more.
+pub fn give_back(tgid: u32, bytes: usize) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(of_process) = kept.as_mut().and_then(|kept| kept.get_mut(&tgid)) {
+        *of_process = of_process.saturating_sub(bytes);
+    }
+}
+
 /// Forgets a process that has ended, for its PID is used again.
 pub fn forget(tgid: u32) {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|kept| kept.remove(&tgid));

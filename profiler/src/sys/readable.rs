@@ -94,6 +94,11 @@ impl Readable {
     }
 }
 
+/// Forgets a process that has ended.
+pub fn forget(tgid: u32) {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|known| known.remove(&tgid));
+}
+
 /// True if so many bytes of a process can be read at an address.
 #[must_use]
 pub fn is_readable(tgid: u32, address: u64, bytes: usize) -> bool {

@@ -442,3 +442,61 @@ async fn counters_pass_thirty_two_bits() {
         assert_eq!(grew.concat(), [500_000; 9]);
     }
 }
+
+/// So many processes are forked in each tick, run for a millisecond on a stack that all have, and end.
+const STORM: u32 = 500;
+
+/// Forks and ends a tick's part of the storm, by PIDs that nobody had.
+fn storm(kernel: &ScriptedKernel, tick: u32) {
+    let mut script = kernel.script();
+    let at_ms = 1000 + 100 * u64::from(tick);
+    for tgid in (OTHER + 1 + tick * STORM..).take(STORM as usize) {
+        script.fork(tgid, MASTER);
+        script.describe(sampled(tgid, 7));
+        script.counts.insert(sampled(tgid, 7), samples(2));
+        script.come_to(at_ms, &[(tgid, at_ms - 3, [1, 0, 2])]);
+        script.end(tgid, if tgid.is_multiple_of(2) { 9 } else { 0 });
+    }
+    script.come_to(at_ms, &[(MASTER, 0, [10, 0, at_ms - 10])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_who_ended_are_sums_in_which_all_of_them_count() {
+    let kernel = gunicorn();
+    let (mut recorder, _living, _interrupt) = record_with_a_living_one(&kernel);
+    recorder.keep_windows(SECOND);
+    run_for(&mut recorder, SECOND, |tick| storm(&kernel, tick)).await.unwrap();
+    let first = recorder.end_interval().unwrap();
+    run_for(&mut recorder, 2 * SECOND, |tick| storm(&kernel, 10 + tick)).await.unwrap();
+    let second = recorder.end_interval().unwrap();
+    let Recorded { stat, profile, windows, .. } = recorder.finish_interval().unwrap();
+
+    let half = u64::from(10 * STORM);
+    for (stat, all) in [(&first, half), (&second, half), (&stat, 2 * half)] {
+        let ended = |row: &WorkerDelta| row.ended.clone().unwrap_or_default();
+        let storm: Vec<_> = stat.processes().filter(|row| row.tgid > OTHER).collect();
+        let alone = storm.iter().filter(|row| row.ended.is_none()).count() as u64;
+        let together: u64 = storm.iter().map(|row| ended(row).processes).sum();
+        assert_eq!(alone + together, all);
+        assert!(together > 0 && storm.len() < 4200, "{} rows", storm.len());
+        assert_eq!(storm.iter().map(|row| row.counters.on_cpu_ns).sum::<u64>(), all * MS);
+        let socket = |row: &&WorkerDelta| row.waits.blocked[Reason::Socket as usize].clone();
+        assert_eq!(storm.iter().map(|row| socket(row).ns).sum::<u64>(), all * 2 * MS);
+        assert_eq!(storm.iter().map(|row| socket(row).count).sum::<u64>(), all);
+        let killed = |row: &&WorkerDelta| {
+            let together = ended(row).deaths.into_iter().filter(|of| of.death == Death::Signal(9));
+            u64::from(row.death == Some(Death::Signal(9))) + together.map(|of| of.count).sum::<u64>()
+        };
+        assert_eq!(storm.iter().map(killed).sum::<u64>(), all / 2);
+        assert_eq!(lost(stat), []);
+    }
+    assert_eq!(profile.samples.iter().map(|sample| sample.count).sum::<u64>(), 4 * half);
+    assert!(profile.samples.len() < 4200, "one for those who have a row together");
+    let on_cpu = |window: &Window| {
+        let storm = window.workers.iter().filter(|row| row.tgid > OTHER);
+        storm.map(|row| row.counters.on_cpu_ns / MS).sum::<u64>()
+    };
+    // A second ends before the script goes on.
+    let last = u64::from(STORM);
+    assert_eq!(windows.iter().map(on_cpu).collect::<Vec<_>>(), [half - last, half + last]);
+}

@@ -234,21 +234,21 @@ impl GraphOptions {
         let Some(FoldedProcess { fleet, worker, .. }) = process else {
             return Label::new(&format!("process {tgid}"), Tint::Root);
         };
-        let role = worker.role.name();
+        let label = worker.label();
         let text = match (self.by, who.thread) {
             (By::Fleet, _) => format!("{} {}", fleet.server, fleet.name),
             (By::Thread, Some(id)) => {
                 let thread = worker.threads.iter().find(|thread| thread.tid == id);
-                format!("{role} {tgid} thread {}/{id}", thread.map_or("?", |thread| &thread.name))
+                format!("{label} thread {}/{id}", thread.map_or("?", |thread| &thread.name))
             }
             (By::Task, _) => match who.task {
-                Some(task) => format!("{role} {tgid} task {}", profile.string(task)),
-                None => format!("{role} {tgid} no task"),
+                Some(task) => format!("{label} task {}", profile.string(task)),
+                None => format!("{label} no task"),
             },
-            (By::Worker | By::Thread, _) => format!("{role} {tgid}"),
+            (By::Worker | By::Thread, _) => label,
             (By::Class, _) => match &worker.worker_class {
                 Some(class) if worker.role == Role::Worker => class.clone(),
-                _ => role.to_owned(),
+                _ => worker.role.name().to_owned(),
             },
         };
         Label::new(&text, Tint::Root)

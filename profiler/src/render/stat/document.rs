@@ -33,9 +33,9 @@ struct FleetEntry<'a> {
     /// What stands out, the weightiest first.
     findings: &'a [Finding],
     /// Workers that were forked in the window.
-    boots: usize,
+    boots: u64,
     /// Workers that ended in it.
-    deaths: usize,
+    deaths: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     imbalance: Option<Imbalance>,
 }
@@ -46,12 +46,10 @@ impl<'a> StatDocument<'a> {
     pub fn of(stat: &'a StatDelta, findings: &'a [Vec<Finding>]) -> Self {
         let StatDelta { schema_version, started_unix_ns, duration_ns, fleets, quality } = stat;
         let findings = findings.iter().map(Vec::as_slice).chain(iter::repeat(&[][..]));
-        let fleets = fleets.iter().zip(findings).map(|(delta, findings)| FleetEntry {
-            delta,
-            findings,
-            boots: lifecycle::boots(delta).count(),
-            deaths: lifecycle::deaths(delta).count(),
-            imbalance: imbalance::of(delta),
+        let fleets = fleets.iter().zip(findings).map(|(delta, findings)| {
+            let ended = lifecycle::of(delta);
+            let deaths = ended.deaths.iter().map(|of| of.count).sum();
+            FleetEntry { delta, findings, boots: ended.born, deaths, imbalance: imbalance::of(delta) }
         });
         Self {
             schema_version: *schema_version,

@@ -1,10 +1,8 @@
 //! Processes that began or ended in a window: how each ended, how many did, and what booting costs.
 
-use std::collections::BTreeMap;
-
 use crate::{
     model::{
-        accounting::{FleetDelta, WorkerDelta},
+        accounting::{DeathCount, EndedProcesses, FleetDelta, WorkerDelta},
         worker::{Death, Role},
     },
     units,
@@ -26,21 +24,23 @@ const SIGNALS: [(u8, &str); 12] = [
     (15, "SIGTERM"),
 ];
 
-/// Workers that were forked inside the window.
-pub fn boots(fleet: &FleetDelta) -> impl Iterator<Item = &WorkerDelta> {
-    fleet.with(Role::Worker).filter(|worker| worker.born && worker.slot.is_some())
-}
-
-/// How workers ended inside the window, those whose end is known.
-pub fn deaths(fleet: &FleetDelta) -> impl Iterator<Item = Death> {
-    fleet.with(Role::Worker).filter_map(|worker| worker.death)
+/// Workers that were forked inside the window, what is known of them, and how workers ended.
+#[must_use]
+pub fn of(fleet: &FleetDelta) -> EndedProcesses {
+    let mut all = EndedProcesses::default();
+    for worker in fleet.with(Role::Worker) {
+        let WorkerDelta { born, slot, boot_cpu_ns, death, .. } = *worker;
+        let one = || EndedProcesses::one(born, slot, boot_cpu_ns, death);
+        all.add(&worker.ended.clone().unwrap_or_else(one));
+    }
+    all
 }
 
 /// What stands behind the name of a process that ended.
 #[must_use]
 pub fn mark(worker: &WorkerDelta) -> String {
     match worker.death {
-        _ if !worker.exited => String::new(),
+        _ if !worker.exited || worker.ended.is_some() => String::new(),
         None | Some(Death::ExitStatus(0)) => " exited".to_owned(),
         Some(Death::ExitStatus(status)) => format!(" exited {status}"),
         Some(Death::Signal(signal)) => format!(" {}", name(signal)),
@@ -50,29 +50,26 @@ pub fn mark(worker: &WorkerDelta) -> String {
 /// A line about boots, and one about deaths, if there were any.
 #[must_use]
 pub fn text(fleet: &FleetDelta) -> String {
-    [boots_line(fleet), deaths_line(fleet)].into_iter().flatten().collect()
+    let all = of(fleet);
+    [boots_line(&all), deaths_line(&all)].into_iter().flatten().collect()
 }
 
-fn boots_line(fleet: &FleetDelta) -> Option<String> {
-    let booted = boots(fleet).count() as u64;
-    let costs_ns: Vec<u64> = boots(fleet).filter_map(|worker| worker.boot_cpu_ns).collect();
-    let mean_ns = costs_ns.iter().sum::<u64>().checked_div(costs_ns.len() as u64);
-    let each = if costs_ns.len() > 1 { " each" } else { "" };
+fn boots_line(all: &EndedProcesses) -> Option<String> {
+    let mean_ns = all.boot_cpu_ns.checked_div(all.booted);
+    let each = if all.booted > 1 { " each" } else { "" };
     let cost = mean_ns.map(|ns| format!(", {} of CPU{each} until it first waits for work", units::span(ns)));
-    (booted > 0).then(|| format!("boots: {}{}\n", units::grouped(booted), cost.unwrap_or_default()))
+    (all.born > 0).then(|| format!("boots: {}{}\n", units::grouped(all.born), cost.unwrap_or_default()))
 }
 
-fn deaths_line(fleet: &FleetDelta) -> Option<String> {
-    let causes = by_cause(deaths(fleet));
+fn deaths_line(all: &EndedProcesses) -> Option<String> {
+    let causes = by_cause(&all.deaths);
     (!causes.is_empty()).then(|| format!("deaths: {causes}\n"))
 }
 
 /// How many ended how: `1 with status 3, 2 by SIGKILL`.
 #[must_use]
-pub fn by_cause(deaths: impl Iterator<Item = Death>) -> String {
-    let mut by_cause: BTreeMap<Death, u64> = BTreeMap::new();
-    deaths.for_each(|death| *by_cause.entry(death).or_default() += 1);
-    let causes = by_cause.iter().map(|(death, count)| match death {
+pub fn by_cause(deaths: &[DeathCount]) -> String {
+    let causes = deaths.iter().map(|DeathCount { death, count }| match death {
         Death::ExitStatus(status) => format!("{} with status {status}", units::grouped(*count)),
         Death::Signal(signal) => format!("{} by {}", units::grouped(*count), name(*signal)),
     });

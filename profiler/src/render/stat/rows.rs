@@ -68,7 +68,7 @@ impl<'a> StatRow<'a> {
     fn process(worker: &'a WorkerDelta) -> Self {
         Self {
             kind: RowKind::Process,
-            who: format!("{} {}{}", worker.role.name(), worker.tgid, lifecycle::mark(worker)),
+            who: worker.label() + &lifecycle::mark(worker),
             slot: worker.slot,
             class: worker.worker_class.as_deref().unwrap_or("-"),
             counters: worker.counters,
