@@ -406,6 +406,7 @@ fn recording(class: &Class, stacks: u32, requests: u64) -> Recording {
         boot_cpu_ns: None,
         exited: false,
         death: None,
+        ended: None,
         threads: Vec::new(),
     };
     let stat = StatDelta {

@@ -2,7 +2,9 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,7 +15,8 @@ use crate::{punchclock::punchclock, workload::signal};
 /// A `stat` at work.
 pub struct Watch {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    /// What it prints, read as soon as it does: whoever writes to a full pipe waits.
+    lines: Receiver<String>,
 }
 
 impl Watch {
@@ -26,19 +29,31 @@ impl Watch {
     /// Starts watching a process with more options.
     #[must_use]
     pub fn with(pid: &str, options: &[&str]) -> Self {
-        let mut command = punchclock(&["stat", "--json", "-d", "300", "-i", "0.1", "-p", pid]);
+        Self::at_intervals("0.1", pid, options)
+    }
+
+    /// Starts watching a process, at intervals of so many seconds.
+    #[must_use]
+    pub fn at_intervals(seconds: &str, pid: &str, options: &[&str]) -> Self {
+        let mut command = punchclock(&["stat", "--json", "-d", "300", "-i", seconds, "-p", pid]);
         command.args(options);
         let mut child =
             command.stdout(Stdio::piped()).spawn().expect("punchclock is built: cargo xtask test");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut watch = Self { child, stdout };
+        let (told, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let lines = stdout.lines().map(|line| line.expect("it speaks UTF-8"));
+            // Nobody listens once the window is over.
+            lines.for_each(|line| drop(told.send(line)));
+        });
+        let watch = Self { child, lines };
         // The first interval is over, so the window has begun.
         assert!(watch.line().is_some(), "punchclock stat ended at once");
         watch
     }
 
     /// Waits for an interval that shows something.
-    pub fn wait_for(&mut self, what: &str, holds: impl Fn(&Value) -> bool) {
+    pub fn wait_for(&self, what: &str, holds: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let line = self.line().expect("punchclock stat goes on");
@@ -62,9 +77,8 @@ impl Watch {
         serde_json::from_str(&last.expect("it speaks")).expect("each line is JSON")
     }
 
-    fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        (self.stdout.read_line(&mut line).expect("it speaks UTF-8") != 0).then_some(line)
+    fn line(&self) -> Option<String> {
+        self.lines.recv().ok()
     }
 }
 

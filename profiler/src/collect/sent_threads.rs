@@ -14,7 +14,7 @@ use crate::{
         packed::Packed,
         stat::{Gone, ThreadKey},
     },
-    sys::heap,
+    sys::{heap, tids},
 };
 
 /// What a snapshot cannot list, from the events so far.
@@ -85,9 +85,10 @@ impl SentThreads {
         &self.gone
     }
 
-    /// Takes out those so many that ended first.
+    /// Takes out those so many that ended first, but for those whose TIDs somebody has again.
     pub fn take_first(&mut self, count: usize) -> Vec<Gone> {
-        self.gone.drain(..count.min(self.gone.len())).collect()
+        let count = count.min(self.gone.len());
+        self.gone.extract_if(..count, |gone| !tids::exists(gone.ids().1)).collect()
     }
 
     /// Threads that are gone, and that there was no memory to keep.

@@ -348,6 +348,9 @@ impl<K: KernelSide> Session<K> {
         }
         let count = (self.sent.gone().len() - departed::LEFT_THREADS).min(shown);
         let threads = self.sent.take_first(count);
+        if threads.is_empty() {
+            return None;
+        }
         let listed: HashSet<u32> = self.sent.gone().iter().map(|gone| gone.ids().0).collect();
         let is_listed = |member: &Member| listed.contains(&member.tgid);
         let processes = fleet::remove_ended(&mut self.fleets, departed::MOST_PROCESSES, is_listed);

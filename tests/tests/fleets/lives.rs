@@ -158,7 +158,7 @@ fn each_wakeup_has_work_or_is_empty() {
     let tgids = gunicorn.workers();
     let rest = || wait_for("the workers to rest", || tgids.iter().all(|tgid| waits_for_work(*tgid)));
     rest();
-    let mut watch = watch(&gunicorn);
+    let watch = watch(&gunicorn);
     let requests = 40;
     for _ in 0..requests {
         load::get(gunicorn.port).expect("it answers");

@@ -12,4 +12,5 @@ mod one_window;
 mod parked;
 mod settled_waits;
 mod stat;
+mod storm;
 mod windows;
