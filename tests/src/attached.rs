@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{FromRawFd, OwnedFd},
+    os::fd::{AsRawFd as _, FromRawFd, OwnedFd},
 };
 
 /// `bpf(2)`'s commands that look an object up by its id (`enum bpf_cmd`, include/uapi/linux/bpf.h).
@@ -56,6 +56,13 @@ impl Attached {
         self.objects.iter().filter(|(name, _)| *name == kind).count()
     }
 
+    /// How many entries its hash maps have together.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        let maps = self.objects.iter().filter(|(kind, _)| *kind == "map_id");
+        maps.filter_map(|(_, id)| entries(*id)).sum()
+    }
+
     /// True as long as the kernel has any of the objects.
     #[must_use]
     pub fn remains(&self) -> bool {
@@ -80,6 +87,42 @@ fn exists(command: libc::c_int, id: u32) -> bool {
     // SAFETY: the call has just opened it for us.
     drop(unsafe { OwnedFd::from_raw_fd(fd.try_into().expect("a descriptor")) });
     true
+}
+
+/// How many entries a hash map has; `None` of what is no hash map, or is gone.
+#[expect(unsafe_code, reason = "std has no bpf(2)")]
+fn entries(id: u32) -> Option<u64> {
+    const FD_BY_ID: libc::c_int = 14;
+    const NEXT_KEY: libc::c_int = 4;
+    /// `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_LRU_HASH`.
+    const HASHES: [&str; 2] = ["1", "9"];
+    let attributes = [id, 0, 0];
+    // SAFETY: the kernel reads as many bytes as it is told there are.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, FD_BY_ID, attributes.as_ptr(), size_of_val(&attributes)) };
+    // SAFETY: the call has just opened it for us.
+    let map = unsafe { OwnedFd::from_raw_fd(fd.try_into().ok().filter(|fd: &i32| *fd >= 0)?) };
+    let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).ok()?;
+    let field = |name: &str| {
+        about.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t").map(str::trim))
+    };
+    if !HASHES.contains(&field("map_type")?) {
+        return None;
+    }
+    let mut key = vec![0_u8; field("key_size")?.parse().ok()?];
+    let mut entries = 0;
+    let mut before = 0_u64;
+    loop {
+        let next = key.as_mut_ptr() as u64;
+        // `map_fd`, `key`, `next_key`; without a key the first one is next.
+        let attributes = [map.as_raw_fd() as u64, before, next];
+        // SAFETY: the kernel reads and writes a key, which has as many bytes.
+        let found =
+            unsafe { libc::syscall(libc::SYS_bpf, NEXT_KEY, attributes.as_ptr(), size_of_val(&attributes)) };
+        if found < 0 {
+            return Some(entries);
+        }
+        (entries, before) = (entries + 1, next);
+    }
 }
 
 /// The ids of all objects of a kind; the command is of [`LOOK_ON`].

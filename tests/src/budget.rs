@@ -93,7 +93,7 @@ pub fn assert_adds_up(document: &Value) {
 }
 
 /// Panics unless every row adds up, where so much of each thread's time may be stolen, ns.
-fn assert_adds_up_but(document: &Value, stolen_ns: u64) {
+pub fn assert_adds_up_but(document: &Value, stolen_ns: u64) {
     for loss in LOSSES {
         assert_eq!(document["quality"]["lost"].get(loss), None, "{}", document["quality"]);
     }
@@ -102,7 +102,8 @@ fn assert_adds_up_but(document: &Value, stolen_ns: u64) {
         for thread in threads {
             let most = may_be_missing(document, thread) + stolen_ns.cast_signed();
             let within = -tolerance(counter(thread, "wall_ns")).cast_signed()..=most;
-            assert!(within.contains(&missing(thread)), "{} ns are missing: {thread:#}", missing(thread));
+            let lacks = missing(thread);
+            assert!(within.contains(&lacks), "{lacks} ns are missing, of {within:?}: {thread:#}");
             assert_row_adds_up(thread, 1);
         }
         assert_row_adds_up(worker, threads.len() as u64);

@@ -29,14 +29,14 @@ impl Watch {
     /// Starts watching a process with more options.
     #[must_use]
     pub fn with(pid: &str, options: &[&str]) -> Self {
-        Self::at_intervals("0.1", pid, options)
+        Self::at_intervals("0.1", &[&["-p", pid], options].concat())
     }
 
-    /// Starts watching a process, at intervals of so many seconds.
+    /// Starts watching what arguments ask for, at intervals of so many seconds.
     #[must_use]
-    pub fn at_intervals(seconds: &str, pid: &str, options: &[&str]) -> Self {
-        let mut command = punchclock(&["stat", "--json", "-d", "300", "-i", seconds, "-p", pid]);
-        command.args(options);
+    pub fn at_intervals(seconds: &str, arguments: &[&str]) -> Self {
+        let mut command = punchclock(&["stat", "--json", "-d", "86400", "-i", seconds]);
+        command.args(arguments);
         let mut child =
             command.stdout(Stdio::piped()).spawn().expect("punchclock is built: cargo xtask test");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -56,25 +56,44 @@ impl Watch {
     pub fn wait_for(&self, what: &str, holds: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
-            let line = self.line().expect("punchclock stat goes on");
-            if holds(&serde_json::from_str(&line).expect("each line is JSON")) {
+            if holds(&self.next()) {
                 return;
             }
             assert!(Instant::now() < deadline, "waited in vain for {what}");
         }
     }
 
+    /// Its PID.
+    #[must_use]
+    pub fn tgid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What happened in the next interval.
+    #[must_use]
+    pub fn next(&self) -> Value {
+        let line = self.line().expect("punchclock stat goes on");
+        serde_json::from_str(&line).expect("each line is JSON")
+    }
+
     /// Ends the window now; what happened in all of it.
     #[must_use]
-    pub fn end(mut self) -> Value {
+    pub fn end(self) -> Value {
+        self.end_with(|_| {})
+    }
+
+    /// Ends the window now; what happened in all of it. `see` is shown the intervals that were not asked for.
+    #[must_use]
+    pub fn end_with(mut self, mut see: impl FnMut(&Value)) -> Value {
         signal(self.child.id(), libc::SIGINT);
-        let mut last = None;
+        let mut last: Option<Value> = None;
         while let Some(line) = self.line() {
-            last = Some(line);
+            last.iter().for_each(&mut see);
+            last = Some(serde_json::from_str(&line).expect("each line is JSON"));
         }
         let status = self.child.wait().expect("it is our child");
         assert!(status.success(), "punchclock stat failed: {status}");
-        serde_json::from_str(&last.expect("it speaks")).expect("each line is JSON")
+        last.expect("it speaks")
     }
 
     fn line(&self) -> Option<String> {

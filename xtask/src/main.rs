@@ -27,6 +27,7 @@ mod python_source;
 mod pythons;
 mod server;
 mod setup;
+mod soak;
 mod sources;
 mod test;
 mod venv;
@@ -49,6 +50,8 @@ enum Verb {
     Kernels(kernels::Options),
     /// Set up, build, and run every test; those that load eBPF programs run as root
     Test(test::Options),
+    /// Watch a fleet that changes all the time for an hour: what is held must not grow, and the numbers must stay exact
+    Soak(soak::Options),
     /// Measure what punchclock costs, beside other tools; write target/bench/report.md
     Bench(bench::Options),
     /// Build what is released: a static binary for each machine, in a .tar.gz and a .deb; see target/dist
@@ -86,6 +89,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Pythons => pythons::run().map(drop),
         Verb::Kernels(opts) => kernels::run(opts),
         Verb::Test(opts) => test::run(opts),
+        Verb::Soak(opts) => soak::run(opts),
         Verb::Bench(opts) => bench::run(opts),
         Verb::Dist(opts) => dist::run(opts),
         Verb::Fuzz(opts) => fuzz::run(opts),

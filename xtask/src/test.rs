@@ -47,18 +47,10 @@ pub fn run(Options { file, args }: &Options) -> Result<()> {
     let mut unsteady = Vec::new();
     for test in tests {
         let command = || {
-            // sudo clears the environment, so what the tests need is named.
-            let mut command = as_root("env");
-            command.current_dir(Path::new("tests"));
-            command.arg(format!("PUNCHCLOCK={}", punchclock.display()));
-            command.arg(format!("PUNCHCLOCK_VENV={}", venv.display()));
-            for name in ["CI", "HOME", "PATH", "PYENV_ROOT", "RUST_BACKTRACE"] {
-                if let Ok(value) = env::var(name) {
-                    command.arg(format!("{name}={value}"));
-                }
-            }
+            let venv = ("PUNCHCLOCK_VENV", venv.display().to_string());
+            let mut command = as_root_test(&test, &punchclock, &[venv]);
             // One at a time: they measure CPU time to the nanosecond, and neighbours would queue for it.
-            command.arg(&test).arg("--test-threads=1");
+            command.arg("--test-threads=1");
             command
         };
         unsteady.extend(
@@ -70,6 +62,22 @@ pub fn run(Options { file, args }: &Options) -> Result<()> {
         eprintln!("test: {name} failed, and passed when it was run again");
     }
     Ok(())
+}
+
+/// A test program as root, which finds punchclock and what else it needs in its environment.
+pub fn as_root_test(test: &Path, punchclock: &Path, more: &[(&str, String)]) -> Command {
+    // sudo clears the environment, so what the tests need is named.
+    let mut command = as_root("env");
+    command.current_dir(Path::new("tests"));
+    command.arg(format!("PUNCHCLOCK={}", punchclock.display()));
+    command.args(more.iter().map(|(name, value)| format!("{name}={value}")));
+    for name in ["CI", "HOME", "PATH", "PYENV_ROOT", "RUST_BACKTRACE"] {
+        if let Ok(value) = env::var(name) {
+            command.arg(format!("{name}={value}"));
+        }
+    }
+    command.arg(test);
+    command
 }
 
 /// The test program, a folder of `tests/tests`, that has a file.

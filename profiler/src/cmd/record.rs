@@ -17,7 +17,7 @@ use crate::{
         outputs::{self, default_paths, print, say},
         progress::Progress,
         runtime::block_on,
-        target::select,
+        target,
     },
     collect::{
         plans::{self, Extent},
@@ -26,7 +26,7 @@ use crate::{
     },
     failure::Failure,
     findings,
-    fleet::{self, Fleet},
+    fleet::{self, Fleet, Newcomers},
     formats::{self, OfRecording, Outputs},
     model::recording::{About, Recording},
     render::stat::{json, text},
@@ -42,7 +42,10 @@ const DURATION: f64 = 30.0;
 pub fn run(args: &Record) -> Result<ExitCode> {
     heap::bound(args.bounds.max_memory);
     let asked = Instant::now();
-    let fleets = if args.command.is_empty() { select(&args.target)? } else { Vec::new() };
+    // An access log is that of the fleet that runs now.
+    let is_open = args.command.is_empty() && args.access_log.is_none();
+    let newcomers = target::newcomers(&args.target).filter(|_| is_open);
+    let fleets = if args.command.is_empty() { target::select(&args.target)? } else { Vec::new() };
     if args.access_log.is_some() && fleets.len() != 1 {
         let fleets: Vec<_> = fleets.iter().map(|fleet| format!("{} {}", fleet.server, fleet.name)).collect();
         let why =
@@ -57,8 +60,13 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         let name = Path::new(command).file_name().unwrap_or(command);
         outputs = Some(open_default(&name.to_string_lossy())?);
     }
-    let (recording, failure) =
-        block_on(record(args, fleets, asked, outputs.as_ref().is_some_and(Outputs::are_overriding)))?;
+    let (recording, failure) = block_on(record(
+        args,
+        fleets,
+        newcomers,
+        asked,
+        outputs.as_ref().is_some_and(Outputs::are_overriding),
+    ))?;
     if let Some(outputs) = outputs {
         outputs.write(|write| write(&recording, args.graph.into()), say)?;
     }
@@ -79,6 +87,7 @@ fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
 async fn record(
     args: &Record,
     fleets: Vec<Fleet>,
+    newcomers: Option<Newcomers>,
     asked: Instant,
     overriding: bool,
 ) -> Result<(Recording, Option<Error>)> {
@@ -93,6 +102,7 @@ async fn record(
     })?;
     privileges::keep_to_read(overriding).context("failed to give up privileges")?;
     recorder.note_delay(asked);
+    newcomers.into_iter().for_each(|newcomers| recorder.welcome(newcomers));
     recorder.keep_windows(WINDOW);
     if args.memory {
         recorder.watch_memory();

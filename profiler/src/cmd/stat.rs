@@ -10,7 +10,7 @@ use crate::{
     cmd::{
         outputs::{self, print},
         runtime::block_on,
-        target::select,
+        target,
     },
     collect::{
         plans::{self, Extent},
@@ -32,13 +32,15 @@ use crate::{
 pub fn run(args: &Stat) -> Result<ExitCode> {
     heap::bound(args.bounds.max_memory);
     let asked = Instant::now();
-    let fleets = select(&args.target)?;
+    let newcomers = target::newcomers(&args.target);
+    let fleets = target::select(&args.target)?;
     block_on(async {
         let plan = plans::for_stat(Extent::of(&fleets), !args.counters_only);
         let session = Session::open(fleets, plan)?;
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.note_delay(asked);
+        newcomers.into_iter().for_each(|newcomers| recorder.welcome(newcomers));
         if args.memory {
             recorder.watch_memory();
         }

@@ -4,8 +4,13 @@ use anyhow::Result;
 
 use crate::{
     cli::Target,
-    fleet::{self, Fleet, Wanted},
+    fleet::{self, Fleet, Newcomers, Wanted},
 };
+
+/// Those that may be of such fleets and come later; whoever asks for processes wants these.
+pub fn newcomers(target: &Target) -> Option<Newcomers> {
+    target.pid.is_empty().then(|| Newcomers::after_now(&target.fleet))
+}
 
 /// The fleets that are asked for; all of this host if none is named.
 pub fn select(target: &Target) -> Result<Vec<Fleet>> {

@@ -78,10 +78,19 @@ impl EventHandler {
     /// Finds the interpreters of the processes that run already, and follows them.
     pub fn of_running<K: KernelSide>(session: &mut Session<K>) -> Result<Self> {
         let mut handler = Self::default();
-        let answers = session.members().into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
-        session.drain(|event| handler.handle(event));
-        handler.follow_answered(session, answers)?;
+        handler.meet(session, session.members())?;
         Ok(handler)
+    }
+
+    /// Finds the interpreters of processes, and follows them.
+    pub fn meet<K: KernelSide>(
+        &mut self,
+        session: &mut Session<K>,
+        tgids: impl IntoIterator<Item = u32>,
+    ) -> Result<()> {
+        let answers = tgids.into_iter().map(|tgid| (tgid, Interpreter::of(tgid))).collect();
+        session.drain(|event| self.handle(event));
+        self.follow_answered(session, answers)
     }
 
     /// Asks these, which have just been started, whether they have become Python, until they have.

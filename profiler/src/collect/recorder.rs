@@ -21,7 +21,7 @@ use crate::{
         stat::ThreadDeltas,
         windows::WindowEdges,
     },
-    fleet,
+    fleet::{self, Newcomers},
     model::{
         SCHEMA_VERSION,
         accounting::StatDelta,
@@ -57,6 +57,8 @@ pub struct Recorder<K = Probes> {
     notes: Vec<String>,
     windows: Option<WindowEdges>,
     memory: Option<MemoryWatch>,
+    /// Who may be of fleets that are started meanwhile.
+    newcomers: Option<Newcomers>,
     /// Counts the requests answered so far; `None` if that is not known now.
     requests: Option<Box<dyn FnMut() -> Option<u64>>>,
     /// True once something failed while it ran.
@@ -123,11 +125,9 @@ impl<K: KernelSide> Recorder<K> {
         let sleepers = look_at_threads(&mut session, &mut handler)?;
         let began = Instant::now();
         let (edge, snapshot, counts) = session.edge(|event| handler.handle(event))?;
-        let late: Vec<_> =
+        let mut late: Vec<_> =
             snapshot.threads.iter().filter(|thread| !sleepers.contains(thread)).copied().collect();
-        handler.look_at(&late, session.plan.blocked, |ThreadRecord { task, .. }| {
-            thread::has_slept_since(task.tgid, task.tid, task.voluntary)
-        });
+        look_at_sleepers(&session, &mut handler, &mut late);
         let stacks = known(counts, &snapshot, &handler);
         let start = RecorderEdge {
             edge,
@@ -153,6 +153,7 @@ impl<K: KernelSide> Recorder<K> {
             notes: Vec::new(),
             windows: None,
             memory: None,
+            newcomers: None,
             requests: None,
             has_failed: false,
         })
@@ -175,6 +176,11 @@ impl<K: KernelSide> Recorder<K> {
     /// Keeps windows of such a length apart from now on.
     pub fn keep_windows(&mut self, interval: Duration) {
         self.windows = Some(WindowEdges::begin(interval, self.session.gone().len()));
+    }
+
+    /// Follows fleets that are started from now on, too.
+    pub fn welcome(&mut self, newcomers: Newcomers) {
+        self.newcomers = Some(newcomers);
     }
 
     /// Watches memory and disks from now on.
@@ -218,6 +224,7 @@ impl<K: KernelSide> Recorder<K> {
                 self.end_second()?;
             }
             self.let_go()?;
+            self.let_in()?;
             if waited == Waited::Stopped || self.session.is_over() || !each_tick() {
                 return Ok(false);
             }
@@ -245,6 +252,28 @@ impl<K: KernelSide> Recorder<K> {
         let stacks = known(counts, &snapshot, handler);
         let losses = handler.stacks.losses();
         Ok(RecorderEdge { edge, stacks, losses, requests, departed: DepartedSums::default() })
+    }
+
+    /// Follows fleets that were started meanwhile. They are in all windows that are open, from now on.
+    fn let_in(&mut self) -> Result<()> {
+        let Self { session, handler, start, interval, newcomers, .. } = self;
+        let found = newcomers.as_mut().map(|newcomers| newcomers.find(&session.fleets)).unwrap_or_default();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let new = session.add(found)?;
+        handler.meet(session, new.iter().copied())?;
+        let (edge, mut snapshot, counts) = session.edge(|event| handler.handle(event))?;
+        snapshot.threads.retain(|thread| new.contains(&thread.task.tgid));
+        look_at_sleepers(session, handler, &mut snapshot.threads);
+        let mut counts = known(counts, &snapshot, handler);
+        counts.retain(|key, _| new.contains(&key.tgid));
+        for window in iter::once(start).chain(interval) {
+            window.edge.stat.include(&edge.stat, |tgid| new.contains(&tgid));
+            window.stacks.extend(counts.iter().map(|(key, count)| (*key, count.clone())));
+            window.edge.throttled_ns.extend(edge.throttled_ns.iter().filter(|(tgid, _)| new.contains(tgid)));
+        }
+        Ok(())
     }
 
     /// Makes sums of those who ended first, once many have, in all windows that are open.
@@ -448,6 +477,14 @@ fn look_at_threads<K: KernelSide>(session: &mut Session<K>, handler: &mut EventH
         take_in(session, handler)?;
     }
     Ok(Sleepers::among(&threads))
+}
+
+/// Looks at threads whose window has begun: of one that has run since, the stack is not what it was.
+fn look_at_sleepers<K>(session: &Session<K>, handler: &mut EventHandler, threads: &mut [ThreadRecord]) {
+    threads.sort_unstable_by_key(|thread| (thread.task.tgid, thread.task.tid));
+    handler.look_at(threads, session.plan.blocked, |ThreadRecord { task, .. }| {
+        thread::has_slept_since(task.tgid, task.tid, task.voluntary)
+    });
 }
 
 /// Counts up to an edge, of stacks that are known.

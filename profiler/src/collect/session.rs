@@ -147,6 +147,14 @@ impl<K: KernelSide> Session<K> {
         Ok(())
     }
 
+    /// Follows more fleets, and returns their processes.
+    pub fn add(&mut self, fleets: Vec<Fleet>) -> Result<HashSet<u32>> {
+        let before: HashSet<u32> = self.members().into_iter().collect();
+        fleet::add(&mut self.fleets, fleets);
+        self.follow_all()?;
+        Ok(self.members().into_iter().filter(|tgid| !before.contains(tgid)).collect())
+    }
+
     /// The processes of all fleets.
     #[must_use]
     pub fn members(&self) -> Vec<u32> {

@@ -143,6 +143,13 @@ impl StatSnapshot {
         by_tgid
     }
 
+    /// Takes in, as they were then, threads of processes that were followed after this, with what they had done by then.
+    pub fn include(&mut self, then: &Self, is_new: impl Fn(u32) -> bool) {
+        for (key, thread) in then.threads.iter().filter(|(_, thread)| is_new(thread.tgid)) {
+            self.threads.entry(*key).or_insert_with(|| thread.clone());
+        }
+    }
+
     /// Takes out a thread that is gone, and returns what it did from here to its end, and whether its process was born after this,
     /// if it was the first; nothing of one that was gone before.
     pub fn take(&mut self, gone: &Gone, has_gil: bool) -> Option<(ThreadDelta, bool)> {

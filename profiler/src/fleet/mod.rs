@@ -12,6 +12,7 @@ pub mod fixture;
 mod join;
 mod launcher;
 mod name;
+mod newcomers;
 mod options;
 mod process_probe;
 mod program;
@@ -32,6 +33,7 @@ pub use alone::{Alone, alone};
 pub use discover::discover;
 pub use join::{adopt, join, learn_python, leave, refresh, remove_ended, renew};
 pub use launcher::ProgramKind;
+pub use newcomers::Newcomers;
 pub use process_probe::ProcessProbe;
 pub use select::{Wanted, select, started};
 pub use tree::Tree;
@@ -90,6 +92,12 @@ pub struct Member {
 /// The PIDs of all members.
 pub fn tgids(fleets: &[Fleet]) -> impl Iterator<Item = u32> {
     fleets.iter().flat_map(|fleet| &fleet.members).map(|member| member.tgid)
+}
+
+/// Adds fleets to others, by names that tell them apart.
+pub fn add(fleets: &mut Vec<Fleet>, more: Vec<Fleet>) {
+    fleets.extend(more);
+    name::tell_apart(fleets);
 }
 
 impl Fleet {

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
+    fs,
     io::{self, Read},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::PathBuf,
@@ -46,6 +47,12 @@ pub struct Process {
     pub argv: Vec<String>,
     /// How many threads of it live.
     pub threads: usize,
+}
+
+/// PIDs of all processes that can be seen from here; none without /proc.
+pub fn all_tgids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// True of a PID, false of the TID of a thread that is not its process's first one, which `/proc` takes for one.

@@ -5,6 +5,7 @@ mod first_threads;
 mod late_python;
 mod launchers;
 mod lives;
+mod newcomers;
 mod odd_targets;
 mod only_the_asked;
 mod orphans;

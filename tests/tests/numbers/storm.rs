@@ -17,7 +17,7 @@ const AFTER_NS: u64 = 500_000;
 fn watch(kind: &str) -> (Workload, Value, Value) {
     let mut workload = Workload::python("python3".as_ref(), "storm.py", &[kind, &COUNT.to_string()]);
     rest(&workload);
-    let watch = Watch::at_intervals("1", &workload.pid(), &[]);
+    let watch = Watch::at_intervals("1", &["-p", &workload.pid()]);
     workload.tell("go");
     let said = workload.line();
     rest(&workload);
