@@ -56,7 +56,7 @@ impl Attached {
         self.objects.iter().filter(|(name, _)| *name == kind).count()
     }
 
-    /// How many entries its hash maps have together.
+    /// How many entries its hash maps have together, those that do not make room by themselves.
     #[must_use]
     pub fn entries(&self) -> u64 {
         let maps = self.objects.iter().filter(|(kind, _)| *kind == "map_id");
@@ -89,13 +89,13 @@ fn exists(command: libc::c_int, id: u32) -> bool {
     true
 }
 
-/// How many entries a hash map has; `None` of what is no hash map, or is gone.
+/// How many entries a hash map has; `None` of one that forgets the oldest, of what is no hash map, and of what is gone.
 #[expect(unsafe_code, reason = "std has no bpf(2)")]
 fn entries(id: u32) -> Option<u64> {
     const FD_BY_ID: libc::c_int = 14;
     const NEXT_KEY: libc::c_int = 4;
-    /// `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_LRU_HASH`.
-    const HASHES: [&str; 2] = ["1", "9"];
+    /// `BPF_MAP_TYPE_HASH`.
+    const HASH: &str = "1";
     let attributes = [id, 0, 0];
     // SAFETY: the kernel reads as many bytes as it is told there are.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, FD_BY_ID, attributes.as_ptr(), size_of_val(&attributes)) };
@@ -105,7 +105,7 @@ fn entries(id: u32) -> Option<u64> {
     let field = |name: &str| {
         about.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t").map(str::trim))
     };
-    if !HASHES.contains(&field("map_type")?) {
+    if field("map_type")? != HASH {
         return None;
     }
     let mut key = vec![0_u8; field("key_size")?.parse().ok()?];

@@ -102,7 +102,9 @@ async fn record(
     })?;
     privileges::keep_to_read(overriding).context("failed to give up privileges")?;
     recorder.note_delay(asked);
-    newcomers.into_iter().for_each(|newcomers| recorder.welcome(newcomers));
+    if let Some(newcomers) = newcomers {
+        recorder.welcome(newcomers);
+    }
     recorder.keep_windows(WINDOW);
     if args.memory {
         recorder.watch_memory();

@@ -40,7 +40,9 @@ pub fn run(args: &Stat) -> Result<ExitCode> {
         let mut recorder = Recorder::start(session, None, |_| Ok(()))?;
         privileges::keep_to_read(false).context("failed to give up privileges")?;
         recorder.note_delay(asked);
-        newcomers.into_iter().for_each(|newcomers| recorder.welcome(newcomers));
+        if let Some(newcomers) = newcomers {
+            recorder.welcome(newcomers);
+        }
         if args.memory {
             recorder.watch_memory();
         }

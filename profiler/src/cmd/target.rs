@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// Those that may be of such fleets and come later; whoever asks for processes wants these.
+#[must_use]
 pub fn newcomers(target: &Target) -> Option<Newcomers> {
     target.pid.is_empty().then(|| Newcomers::after_now(&target.fleet))
 }

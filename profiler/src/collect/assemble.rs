@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
-use profiler_common::wait::Reason;
-
 use crate::{
     collect::{
-        departed::DepartedSums,
+        departed_sums::DepartedSums,
         stat::{StatSnapshot, ThreadDeltas},
     },
     fleet::{Fleet, Member},
     model::{
         accounting::{Counters, FleetDelta, WorkerDelta},
-        waits::{Blocked, Waits},
+        waits::{Reclassified, Waits},
         worker::Death,
     },
 };
@@ -35,19 +33,6 @@ pub struct WindowFacts<'a> {
     pub empty_wakeups: HashMap<u32, u64>,
     /// What those did who are not listed any more.
     pub departed: &'a DepartedSums,
-}
-
-/// Waits of a thread on one stack, and what they were for.
-#[derive(Clone, Debug)]
-pub struct Reclassified {
-    /// The thread.
-    pub tid: u32,
-    /// What the kernel says.
-    pub from: Reason,
-    /// What the stack says.
-    pub to: Reason,
-    /// The waits.
-    pub waits: Blocked,
 }
 
 /// The fleets' rows of the window between two edges.
@@ -115,7 +100,7 @@ pub fn fleets(start: &StatSnapshot, end: &StatSnapshot, facts: &WindowFacts<'_>)
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::event::ThreadRecord;
+    use profiler_common::{event::ThreadRecord, wait::Reason};
 
     use super::*;
     use crate::{
@@ -125,7 +110,7 @@ mod tests {
         },
         collect::stat::Gone,
         fleet::{discover, fixture},
-        model::worker::Role,
+        model::{waits::Blocked, worker::Role},
     };
 
     fn edge(at_ns: u64, living: &[ThreadRecord], gone: &[ThreadRecord]) -> StatSnapshot {

@@ -4,12 +4,12 @@ use profiler_common::{config::StackKey, wait::NO_SYSCALL};
 
 use crate::{
     bpf::{Counts, Snapshot},
-    collect::{departed::JoinedKeys, thread_times},
+    collect::{
+        departed::{JoinedKeys, UNKNOWN},
+        thread_times,
+    },
     sys::heap,
 };
-
-/// The hash of stacks that are not known.
-pub const UNKNOWN: u64 = 0;
 
 /// Counts with the waits that are under way at an edge, as far as they have lasted.
 #[must_use]

@@ -1,6 +1,6 @@
 //! Records a window: exact numbers, sampled stacks, and the stacks on which threads wait.
 
-use std::{collections::HashMap, iter, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
 use profiler_common::{event::ThreadRecord, loss_cause::LossCause, wait::Reason};
@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use crate::{
     bpf::{Counts, KernelSide, Probes, SamplingClock, Snapshot},
     collect::{
-        assemble::{self, Reclassified, WindowFacts},
+        assemble::{self, WindowFacts},
         build_profile, counts,
-        departed::{Departed, DepartedSums, SEVERAL},
+        departed_sums::DepartedSums,
         dump,
         event_handler::EventHandler,
         memory::MemoryWatch,
+        open_windows::{OpenWindows, RecorderEdge, reclassified},
         session::{self, Session, Waited, after},
         sleepers::Sleepers,
-        stacks::Stacks,
         stat::ThreadDeltas,
         windows::WindowEdges,
     },
@@ -50,9 +50,7 @@ pub struct Recorder<K = Probes> {
     session: Session<K>,
     handler: EventHandler,
     sampling: Option<(u64, SamplingClock)>,
-    start: RecorderEdge,
-    /// Where the last interval ended, if there are intervals.
-    interval: Option<RecorderEdge>,
+    open: OpenWindows,
     began: Instant,
     notes: Vec<String>,
     windows: Option<WindowEdges>,
@@ -76,40 +74,6 @@ pub struct Recorded {
     pub windows: Vec<Window>,
     /// Requests that were answered in it, if somebody counted them.
     pub requests: Option<u64>,
-}
-
-/// One edge of a window, or of a part of it: threads, and counts of stacks.
-#[derive(Clone, Debug)]
-pub struct RecorderEdge {
-    edge: session::SessionEdge,
-    stacks: Counts,
-    /// What had been lost by then between the kernel side and the names.
-    losses: Losses,
-    /// Requests answered by then, since somebody began to count.
-    requests: Option<u64>,
-    /// What those did from here to their ends who are not listed any more.
-    departed: DepartedSums,
-}
-
-impl RecorderEdge {
-    /// Makes sums, in the window that begins here, of those who are not listed any more; `reclassified` tells what their waits in it
-    /// were for.
-    fn let_go<K: KernelSide>(
-        &mut self,
-        departed: &Departed,
-        reclassified: &HashMap<u32, Vec<Reclassified>>,
-        session: &Session<K>,
-        handler: &EventHandler,
-    ) {
-        let has_gil = |tgid| handler.has_gil(tgid);
-        self.departed.take_threads(&mut self.edge.stat, departed, reclassified, has_gil);
-        for process in &departed.processes {
-            let tgid = process.1.tgid;
-            let death = session.deaths().get(&tgid).copied();
-            self.departed.take_process(process, handler.boot_cpu_ns(tgid), death);
-            self.edge.throttled_ns.remove(&tgid);
-        }
-    }
 }
 
 impl<K: KernelSide> Recorder<K> {
@@ -147,8 +111,7 @@ impl<K: KernelSide> Recorder<K> {
             session,
             handler,
             sampling,
-            start,
-            interval: None,
+            open: OpenWindows { whole: start, interval: None },
             began,
             notes: Vec::new(),
             windows: None,
@@ -193,7 +156,7 @@ impl<K: KernelSide> Recorder<K> {
     pub fn count_requests_with(&mut self, count: Box<dyn FnMut() -> Option<u64>>) -> Result<()> {
         self.requests = Some(count);
         self.began = Instant::now();
-        self.start = self.edge()?;
+        self.open.whole = self.edge()?;
         let gone = self.session.gone().len();
         self.windows = self.windows.take().map(|windows| windows.begin_anew(gone));
         Ok(())
@@ -237,8 +200,8 @@ impl<K: KernelSide> Recorder<K> {
     /// Ends an interval, now: what happened since the last one ended.
     pub fn end_interval(&mut self) -> Result<StatDelta> {
         let edge = self.edge()?;
-        let stat = self.delta(self.interval.as_ref().unwrap_or(&self.start), &edge);
-        self.interval = Some(edge);
+        let stat = self.delta(self.open.interval.as_ref().unwrap_or(&self.open.whole), &edge);
+        self.open.interval = Some(edge);
         Ok(stat)
     }
 
@@ -256,7 +219,7 @@ impl<K: KernelSide> Recorder<K> {
 
     /// Follows fleets that were started meanwhile. They are in all windows that are open, from now on.
     fn let_in(&mut self) -> Result<()> {
-        let Self { session, handler, start, interval, newcomers, .. } = self;
+        let Self { session, handler, open, newcomers, .. } = self;
         let found = newcomers.as_mut().map(|newcomers| newcomers.find(&session.fleets)).unwrap_or_default();
         if found.is_empty() {
             return Ok(());
@@ -268,30 +231,17 @@ impl<K: KernelSide> Recorder<K> {
         look_at_sleepers(session, handler, &mut snapshot.threads);
         let mut counts = known(counts, &snapshot, handler);
         counts.retain(|key, _| new.contains(&key.tgid));
-        for window in iter::once(start).chain(interval) {
-            window.edge.stat.include(&edge.stat, |tgid| new.contains(&tgid));
-            window.stacks.extend(counts.iter().map(|(key, count)| (*key, count.clone())));
-            window.edge.throttled_ns.extend(edge.throttled_ns.iter().filter(|(tgid, _)| new.contains(tgid)));
-        }
+        open.let_in(&new, &edge, &counts);
         Ok(())
     }
 
     /// Makes sums of those who ended first, once many have, in all windows that are open.
     fn let_go(&mut self) -> Result<()> {
         let shown = self.windows.as_ref().map_or(usize::MAX, WindowEdges::shown);
-        let Self { session, handler, start, interval, windows, .. } = self;
+        let Self { session, handler, open, windows, .. } = self;
         let Some(departed) = session.take_departed(shown) else { return Ok(()) };
         empty_table(session, handler)?;
-        let joined = handler.stacks.joined(&departed);
-        let counted = counts::take(session.kernel.emptied(), &joined);
-        for window in iter::once(start).chain(interval) {
-            let before = counts::take(&mut window.stacks, &joined);
-            let since = counts::between(&before, counted.clone());
-            window.let_go(&departed, &reclassified(&handler.stacks, &since), session, handler);
-            counts::put(&mut window.stacks, before, &joined);
-        }
-        counts::put(session.kernel.emptied(), counted, &joined);
-        handler.stacks.join(&joined);
+        open.let_go(&departed, session, handler);
         handler.forget(&departed);
         session.forget(&departed);
         if let Some(windows) = windows {
@@ -350,7 +300,7 @@ impl<K: KernelSide> Recorder<K> {
     /// The edge between two seconds. It is not compared with `/proc`, and of the stacks only those are counted that
     /// tell what waits were for: so it costs little.
     fn end_second(&mut self) -> Result<()> {
-        let Self { session, handler, start, windows, requests, .. } = self;
+        let Self { session, handler, open: OpenWindows { whole: start, .. }, windows, requests, .. } = self;
         let Some(windows) = windows else { return Ok(()) };
         let snapshot = session.threads(|event| handler.handle(event))?;
         let reclassified: Vec<_> = handler.stacks.reclassified().collect();
@@ -387,25 +337,25 @@ impl<K: KernelSide> Recorder<K> {
             self.handle_events()?;
         }
         let end = self.edge()?;
-        self.finish_at(end)
+        Ok(self.finish_at(end))
     }
 
     /// Ends the window where its last interval ended; now, if there was none.
     pub fn finish_interval(mut self) -> Result<Recorded> {
-        let end = match self.interval.take() {
+        let end = match self.open.interval.take() {
             Some(edge) => edge,
             None => self.edge()?,
         };
-        self.finish_at(end)
+        Ok(self.finish_at(end))
     }
 
     /// Ends the window at an edge that was the last.
-    fn finish_at(mut self, mut end: RecorderEdge) -> Result<Recorded> {
+    fn finish_at(mut self, mut end: RecorderEdge) -> Recorded {
         self.session.kernel.forget_stacks();
         fleet::refresh(&mut self.session.fleets);
         self.handler.update_versions(&mut self.session.fleets);
-        let window = counts::between(&self.start.stacks, std::mem::take(&mut end.stacks));
-        let mut stat = self.delta_with(&self.start, &end, &window);
+        let window = counts::between(&self.open.whole.stacks, std::mem::take(&mut end.stacks));
+        let mut stat = self.delta_with(&self.open.whole, &end, &window);
         if let Some(memory) = &self.memory {
             memory.end(&mut stat);
         }
@@ -425,9 +375,9 @@ impl<K: KernelSide> Recorder<K> {
                     .to_owned(),
             );
         }
-        let requests = end.requests.zip(self.start.requests).map(|(end, start)| end - start);
+        let requests = end.requests.zip(self.open.whole.requests).map(|(end, start)| end - start);
         let windows = self.windows.map(|windows| windows.end(&stat, requests)).unwrap_or_default();
-        Ok(Recorded { profile, stat, windows, requests })
+        Recorded { profile, stat, windows, requests }
     }
 
     /// Ends the window and returns what each thread does then.
@@ -519,20 +469,4 @@ fn places_of(threads: &ThreadDeltas) -> HashMap<(u32, u32), usize> {
         }
     }
     places
-}
-
-/// The waits of a window that were for something else than the kernel says, by tgid; in sums of those who are not listed any more
-/// they are moved already.
-fn reclassified(stacks: &Stacks, window: &Counts) -> HashMap<u32, Vec<Reclassified>> {
-    let mut reclassified: HashMap<_, Vec<_>> = HashMap::new();
-    for (key, count) in window.iter().filter(|(key, _)| key.tid != SEVERAL) {
-        let kernels = Reason::ALL.get(key.reason as usize).copied();
-        if let Some((from, to)) = kernels.zip(stacks.reason(key)).filter(|(from, to)| from != to) {
-            let histogram = Histogram::between(&[0; _], &count.lengths.unpacked());
-            let waits = Blocked { ns: count.ns, count: count.count, histogram };
-            let of_stack = Reclassified { tid: stacks.tid_of(key), from, to, waits };
-            reclassified.entry(key.tgid).or_default().push(of_stack);
-        }
-    }
-    reclassified
 }

@@ -12,8 +12,8 @@ use crate::{
 
 /// How often PIDs are listed.
 const EVERY: Duration = Duration::from_millis(500);
-/// How old a process is when it is first looked at; then whenever it has become twice as old, as it may call `exec`.
-const FIRST: Duration = Duration::from_secs(1);
+/// How long after it was listed a process is first looked at; then whenever it has become twice as old, as it may call `exec`.
+const FIRST: Duration = Duration::from_millis(500);
 /// How old it is when it is looked at for the last time.
 const LAST: Duration = Duration::from_secs(16);
 
@@ -65,7 +65,7 @@ impl Newcomers {
         let there: HashSet<u32> = process::all_tgids().collect();
         self.young.retain(|tgid, _| there.contains(tgid));
         for tgid in there.difference(&self.seen) {
-            self.young.insert(*tgid, (now, now + FIRST - EVERY));
+            self.young.insert(*tgid, (now, now + FIRST));
         }
         self.seen = there;
         let mut due = Vec::new();

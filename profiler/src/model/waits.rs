@@ -37,6 +37,19 @@ pub struct Blocked {
     pub histogram: Histogram,
 }
 
+/// Waits of a thread on one stack, and what they were for.
+#[derive(Clone, Debug)]
+pub struct Reclassified {
+    /// The thread.
+    pub tid: u32,
+    /// What the kernel says.
+    pub from: Reason,
+    /// What the stack says.
+    pub to: Reason,
+    /// The waits.
+    pub waits: Blocked,
+}
+
 /// Times by length: entry `n` counts those of 2^(n−1) to 2^n − 1 ns, the last of [`wait::BUCKETS`] all longer ones.
 /// Zeros at the end are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
