@@ -240,6 +240,25 @@ mod tests {
         assert!(fleets[0].members.is_empty());
     }
 
+    #[test]
+    fn of_many_who_ended_the_last_in_each_slot_stay() {
+        let mut fleets = [fleet()];
+        fleets[0].number_workers();
+        for (ended, tgid) in [(11, 12), (12, 14), (14, 15)] {
+            leave(&mut fleets, ended);
+            place(&mut fleets, tgid, 10, read);
+        }
+        leave(&mut fleets, 10);
+        let tgids = |fleets: &[Fleet]| tgids(fleets).collect::<Vec<_>>();
+        assert!(remove_ended(&mut fleets, 4, |_| false).is_empty(), "so many may stay");
+        let removed = remove_ended(&mut fleets, 3, |member| member.tgid == 12);
+        assert_eq!(
+            removed.iter().map(|(place, member)| (*place, member.tgid)).collect::<Vec<_>>(),
+            [(0, 11), (0, 14)]
+        );
+        assert_eq!(tgids(&fleets), [10, 12, 15], "the first, one that is to be kept, and the last of slot 1");
+    }
+
     /// The slots of a fleet's members, in their order.
     fn slots(fleet: &Fleet) -> Vec<String> {
         let slot = |member: &Member| member.slot.map_or_else(|| "-".to_owned(), |slot| slot.to_string());

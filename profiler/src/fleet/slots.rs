@@ -93,6 +93,17 @@ mod tests {
     }
 
     #[test]
+    fn who_ended_before_it_was_known_for_a_worker_had_a_place_with_others() {
+        let mut fleet =
+            fleet(&[(10, Role::Master), (11, Role::Worker), (12, Role::Worker), (13, Role::Worker)]);
+        fleet.members[1].ended = true;
+        fleet.members[3].ended = true;
+        fleet.number_workers();
+        assert_eq!(slots(&fleet), ["11:1", "12:2", "13:1.1"]);
+        assert_eq!(fleet.next_slot(10).to_string(), "1.2");
+    }
+
+    #[test]
     fn the_lowest_place_of_the_dead_is_taken() {
         let mut fleet =
             fleet(&[(10, Role::Master), (11, Role::Worker), (12, Role::Worker), (13, Role::Worker)]);

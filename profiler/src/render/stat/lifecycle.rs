@@ -106,6 +106,23 @@ mod tests {
     }
 
     #[test]
+    fn those_with_one_row_count_as_well() {
+        let mut fleet = fixture::stat().fleets.remove(0);
+        let mut together = fleet.workers[2].clone();
+        let mut ended = EndedProcesses::one(true, together.slot, Some(140_000_000), Some(Death::Signal(9)));
+        ended.add(&EndedProcesses::one(true, None, Some(1), Some(Death::ExitStatus(3))));
+        ended.add(&EndedProcesses::one(false, together.slot, None, Some(Death::Signal(9))));
+        (together.tgid, together.ended) = (1 << 31, Some(ended));
+        assert_eq!((together.label() + &mark(&together)).as_str(), "3 workers ended");
+        fleet.workers.push(together);
+        assert_eq!(
+            text(&fleet),
+            "boots: 2, 130 ms of CPU each until it first waits for work\n\
+             deaths: 1 with status 3, 3 by SIGKILL\n"
+        );
+    }
+
+    #[test]
     fn who_ended_is_marked() {
         let mut worker = fixture::stat().fleets.remove(0).workers.remove(2);
         let mut mark = |death| {
