@@ -7,8 +7,9 @@ use profiler_common::{config::StackKey, wait::NO_SYSCALL};
 
 use crate::{collect::stat::Gone, fleet::Member, model::worker::Role};
 
-/// Threads that ended and are kept by themselves, at most; then so many are left.
+/// Threads that ended and are listed, at most.
 pub const MOST_THREADS: usize = 4096;
+/// Threads that are left in the list when there were more.
 pub const LEFT_THREADS: usize = 2048;
 /// Processes of a fleet that ended and have a row each, at most.
 pub const MOST_PROCESSES: usize = 1024;
@@ -26,7 +27,7 @@ pub const fn tgid_of_ended(fleet: usize, role: Role) -> u32 {
 }
 
 /// Who is taken out of the lists.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Departed {
     /// Threads that ended, in the order of their ends.
     pub threads: Vec<Gone>,

@@ -3,7 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Result;
-use profiler_common::{event::ThreadRecord, loss_cause::LossCause, wait::Reason};
+use profiler_common::{
+    event::ThreadRecord,
+    loss_cause::LossCause,
+    wait::{BEFORE_US, Reason},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -32,7 +36,7 @@ use crate::{
         waits::{Blocked, Histogram},
         window::Window,
     },
-    sys::{heap, thread},
+    sys::{clock, heap, thread},
 };
 
 #[cfg(test)]
@@ -89,8 +93,9 @@ impl<K: KernelSide> Recorder<K> {
         let sleepers = look_at_threads(&mut session, &mut handler)?;
         let began = Instant::now();
         let (edge, snapshot, counts) = session.edge(|event| handler.handle(event))?;
-        let mut late: Vec<_> =
-            snapshot.threads.iter().filter(|thread| !sleepers.contains(thread)).copied().collect();
+        let is_late =
+            |thread: &&ThreadRecord| thread.waits.open.hash == BEFORE_US && !sleepers.contains(thread);
+        let mut late: Vec<_> = snapshot.threads.iter().filter(is_late).copied().collect();
         look_at_sleepers(&session, &mut handler, &mut late);
         let stacks = known(counts, &snapshot, &handler);
         let start = RecorderEdge {
@@ -302,6 +307,7 @@ impl<K: KernelSide> Recorder<K> {
     fn end_second(&mut self) -> Result<()> {
         let Self { session, handler, open: OpenWindows { whole: start, .. }, windows, requests, .. } = self;
         let Some(windows) = windows else { return Ok(()) };
+        let began_ns = clock::thread_cpu_ns();
         let snapshot = session.threads(|event| handler.handle(event))?;
         let reclassified: Vec<_> = handler.stacks.reclassified().collect();
         let counts = session.kernel.stacks_of(&reclassified.iter().map(|(key, ..)| *key).collect())?;
@@ -322,6 +328,7 @@ impl<K: KernelSide> Recorder<K> {
             }
         }
         windows.push(edge.at_ns.saturating_sub(start.edge.stat.at_ns), requests, &threads);
+        windows.spend(Duration::from_nanos(clock::thread_cpu_ns() - began_ns));
         Ok(())
     }
 

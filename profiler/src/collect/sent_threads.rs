@@ -91,6 +91,13 @@ impl SentThreads {
         self.gone.extract_if(..count, |gone| !tids::exists(gone.ids().1)).collect()
     }
 
+    /// Processes with threads that are gone and listed, or on their way out.
+    #[must_use]
+    pub fn tgids(&self) -> HashSet<u32> {
+        let leaving = self.leaving.values().map(|thread| thread.task.tgid);
+        self.gone.iter().map(|gone| gone.ids().0).chain(leaving).collect()
+    }
+
     /// Threads that are gone, and that there was no memory to keep.
     #[must_use]
     pub const fn exits_not_kept(&self) -> u64 {

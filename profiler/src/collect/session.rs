@@ -349,7 +349,7 @@ impl<K: KernelSide> Session<K> {
         self.sent.complete(snapshot, &listed);
     }
 
-    /// Takes out of the lists who ended first, once many have: of the first so many threads, the most.
+    /// Takes out of the lists who ended first, once many have: no threads but of the first so many.
     pub fn take_departed(&mut self, shown: usize) -> Option<Departed> {
         if self.sent.gone().len() <= departed::MOST_THREADS {
             return None;
@@ -359,7 +359,7 @@ impl<K: KernelSide> Session<K> {
         if threads.is_empty() {
             return None;
         }
-        let listed: HashSet<u32> = self.sent.gone().iter().map(|gone| gone.ids().0).collect();
+        let listed = self.sent.tgids();
         let is_listed = |member: &Member| listed.contains(&member.tgid);
         let processes = fleet::remove_ended(&mut self.fleets, departed::MOST_PROCESSES, is_listed);
         Some(Departed::new(threads, processes))

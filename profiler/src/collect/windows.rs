@@ -24,6 +24,8 @@ use crate::{
 
 /// Most windows of a recording.
 const MOST: usize = 600;
+/// Edges take no larger part of a core than one in so many.
+const PART: u32 = 20;
 /// Most processes in all windows together: of a large fleet there are fewer windows.
 const MOST_ROWS: usize = 1 << 16;
 
@@ -119,15 +121,31 @@ impl WindowEdges {
         self.recent.retain(|gone| !shown.contains(&gone.key()));
         let rows = self.edges.iter().map(|edge| edge.sums.len()).sum::<usize>() + sums.len();
         if self.edges.len() + 1 == MOST || rows > MOST_ROWS {
-            let mut forget = false;
-            self.edges.retain(|_| {
-                forget = !forget;
-                !forget
-            });
-            self.interval *= 2;
+            self.make_fewer();
         }
         self.edges.push(WindowEdge { at_ns, requests, sums });
         self.next += self.interval;
+    }
+
+    /// Notes how long the last edge took on a CPU: where that is much, there are fewer from now on.
+    pub fn spend(&mut self, took: Duration) {
+        if took * PART > self.interval {
+            if self.edges.len().is_multiple_of(2) {
+                // The last edge stays, and the next one is as far from it as it is from the one before.
+                self.next += self.interval;
+            }
+            self.make_fewer();
+        }
+    }
+
+    /// Forgets every other edge, from the first on, and makes windows twice as long.
+    fn make_fewer(&mut self) {
+        let mut forget = false;
+        self.edges.retain(|_| {
+            forget = !forget;
+            !forget
+        });
+        self.interval *= 2;
     }
 
     /// The windows up to now, when there are these sums.
@@ -273,6 +291,19 @@ mod tests {
         }
         let rows = windows.edges.iter().map(|edge| edge.sums.len()).sum::<usize>();
         assert!(rows > MOST_ROWS / 4 && rows <= MOST_ROWS, "{rows}");
+    }
+
+    #[test]
+    fn edges_that_take_long_are_few() {
+        let began = Instant::now();
+        let mut windows = WindowEdges::begin(SECOND, 0);
+        while windows.next < began + 32 * SECOND {
+            let second = (windows.next - began).as_secs();
+            windows.push(second * 1000 * MS, None, &threads(second));
+            windows.spend(Duration::from_millis(if second < 8 { 90 } else { 190 }));
+        }
+        let at: Vec<_> = windows.edges.iter().map(|edge| edge.at_ns / 1000 / MS).collect();
+        assert_eq!(at, [4, 8, 12, 16, 20, 24, 28], "a twentieth of four seconds is 200 ms");
     }
 
     #[test]

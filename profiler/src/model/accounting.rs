@@ -193,6 +193,13 @@ impl FleetDelta {
         self.workers.iter().filter(move |worker| worker.role == role)
     }
 
+    /// How many workers there were.
+    #[must_use]
+    pub fn worker_count(&self) -> u64 {
+        let count = |worker: &WorkerDelta| worker.ended.as_ref().map_or(1, |ended| ended.processes);
+        self.with(Role::Worker).map(count).sum()
+    }
+
     /// The workers' sum, without masters and helpers.
     #[must_use]
     pub fn total(&self) -> (Counters, Waits) {

@@ -48,7 +48,8 @@ struct SlotTotals {
     wakeups: u64,
 }
 
-/// The imbalance of a fleet; `None` with fewer than two workers.
+/// The imbalance of a fleet; `None` with fewer than two workers, and where some that ended have one row together: whose places
+/// they had is not known.
 #[must_use]
 pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
     let mut places: BTreeMap<(Option<u32>, u32), SlotTotals> = BTreeMap::new();
@@ -60,7 +61,7 @@ pub fn of(fleet: &FleetDelta) -> Option<Imbalance> {
         place.on_cpu_ns += worker.counters.on_cpu_ns;
         place.wakeups += worker.counters.wakeups;
     }
-    if places.len() < 2 {
+    if places.len() < 2 || fleet.with(Role::Worker).any(|worker| worker.ended.is_some()) {
         return None;
     }
     let cv = |values: &[u64]| {

@@ -191,7 +191,7 @@ fn headline(fleet: &FleetDelta, duration_ns: u64) -> String {
         let words: Vec<_> = words.into_iter().map(escape::visible).collect();
         words.join(", ")
     };
-    let count = units::counted(fleet.with(Role::Worker).count() as u64, "worker");
+    let count = units::counted(fleet.worker_count(), "worker");
     let classes = match listed(classes(fleet)) {
         none if none.is_empty() => none,
         classes => format!(" ({classes})"),
