@@ -3,16 +3,26 @@
 A worker is replaced every two seconds. It compiles functions and drops them, starts threads that end, and takes a lock in turns
 with them. One server is restarted every twenty seconds.
 """
+import ctypes
 import os
 import signal
 import sys
 import threading
 import time
 
+PR_SET_PDEATHSIG = 1
 WORKERS = 4
 LIFE = 8.0
 RESTART = 20.0
 THIRD = 30.0
+
+
+def fork():
+    """Forks a child that ends with its parent, however that ends."""
+    tgid = os.fork()
+    if tgid == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return tgid
 
 
 def work(until, number):
@@ -48,7 +58,7 @@ def serve():
                 number += 1
                 if ends[slot] <= time.monotonic():
                     ends[slot] += LIFE
-                workers[slot] = os.fork()
+                workers[slot] = fork()
                 if workers[slot] == 0:
                     work(ends[slot], number * 1_000_000)
                     os._exit(0)
@@ -57,9 +67,8 @@ def serve():
 
 
 def start():
-    tgid = os.fork()
+    tgid = fork()
     if tgid == 0:
-        # Its workers are another's children then, and end with their lives.
         serve()
     return tgid
 

@@ -44,6 +44,9 @@ pub fn read(threads: &[Tid]) -> ProcThreads {
     threads
         .iter()
         .filter_map(|&(tgid, tid)| {
+            if !tids::exists(tid) {
+                return None;
+            }
             let thread = PathBuf::from(format!("/proc/{tgid}/task/{tid}"));
             let schedstat = fs::read_to_string(thread.join("schedstat")).ok()?;
             let status = ProcStatus::read(thread)?;

@@ -38,9 +38,9 @@ impl Children {
 }
 
 /// Each thread has those that it forked; `None` where the kernel has no such lists.
-fn listed(tgid: u32, tids: &[u32]) -> Option<Vec<u32>> {
+fn listed(tgid: u32, all: &[u32]) -> Option<Vec<u32>> {
     let mut children = Vec::new();
-    for tid in tids {
+    for tid in all.iter().filter(|tid| tids::exists(**tid)) {
         let thread = format!("/proc/{tgid}/task/{tid}");
         match fs::read_to_string(format!("{thread}/children")) {
             Ok(list) => {
