@@ -189,7 +189,9 @@ impl KernelSide for ScriptedKernel {
     fn take_stacks(&mut self, keys: &[StackKey]) -> Result<()> {
         for key in keys {
             let taken = self.script().counts.remove(key);
-            taken.into_iter().for_each(|count| self.emptied.entry(*key).or_default().add(&count));
+            if let Some(count) = taken {
+                self.emptied.entry(*key).or_default().add(&count);
+            }
         }
         Ok(())
     }
