@@ -186,16 +186,6 @@ impl KernelSide for ScriptedKernel {
         Ok(())
     }
 
-    fn take_stacks(&mut self, keys: &[StackKey]) -> Result<()> {
-        for key in keys {
-            let taken = self.script().counts.remove(key);
-            if let Some(count) = taken {
-                self.emptied.entry(*key).or_default().add(&count);
-            }
-        }
-        Ok(())
-    }
-
     fn empty_stacks(&mut self) -> Result<()> {
         if self.script().is_broken {
             bail!("failed to read the stacks");

@@ -37,8 +37,6 @@ pub trait KernelSide {
     /// Ends an edge.
     fn end_edge(&mut self) -> Result<()>;
 
-    /// Takes stacks of threads that have ended out of the table.
-    fn take_stacks(&mut self, keys: &[StackKey]) -> Result<()>;
     /// Empties the table of stacks.
     fn empty_stacks(&mut self) -> Result<()>;
     /// What was counted in the table before it was emptied.
@@ -97,10 +95,6 @@ impl KernelSide for Probes {
 
     fn end_edge(&mut self) -> Result<()> {
         Self::end_edge(self)
-    }
-
-    fn take_stacks(&mut self, keys: &[StackKey]) -> Result<()> {
-        Self::take_stacks(self, keys)
     }
 
     fn empty_stacks(&mut self) -> Result<()> {

@@ -94,14 +94,6 @@ impl Probes {
         self.end_edge()
     }
 
-    /// Takes stacks of threads that have ended out of the kernel's table: nothing is counted on them any more.
-    pub fn take_stacks(&mut self, keys: &[StackKey]) -> Result<()> {
-        for name in ["STACKS", "LATE"] {
-            self.move_out(name, keys)?;
-        }
-        Ok(())
-    }
-
     /// What was counted on stacks that are not in the kernel's table any more.
     pub fn emptied(&mut self) -> &mut Counts {
         &mut self.edge_state.counted
@@ -134,22 +126,13 @@ impl Probes {
         while batches.read_next(self.map_mut(name)?)? {
             keys.extend(batches.entries().map(|(key, _)| *key));
         }
-        self.move_out(name, &keys)
-    }
-
-    /// Removes some counts from a map, those that it has, and keeps them.
-    fn move_out(&mut self, name: &str, keys: &[StackKey]) -> Result<()> {
         let mut counted = std::mem::take(&mut self.edge_state.counted);
         let mut table = self.table(name)?;
         for key in keys {
-            let raw_key = bytemuck::cast(*key);
-            let more = match table.get(&raw_key, 0) {
-                Ok(more) => more,
-                Err(MapError::KeyNotFound) => continue,
-                Err(error) => return Err(error).context("failed to read a stack's count"),
-            };
+            let raw_key = bytemuck::cast(key);
+            let more = table.get(&raw_key, 0).context("failed to read a stack's count")?;
             table.remove(&raw_key).context("failed to remove a stack")?;
-            counted.entry(*key).or_default().add(&sum_of(&more));
+            counted.entry(key).or_default().add(&sum_of(&more));
         }
         self.edge_state.counted = counted;
         Ok(())

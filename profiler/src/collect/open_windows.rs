@@ -5,7 +5,6 @@ use std::{
     iter,
 };
 
-use anyhow::Result;
 use profiler_common::wait::Reason;
 
 use crate::{
@@ -62,15 +61,14 @@ impl OpenWindows {
         }
     }
 
-    /// Makes sums of those who are not listed any more.
+    /// Makes sums of those who are not listed any more. All that was counted on their stacks is out of the kernel's table.
     pub fn let_go<K: KernelSide>(
         &mut self,
         departed: &Departed,
         session: &mut Session<K>,
         handler: &mut EventHandler,
-    ) -> Result<()> {
+    ) {
         let joined = handler.stacks.joined(departed);
-        session.kernel.take_stacks(&joined.described.keys().copied().collect::<Vec<_>>())?;
         let counted = counts::take(session.kernel.emptied(), &joined);
         for window in self.each() {
             let before = counts::take(&mut window.stacks, &joined);
@@ -80,7 +78,6 @@ impl OpenWindows {
         }
         counts::put(session.kernel.emptied(), counted, &joined);
         handler.stacks.join(&joined);
-        Ok(())
     }
 }
 

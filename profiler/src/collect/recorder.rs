@@ -245,7 +245,8 @@ impl<K: KernelSide> Recorder<K> {
         let shown = self.windows.as_ref().map_or(usize::MAX, WindowEdges::shown);
         let Self { session, handler, open, windows, .. } = self;
         let Some(departed) = session.take_departed(shown) else { return Ok(()) };
-        open.let_go(&departed, session, handler)?;
+        empty_table(session, handler)?;
+        open.let_go(&departed, session, handler);
         handler.forget(&departed);
         session.forget(&departed);
         if let Some(windows) = windows {
@@ -453,13 +454,16 @@ fn known(counts: Counts, snapshot: &Snapshot, handler: &EventHandler) -> Counts 
 /// Takes in what the kernel side sent, and empties its table of stacks before that is full.
 fn take_in<K: KernelSide>(session: &mut Session<K>, handler: &mut EventHandler) -> Result<()> {
     session.drain(|event| handler.handle(event));
-    if handler.in_table > session.plan.sizes.stacks / 2 {
-        session.kernel.empty_stacks()?;
-        handler.in_table = 0;
-        // What is counted was described before, and that is taken in.
-        session.drain(|event| handler.handle(event));
-        counts::join_unknown(session.kernel.emptied(), |key| handler.stacks.is_described(key));
-    }
+    if handler.in_table > session.plan.sizes.stacks / 2 { empty_table(session, handler) } else { Ok(()) }
+}
+
+/// Empties the kernel side's table of stacks.
+fn empty_table<K: KernelSide>(session: &mut Session<K>, handler: &mut EventHandler) -> Result<()> {
+    session.kernel.empty_stacks()?;
+    handler.in_table = 0;
+    // What is counted was described before, and that is taken in.
+    session.drain(|event| handler.handle(event));
+    counts::join_unknown(session.kernel.emptied(), |key| handler.stacks.is_described(key));
     Ok(())
 }
 
