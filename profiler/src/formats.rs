@@ -154,9 +154,9 @@ impl<W> Outputs<W> {
 
     /// Makes and writes all files, and says so of each. One that fails does not keep the others from being written; the first
     /// failure is returned.
-    pub fn write(self, bytes: impl Fn(&W) -> Result<Vec<u8>>, mut say: impl FnMut(&str)) -> Result<()> {
+    pub fn write(&self, bytes: impl Fn(&W) -> Result<Vec<u8>>, mut say: impl FnMut(&str)) -> Result<()> {
         let mut result = Ok(());
-        for (format, file) in self.0 {
+        for (format, file) in &self.0 {
             let path = file.path().display().to_string();
             match bytes(&format.write).and_then(|bytes| Ok(file.commit(&bytes)?)) {
                 Ok(()) if format.open.is_empty() => say(&format!("wrote {path}")),

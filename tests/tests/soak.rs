@@ -51,15 +51,14 @@ impl Held {
     }
 }
 
-/// Panics if more is held in the second half than in the first, once all is warm.
+/// Panics if more is held at any edge of the second half than at any of the first, once all is warm. Tables fill and are emptied,
+/// so that a mean would say when rather than how much.
 fn assert_flat(what: &str, held: &[Held], of: fn(&Held) -> u64) {
-    let held: Vec<_> = held.iter().map(of).collect();
     let warm = held.get(WARM_UP..).expect("it takes longer than to warm up");
-    let (first, second) = warm.split_at(warm.len() / 2);
-    let mean = |of: &[u64]| of.iter().sum::<u64>() as f64 / of.len() as f64;
-    let (first, second) = (mean(first), mean(second));
-    eprintln!("{what}, mean of both halves: {first:.0}, {second:.0}");
-    assert!(second <= first * GROWTH, "{what} grows: {held:?}");
+    let [first, second] = <[_; 2]>::from(warm.split_at(warm.len() / 2))
+        .map(|half| half.iter().map(of).max().expect("there are edges"));
+    eprintln!("{what}, at most in both halves: {first}, {second}");
+    assert!(second as f64 <= first as f64 * GROWTH, "{what} grows: {warm:?}");
 }
 
 /// The processes of a group that live.
@@ -88,7 +87,6 @@ impl Sums {
 }
 
 #[test]
-#[ignore = "one edge in some hundreds counts a thread of a few ms for 50 to 130 µs too much: docs/design/sessions.md"]
 fn a_session_does_not_grow_and_stays_exact() {
     let mut workload = Workload::python(Path::new("python3"), "soak.py", &[]);
     rest(&workload);

@@ -8,7 +8,7 @@ CODE = b"\x48\xff\xcf\x75\xfb\xc3"
 
 
 def calls(function):
-    function(3_000_000)
+    function(30_000_000)
 
 
 with tempfile.NamedTemporaryFile(prefix="closure") as file:

@@ -23,5 +23,5 @@ pub fn run(opts: &Options) -> Result<()> {
     let programs = cargo::executables(&mut build)?;
     let program = programs.first().context("failed to build the soak")?;
     let minutes = ("PUNCHCLOCK_SOAK_MINUTES", opts.minutes.to_string());
-    exec(test::as_root_test(program, &punchclock, &[minutes]).args(["--nocapture", "--include-ignored"]))
+    exec(test::as_root_test(program, &punchclock, &[minutes]).arg("--nocapture"))
 }

@@ -10,5 +10,6 @@ pub mod ps;
 pub mod record;
 pub mod report;
 pub mod runtime;
+pub mod snapshots;
 pub mod stat;
 pub mod target;

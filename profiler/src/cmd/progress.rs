@@ -38,6 +38,11 @@ impl Progress {
         self.bar.set_position(self.started.elapsed().as_millis() as u64);
     }
 
+    /// Takes the line away while something else is said.
+    pub fn pause<T>(&self, say: impl FnOnce() -> T) -> T {
+        self.bar.suspend(say)
+    }
+
     /// Takes the line away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

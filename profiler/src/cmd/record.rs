@@ -17,6 +17,7 @@ use crate::{
         outputs::{self, default_paths, print, say},
         progress::Progress,
         runtime::block_on,
+        snapshots::Snapshots,
         target,
     },
     collect::{
@@ -60,16 +61,8 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         let name = Path::new(command).file_name().unwrap_or(command);
         outputs = Some(open_default(&name.to_string_lossy())?);
     }
-    let (recording, failure) = block_on(record(
-        args,
-        fleets,
-        newcomers,
-        asked,
-        outputs.as_ref().is_some_and(Outputs::are_overriding),
-    ))?;
-    if let Some(outputs) = outputs {
-        outputs.write(|write| write(&recording, args.graph.into()), say)?;
-    }
+    let (recording, failure) = block_on(record(args, fleets, newcomers, asked, outputs.as_ref()))?;
+    write(outputs.as_ref(), &recording, args)?;
     let findings = findings::of(&recording.stat, &recording.profile);
     print(&if args.json {
         json(&recording.stat, &findings)?
@@ -77,6 +70,11 @@ pub fn run(args: &Record) -> Result<ExitCode> {
         text(&recording.stat, &recording.profile, &findings, outputs::table())
     })?;
     failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn write(outputs: Option<&Outputs<OfRecording>>, recording: &Recording, args: &Record) -> Result<()> {
+    let Some(outputs) = outputs else { return Ok(()) };
+    outputs.write(|write| write(recording, args.graph.into()), say)
 }
 
 fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
@@ -89,9 +87,10 @@ async fn record(
     fleets: Vec<Fleet>,
     newcomers: Option<Newcomers>,
     asked: Instant,
-    overriding: bool,
+    outputs: Option<&Outputs<OfRecording>>,
 ) -> Result<(Recording, Option<Error>)> {
     let about = about();
+    let mut snapshots = Snapshots::listen()?;
     let mut plan = plans::for_record(args.rate, Extent::of(&fleets), args.min_block, args.max_stacks);
     plan.native = args.graph.native;
     let session = Session::open(fleets, plan)?;
@@ -100,7 +99,8 @@ async fn record(
         child = start_command(session, args)?;
         Ok(())
     })?;
-    privileges::keep_to_read(overriding).context("failed to give up privileges")?;
+    privileges::keep_to_read(outputs.is_some_and(Outputs::are_overriding))
+        .context("failed to give up privileges")?;
     recorder.note_delay(asked);
     if let Some(newcomers) = newcomers {
         recorder.welcome(newcomers);
@@ -119,15 +119,25 @@ async fn record(
     let mut progress = Progress::start("recording", duration);
     let ended =
         |child: &mut Option<Child>| child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
-    let ran = recorder
-        .run(duration.map(|duration| recorder.began() + duration), || {
+    let deadline = duration.map(|duration| recorder.began() + duration);
+    let mut failure = loop {
+        let mut is_snapshot = false;
+        let ran = recorder.run(deadline, || {
             progress.tick();
-            !ended(&mut child)
-        })
-        .await;
-    let mut failure = ran.err();
-    let Recorded { profile, stat, windows, requests } =
-        recorder.finish().map_err(|error| failure.take().unwrap_or(error))?;
+            is_snapshot = snapshots.are_asked();
+            !is_snapshot && !ended(&mut child)
+        });
+        let ran = ran.await;
+        if !is_snapshot || ran.is_err() {
+            break ran.err();
+        }
+        progress.pause(|| {
+            let so_far = recorder.so_far().map(|so_far| recording(&about, so_far));
+            let written = so_far.and_then(|so_far| write(outputs, &so_far, args));
+            written.unwrap_or_else(|error| say(&format!("{error:#}; the recording goes on")));
+        });
+    };
+    let recorded = recorder.finish().map_err(|error| failure.take().unwrap_or(error))?;
     progress.finish();
 
     if let Some(child) = &mut child
@@ -135,10 +145,15 @@ async fn record(
     {
         say(&format!("{} still runs, as process {}", shown(&args.command), child.id()));
     }
-    if stat.processes().next().is_none() {
+    if recorded.stat.processes().next().is_none() {
         return Err(Failure::all_ended().into());
     }
-    Ok((Recording { about, profile, stat, windows, requests }, failure))
+    Ok((recording(&about, recorded), failure))
+}
+
+fn recording(about: &About, recorded: Recorded) -> Recording {
+    let Recorded { profile, stat, windows, requests } = recorded;
+    Recording { about: about.clone(), profile, stat, windows, requests }
 }
 
 /// Starts the command, if there is one. This process is followed while it does: so the child is from before its

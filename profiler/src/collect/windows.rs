@@ -33,7 +33,7 @@ const MOST_ROWS: usize = 1 << 16;
 type Sums = BTreeMap<u32, WorkerWindow>;
 
 /// The edges between the windows so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WindowEdges {
     edges: Vec<WindowEdge>,
     interval: Duration,

@@ -1,4 +1,4 @@
-//! An ELF file that may hold an interpreter, and where its symbols are. Parsed once per file.
+//! An ELF file that may hold an interpreter, and where its symbols are. Parsed once per file, and once for all its copies.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use object::{
 };
 
 use crate::{
-    elf::{Pieces, debug_file::DebugFile},
+    elf::{BuildId, Pieces, debug_file::DebugFile},
     python::{asyncio::Asyncio, eval::Eval, greenlets},
     sys::{budget, memory::Mapping, privileges},
 };
@@ -65,26 +65,57 @@ pub struct Image {
     greenlets: Option<greenlets::InFile>,
 }
 
-type Cache = HashMap<(u64, u64, i64), Option<Arc<Image>>>;
+/// Images by file, and by what all copies of a file have.
+#[derive(Default)]
+struct Cache {
+    files: HashMap<(u64, u64, i64), Option<Arc<Image>>>,
+    copies: HashMap<Copied, Arc<Image>>,
+}
+
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+
+/// What copies of a file have in common, as containers and virtual environments have many: a build-id and so many bytes. By user,
+/// for the files that one user's processes show are not believed to be another's.
+#[derive(PartialEq, Eq, Hash)]
+struct Copied {
+    user: u32,
+    build_id: BuildId,
+    bytes: u64,
+}
+
+impl Copied {
+    fn of(file: &File, user: u32, bytes: u64) -> Option<Self> {
+        BuildId::of_file(file).map(|build_id| Self { user, build_id, bytes })
+    }
+}
 
 impl Image {
     /// The image of a file that a process maps, read out of that process's budget.
     #[must_use]
     pub fn mapped(tgid: u32, mapping: &Mapping) -> Option<Arc<Self>> {
-        let file = mapping.open(tgid)?;
-        budget::read(tgid, 0, || Self::of(&file))
+        let (file, user) = (mapping.open(tgid)?, budget::user(tgid));
+        budget::read(tgid, 0, || Self::of(&file, user))
     }
 
-    /// The image of a file; `None` if it cannot be read as 64-bit ELF.
+    /// The image of a file that a process of this user shows; `None` if it cannot be read as 64-bit ELF.
     #[must_use]
-    pub fn of(file: &File) -> Option<Arc<Self>> {
+    pub fn of(file: &File, user: u32) -> Option<Arc<Self>> {
         let about = file.metadata().ok()?;
         let key = (about.dev(), about.ino(), about.mtime());
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        let cache = cache.get_or_insert_default();
-        let parse = || privileges::without_any(|| Self::parse(file)).ok().flatten();
-        cache.entry(key).or_insert_with(|| parse().map(Arc::new)).clone()
+        let Cache { files, copies } = cache.get_or_insert_default();
+        let read = || {
+            let Some(copied) = Copied::of(file, user, about.len()) else {
+                return Self::parse(file).map(Arc::new);
+            };
+            if let Some(image) = copies.get(&copied) {
+                return Some(Arc::clone(image));
+            }
+            let image = Arc::new(Self::parse(file)?);
+            copies.insert(copied, Arc::clone(&image));
+            Some(image)
+        };
+        files.entry(key).or_insert_with(|| privileges::without_any(read).ok().flatten()).clone()
     }
 
     pub(crate) fn parse(file: &File) -> Option<Self> {
@@ -245,6 +276,19 @@ mod tests {
     use std::{fs, os::unix::fs::FileExt as _, process::Command};
 
     use super::*;
+
+    #[test]
+    fn copies_are_read_once_for_each_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = |name: &str, user| {
+            let path = folder.path().join(name);
+            fs::copy("/bin/sh", &path).unwrap();
+            Image::of(&File::open(path).unwrap(), user).unwrap()
+        };
+        let first = image("a", u32::MAX - 1);
+        assert!(Arc::ptr_eq(&first, &image("b", u32::MAX - 1)));
+        assert!(!Arc::ptr_eq(&first, &image("c", u32::MAX - 2)));
+    }
 
     #[test]
     fn a_section_that_reaches_behind_the_end_of_memory_is_none() {

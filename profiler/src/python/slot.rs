@@ -177,7 +177,7 @@ mod tests {
     use crate::python::unpacked;
 
     fn image(root: &str, path: &str) -> Option<std::sync::Arc<Image>> {
-        Some(Image::of(&File::open(unpacked(root)?.join(path)).ok()?).expect("it is ELF"))
+        Some(Image::of(&File::open(unpacked(root)?.join(path)).ok()?, 0).expect("it is ELF"))
     }
 
     #[test]
@@ -202,8 +202,8 @@ mod tests {
         // mov %fs:0x0,%rax; mov 0x80(%rax),%rax: the thread is its own first word.
         let array = [0x48, 0x8b, 0x80, 0x80, 0, 0, 0];
         assert!(code.windows(array.len()).any(|bytes| bytes == array), "{code:x?}");
-        let slot =
-            Libc::musl(&Image::of(&File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
+        let slot = Libc::musl(&Image::of(&File::open(&library).expect("it is there"), 0).expect("it is ELF"))
+            .slot(3);
         assert_eq!(slot, TlsPath::new(&[0x80, 24]));
 
         let library = unpacked("arm64").expect("it is unpacked").join("usr/lib/aarch64-linux-musl/libc.so");
@@ -211,8 +211,8 @@ mod tests {
         // ldur x1, [x1, #-88], of some registers: 0xf85a8 and what follows.
         let loads = code.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
         assert!(loads.into_iter().any(|word| word & 0xffff_fc00 == 0xf85a_8000), "{code:x?}");
-        let slot =
-            Libc::musl(&Image::of(&File::open(&library).expect("it is there")).expect("it is ELF")).slot(3);
+        let slot = Libc::musl(&Image::of(&File::open(&library).expect("it is there"), 0).expect("it is ELF"))
+            .slot(3);
         assert_eq!(slot, TlsPath::new(&[-0x58, 24]));
     }
 

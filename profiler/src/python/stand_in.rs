@@ -113,7 +113,7 @@ pub fn capture(tgid: u32) -> Option<InterpreterFacts> {
     let known = Interpreter::of(tgid).ok()?;
     let mappings = Mapping::executable(tgid).ok()?;
     let (mapping, image) = mappings.iter().find_map(|mapping| {
-        let image = Image::of(&mapping.open(tgid)?)?;
+        let image = Image::mapped(tgid, mapping)?;
         (mapping.start == known.target.text_start && image.holds_interpreter()).then_some((mapping, image))
     })?;
     let bias = image.bias(mapping)?;

@@ -90,15 +90,15 @@ impl OutputFile {
     }
 
     /// Makes the file, with these contents, in place of an older one.
-    pub fn commit(self, contents: &[u8]) -> Result<(), Failure> {
-        let Self { path, target, access, writer } = self;
+    pub fn commit(&self, contents: &[u8]) -> Result<(), Failure> {
         let write = || {
-            let mut draft = open_beside(&target, access)?;
+            let mut draft = open_beside(&self.target, self.access)?;
             draft.file().write_all(contents)?;
             draft.file().sync_all()?;
-            draft.publish(&target)
+            draft.publish(&self.target)
         };
-        writer.write(write).map_err(|error| Failure::Output { path, why: clause(&error) })
+        let refused = |error| Failure::Output { path: self.path.clone(), why: clause(&error) };
+        self.writer.write(write).map_err(refused)
     }
 }
 

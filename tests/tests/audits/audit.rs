@@ -172,8 +172,14 @@ fn a_program_bound_by_cpus_gets_as_many_workers_as_there_are() {
     let workers = format!("1..{}", cpus + 2);
     let arguments = ["--serve", &template, "--classes", "sync", "--workers", &workers, "--concurrency", "16"];
     let reports = reports(&[&arguments[..], &["-d", "3", "--idle", "1", "--limit", "45"]].concat());
-    let best = &reports[0]["recommendation"]["best"]["workers"];
-    assert_eq!(best.as_u64(), Some(cpus as u64), "{:#}", reports[0]["recommendation"]);
+    // On a noisy host it may be undecided, which is then said.
+    let recommendation = &reports[0]["recommendation"];
+    let mut named = vec![&recommendation["best"]];
+    if recommendation["is_real"] == false {
+        eprintln!("undecided: {}", recommendation["reason"]);
+        named.extend(recommendation["equals"].as_array().expect("equals"));
+    }
+    assert!(named.iter().any(|setup| setup["workers"] == cpus), "{recommendation:#}");
     // All of them were one server, which was told to have more and fewer.
     let commands = reports[0]["commands"].as_array().expect("commands").len();
     assert!(commands <= cpus + 2, "{:#}", reports[0]["commands"]);

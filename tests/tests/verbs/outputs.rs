@@ -1,12 +1,15 @@
 //! What `record` leaves, and that `report` makes the same of a recording.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _};
 
 use profiler_tests::{
-    punchclock::{json, punchclock, run},
+    books::Books,
+    punchclock::{counter, json, punchclock, run, worker},
     record::{Record, Recorded, folded},
+    recording::Recording,
     truth::busy,
-    workload::Workload,
+    wait_for,
+    workload::{Workload, signal},
 };
 
 fn record(workload: &Workload, arguments: &[&str]) -> Recorded {
@@ -92,4 +95,32 @@ fn without_an_output_there_is_one_with_a_telling_name() {
         assert!(stderr.contains(name.as_str()), "{name} in {stderr}");
     }
     assert_eq!(names.len(), 2, "{names:?}");
+}
+
+/// `SIGUSR1` writes what there is, and the recording goes on.
+#[test]
+fn a_signal_writes_what_was_recorded_so_far() {
+    let (workload, _) = busy();
+    let used = || Books::of_process(workload.tgid()).values().map(|books| books.on_cpu_ns).sum::<u64>();
+    let told = |recording: &Recording| counter(worker(recording.stat(), workload.tgid()), "on_cpu_ns");
+    let record = Record::start(&[workload.tgid()], &["-r", "499"]);
+    let path = record.path("all.punch");
+    let file = || fs::metadata(&path).ok().map(|file| file.ino());
+    let so_far = || {
+        let (until, older) = (used() + 300_000_000, file());
+        wait_for("the CPU time to pass", || used() >= until);
+        let before = used();
+        signal(record.pid(), libc::SIGUSR1);
+        wait_for("a file", || file() != older);
+        (before, Recording::read(&path), used())
+    };
+    let ((before, first, after), (next_before, second, next_after)) = (so_far(), so_far());
+    assert!(first.counted("total") > 50, "{}", first.counted("total"));
+    let between = told(&second) - told(&first);
+    assert!((next_before - after..=next_after - before).contains(&between), "{between}");
+    let last = record.end();
+    assert!(
+        told(&last.recording) > told(&second) && last.recording.counted("total") >= second.counted("total")
+    );
+    assert_eq!(last.stderr().matches("wrote all.punch").count(), 3, "{}", last.stderr());
 }
