@@ -152,6 +152,12 @@ impl<W> Outputs<W> {
         self.0.iter().any(|(_, file)| file.is_overriding())
     }
 
+    /// The first file of a kind.
+    #[must_use]
+    pub fn of_kind(&self, extension: &str) -> Option<&OutputFile> {
+        self.0.iter().find(|(format, _)| format.extension == extension).map(|(_, file)| file)
+    }
+
     /// Makes and writes all files, and says so of each. One that fails does not keep the others from being written; the first
     /// failure is returned.
     pub fn write(&self, bytes: impl Fn(&W) -> Result<Vec<u8>>, mut say: impl FnMut(&str)) -> Result<()> {
@@ -212,7 +218,7 @@ mod tests {
         }
     }
 
-    fn write(outputs: Outputs<OfRecording>) -> Result<()> {
+    fn write(outputs: &Outputs<OfRecording>) -> Result<()> {
         outputs.write(|write| write(&fixture::recording(), GraphOptions::default()), |_| {})
     }
 
@@ -255,7 +261,7 @@ mod tests {
         let outputs = Outputs::prepare(RECORDING, &paths).unwrap();
         // A folder has taken the first one's name meanwhile.
         fs::create_dir(&paths[0]).unwrap();
-        assert!(write(outputs).is_err());
+        assert!(write(&outputs).is_err());
         assert!(paths[1].is_file());
     }
 }

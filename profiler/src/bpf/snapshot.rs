@@ -82,7 +82,8 @@ impl Probes {
     }
 }
 
-/// This thread's CPU time and the wall clock, between two readings of `CLOCK_MONOTONIC`, all ns.
+/// This thread's CPU time and the wall clock, between two readings of `CLOCK_MONOTONIC`.
+#[expect(clippy::struct_field_names, reason = "each says its unit")]
 struct Clocks {
     before_ns: u64,
     own_cpu_ns: u64,

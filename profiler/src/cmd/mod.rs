@@ -8,6 +8,7 @@ pub mod outputs;
 pub mod progress;
 pub mod ps;
 pub mod record;
+pub mod recording_files;
 pub mod report;
 pub mod runtime;
 pub mod snapshots;

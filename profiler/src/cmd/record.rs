@@ -16,6 +16,7 @@ use crate::{
     cmd::{
         outputs::{self, default_paths, print, say},
         progress::Progress,
+        recording_files::RecordingFiles,
         runtime::block_on,
         snapshots::Snapshots,
         target,
@@ -28,7 +29,6 @@ use crate::{
     failure::Failure,
     findings,
     fleet::{self, Fleet, Newcomers},
-    formats::{self, OfRecording, Outputs},
     model::recording::{About, Recording},
     render::stat::{json, text},
     sys::{caller, clock, heap, limits, lines::LineCounter, privileges},
@@ -53,16 +53,11 @@ pub fn run(args: &Record) -> Result<ExitCode> {
             format!("an access log is one fleet's, and these are to be recorded: {}", fleets.join(", "));
         return Err(Failure::Usage(why).into());
     }
-    let mut outputs =
-        Some(Outputs::prepare(formats::RECORDING, &args.output)?).filter(|_| !args.output.is_empty());
-    if let (None, Some(fleet)) = (&outputs, fleets.first()) {
-        outputs = Some(open_default(&fleet.name)?);
-    } else if let (None, Some(command)) = (&outputs, args.command.first()) {
-        let name = Path::new(command).file_name().unwrap_or(command);
-        outputs = Some(open_default(&name.to_string_lossy())?);
+    let mut files = files(args, &fleets)?;
+    let (recording, failure) = block_on(record(args, fleets, newcomers, asked, files.as_mut()))?;
+    if let Some(files) = files {
+        files.finish(&recording)?;
     }
-    let (recording, failure) = block_on(record(args, fleets, newcomers, asked, outputs.as_ref()))?;
-    write(outputs.as_ref(), &recording, args)?;
     let findings = findings::of(&recording.stat, &recording.profile);
     print(&if args.json {
         json(&recording.stat, &findings)?
@@ -72,13 +67,18 @@ pub fn run(args: &Record) -> Result<ExitCode> {
     failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-fn write(outputs: Option<&Outputs<OfRecording>>, recording: &Recording, args: &Record) -> Result<()> {
-    let Some(outputs) = outputs else { return Ok(()) };
-    outputs.write(|write| write(recording, args.graph.into()), say)
-}
-
-fn open_default(name: &str) -> Result<Outputs<OfRecording>, Failure> {
-    Outputs::prepare(formats::RECORDING, &default_paths(name, Duration::from_nanos(clock::unix_ns())))
+/// What is written: a file of each kind that was named, or the usual ones.
+fn files(args: &Record, fleets: &[Fleet]) -> Result<Option<RecordingFiles>> {
+    let usual = |name: &str| default_paths(name, Duration::from_nanos(clock::unix_ns()));
+    let paths = match (&args.output[..], fleets.first(), args.command.first()) {
+        ([], Some(fleet), _) => usual(&fleet.name).to_vec(),
+        ([], None, Some(command)) => {
+            usual(&Path::new(command).file_name().unwrap_or(command).to_string_lossy()).to_vec()
+        }
+        ([], None, None) => return Ok(None),
+        (named, ..) => named.to_vec(),
+    };
+    RecordingFiles::prepare(&paths, args.graph.into()).map(Some)
 }
 
 /// What was recorded, and what ended it before its time.
@@ -87,7 +87,7 @@ async fn record(
     fleets: Vec<Fleet>,
     newcomers: Option<Newcomers>,
     asked: Instant,
-    outputs: Option<&Outputs<OfRecording>>,
+    mut files: Option<&mut RecordingFiles>,
 ) -> Result<(Recording, Option<Error>)> {
     let about = about();
     let mut snapshots = Snapshots::listen()?;
@@ -99,7 +99,7 @@ async fn record(
         child = start_command(session, args)?;
         Ok(())
     })?;
-    privileges::keep_to_read(outputs.is_some_and(Outputs::are_overriding))
+    privileges::keep_to_read(files.as_ref().is_some_and(|files| files.are_overriding()))
         .context("failed to give up privileges")?;
     recorder.note_delay(asked);
     if let Some(newcomers) = newcomers {
@@ -121,20 +121,25 @@ async fn record(
         |child: &mut Option<Child>| child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
     let deadline = duration.map(|duration| recorder.began() + duration);
     let mut failure = loop {
-        let mut is_snapshot = false;
+        let (mut is_asked, mut is_due) = (false, false);
         let ran = recorder.run(deadline, || {
             progress.tick();
-            is_snapshot = snapshots.are_asked();
-            !is_snapshot && !ended(&mut child)
+            is_asked = snapshots.are_asked();
+            is_due = files.as_ref().is_some_and(|files| files.is_checkpoint_due());
+            !is_asked && !is_due && !ended(&mut child)
         });
         let ran = ran.await;
-        if !is_snapshot || ran.is_err() {
+        if !(is_asked || is_due) || ran.is_err() {
             break ran.err();
         }
+        let Some(files) = &mut files else { continue };
+        let mut so_far = || recorder.so_far().map(|so_far| recording(&about, so_far));
         progress.pause(|| {
-            let so_far = recorder.so_far().map(|so_far| recording(&about, so_far));
-            let written = so_far.and_then(|so_far| write(outputs, &so_far, args));
-            written.unwrap_or_else(|error| say(&format!("{error:#}; the recording goes on")));
+            let asked = if is_asked { so_far().and_then(|so_far| files.write(&so_far)) } else { Ok(()) };
+            let due = if is_due { files.checkpoint(so_far) } else { Ok(()) };
+            for error in [asked, due].into_iter().filter_map(Result::err) {
+                say(&format!("{error:#}; the recording goes on"));
+            }
         });
     };
     let recorded = recorder.finish().map_err(|error| failure.take().unwrap_or(error))?;

@@ -27,6 +27,7 @@ pub mod process;
 pub mod process_memory;
 pub mod readable;
 pub mod seccomp;
+pub mod signals;
 #[cfg(fuzzing)]
 pub mod stand_in;
 pub mod status;

@@ -89,14 +89,38 @@ impl OutputFile {
         self.writer == Writer::Anywhere
     }
 
+    /// A file beside it, for what there is before it is whole: `x.punch.part`.
+    pub fn part(&self) -> Result<Self, Failure> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".part");
+        Self::prepare(Path::new(&path), self.access)
+    }
+
     /// Makes the file, with these contents, in place of an older one.
     pub fn commit(&self, contents: &[u8]) -> Result<(), Failure> {
-        let write = || {
+        self.write(|| {
             let mut draft = open_beside(&self.target, self.access)?;
             draft.file().write_all(contents)?;
             draft.file().sync_all()?;
             draft.publish(&self.target)
-        };
+        })
+    }
+
+    /// The same, of contents that are written anew all the time: it does not wait for the disk.
+    pub fn keep(&self, contents: &[u8]) -> Result<(), Failure> {
+        self.write(|| {
+            let mut draft = open_beside(&self.target, self.access)?;
+            draft.file().write_all(contents)?;
+            draft.publish(&self.target)
+        })
+    }
+
+    /// Takes the file away.
+    pub fn remove(&self) -> Result<(), Failure> {
+        self.write(|| fs::remove_file(&self.target))
+    }
+
+    fn write(&self, write: impl FnOnce() -> io::Result<()>) -> Result<(), Failure> {
         let refused = |error| Failure::Output { path: self.path.clone(), why: clause(&error) };
         self.writer.write(write).map_err(refused)
     }

@@ -124,3 +124,36 @@ fn a_signal_writes_what_was_recorded_so_far() {
     );
     assert_eq!(last.stderr().matches("wrote all.punch").count(), 3, "{}", last.stderr());
 }
+
+/// A recording that is killed leaves what it had a short while before, and says so; one that ends leaves nothing of the kind.
+#[test]
+fn a_killed_recording_leaves_a_part() {
+    let (workload, _) = busy();
+    let [killed, ended] = [(); 2].map(|()| Record::start(&[workload.tgid()], &[]));
+    let part = |record: &Record| record.path("all.punch.part");
+    wait_for("both parts", || part(&killed).exists() && part(&ended).exists());
+    let before = Books::of_process(workload.tgid())[&workload.tgid()].on_cpu_ns;
+    signal(killed.pid(), libc::SIGKILL);
+    assert!(!killed.path("all.punch").exists());
+    let told = json(&["report", &part(&killed).display().to_string(), "--json"]);
+    let on_cpu = counter(worker(&told, workload.tgid()), "on_cpu_ns");
+    assert!(on_cpu <= before && on_cpu > 2_000_000_000, "{on_cpu} of {before}");
+    let notes = told["quality"]["notes"].as_array().expect("notes");
+    assert!(
+        notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains("had not ended"))),
+        "{notes:?}"
+    );
+    let ended = ended.end();
+    assert!(!ended.path("all.punch.part").exists() && !ended.stderr().contains("part"), "{}", ended.stderr());
+    assert!(ended.recording.notes().iter().all(|note| !note.contains("had not ended")));
+}
+
+/// Who loses the terminal loses no recording.
+#[test]
+fn a_recording_ends_with_its_terminal() {
+    let (workload, _) = busy();
+    let record = Record::start(&[workload.tgid()], &[]);
+    signal(record.pid(), libc::SIGHUP);
+    let recorded = record.wait();
+    assert!(counter(worker(recorded.recording.stat(), workload.tgid()), "on_cpu_ns") > 0);
+}

@@ -40,6 +40,9 @@ pub struct Options {
     /// Few and short rounds: to see that it works, not to quote
     #[arg(long)]
     quick: bool,
+    /// Only the parts with this in their headings
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    only: String,
 }
 
 /// How long and how often.
@@ -108,13 +111,15 @@ const PARTS: [Part; 6] = [
     ("A thousand workers", crowd::measure),
 ];
 
-pub fn run(&Options { quick }: &Options) -> Result<()> {
+pub fn run(Options { quick, only }: &Options) -> Result<()> {
+    let parts: Vec<_> = PARTS.into_iter().filter(|(heading, _)| heading.contains(only.as_str())).collect();
+    ensure!(!parts.is_empty(), "failed to find a part with `{only}` in its heading");
     ensure!(thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1), "failed to find a second CPU");
     setup::run(&setup::Options { bench: true, ..setup::Options::default() })?;
     let out = env::current_dir().context("failed to find the current folder")?.join("target/bench");
     fs::create_dir_all(&out).with_context(|| format!("failed to create {}", out.display()))?;
     let bench = Bench {
-        plan: if quick { &QUICK } else { &FULL },
+        plan: if *quick { &QUICK } else { &FULL },
         punchclock: cargo::punchclock()?,
         empty: example("empty_program")?,
         symbolize: example("symbolize_frames")?,
@@ -123,8 +128,8 @@ pub fn run(&Options { quick }: &Options) -> Result<()> {
     };
     pin(0)?;
     interrupt::listen()?;
-    let mut report = Report::new(report::machine(quick), PARTS.map(|(heading, _)| heading));
-    let measured = measure(&bench, &mut report);
+    let mut report = Report::new(report::machine(*quick), parts.iter().map(|(heading, _)| *heading));
+    let measured = measure(&bench, &parts, &mut report);
 
     println!("\n{}", report.verdicts());
     eprintln!("bench: written to {}", report_path(&bench).display());
@@ -137,9 +142,9 @@ pub fn run(&Options { quick }: &Options) -> Result<()> {
 
 /// Measures one part after the other. What there is by then is written after each, and before the first, when there may be
 /// another run's.
-fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+fn measure(bench: &Bench, parts: &[Part], report: &mut Report) -> Result<()> {
     report.write(&report_path(bench))?;
-    for (heading, measure) in PARTS {
+    for (heading, measure) in parts {
         let start = Instant::now();
         let section = measure(bench).with_context(|| format!("failed to measure: {heading}"))?;
         print!("{}", report.add(section, start.elapsed()).unwrap_or_default());

@@ -112,7 +112,13 @@ impl<K: KernelSide> Recorder<K> {
     pub fn so_far(&mut self) -> Result<Recorded> {
         self.handle_events()?;
         let end = self.edge()?;
-        Ok(self.recorded(end))
+        let mut so_far = self.recorded(end);
+        so_far
+            .stat
+            .quality
+            .notes
+            .push("this is what there was by then: the recording had not ended".to_owned());
+        Ok(so_far)
     }
 
     /// What was recorded from the window's begin to an edge.

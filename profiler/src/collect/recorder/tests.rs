@@ -3,6 +3,7 @@
 use bytemuck::Zeroable as _;
 use profiler_common::{
     event::{KnownStackRecord, RecordKind, ThreadRecord},
+    loss_cause::LossCause,
     wait::Reason,
 };
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use crate::{
         stop::Stop,
     },
     fleet::{Fleet, discover, fixture},
-    model::{accounting::WorkerDelta, worker::Death},
+    model::{accounting::WorkerDelta, window::Window, worker::Death},
 };
 
 /// A Gunicorn's processes, which no host has: the kernel's PIDs end at 2^22.
