@@ -55,7 +55,7 @@ impl Probes {
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         let mut tasks = self.tasks()?;
         let switches = clock::thread_switches();
-        let clocks = Clocks::read();
+        let clocks = ClockReadings::read();
         let mut threads =
             read_records(&mut tasks, || self.hold_records()).context("failed to read snapshot")?;
         let is_own = threads.first().is_some_and(|thread| thread.task.tid == clock::tid());
@@ -84,14 +84,14 @@ impl Probes {
 
 /// This thread's CPU time and the wall clock, between two readings of `CLOCK_MONOTONIC`.
 #[expect(clippy::struct_field_names, reason = "each says its unit")]
-struct Clocks {
+struct ClockReadings {
     before_ns: u64,
     own_cpu_ns: u64,
     unix_ns: u64,
     after_ns: u64,
 }
 
-impl Clocks {
+impl ClockReadings {
     /// Reads them until nothing comes in between.
     fn read() -> Self {
         let mut clocks = Self::read_once();

@@ -106,7 +106,7 @@ impl OutputFile {
         })
     }
 
-    /// The same, of contents that are written anew all the time: it does not wait for the disk.
+    /// Makes the file, of contents that are written anew all the time: it does not wait for the disk.
     pub fn keep(&self, contents: &[u8]) -> Result<(), Failure> {
         self.write(|| {
             let mut draft = open_beside(&self.target, self.access)?;
