@@ -21,7 +21,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// renderers may use are ends of lines, bold and dim.
 #[must_use]
 pub fn rendered(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| acts(c) && c != '\n') {
+    if is_plain(text) {
         return text.into();
     }
     let mut safe = String::with_capacity(text.len() + 16);
@@ -69,10 +69,10 @@ pub fn short(name: &str) -> Cow<'_, str> {
 /// means the same.
 #[must_use]
 pub fn json(document: String) -> String {
-    let hidden = |c: char| acts(c) && c != '\n';
-    if !document.chars().any(hidden) {
+    if is_plain(&document) {
         return document;
     }
+    let hidden = |c: char| acts(c) && c != '\n';
     let mut safe = String::with_capacity(document.len() + 64);
     for c in document.chars() {
         if hidden(c) {
@@ -83,6 +83,13 @@ pub fn json(document: String) -> String {
         }
     }
     safe
+}
+
+/// True if a text has printable ASCII and ends of lines only, as a document of megabytes mostly has: many bytes at a time tell.
+fn is_plain(text: &str) -> bool {
+    let are_plain =
+        |some: &[u8]| some.iter().fold(true, |are, byte| are & matches!(byte, b'\n' | b' '..=b'~'));
+    text.as_bytes().chunks(64).all(are_plain)
 }
 
 fn escaped(text: &str, hidden: impl Fn(char) -> bool) -> String {
