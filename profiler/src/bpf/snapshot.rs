@@ -15,10 +15,10 @@ use crate::{
     sys::clock,
 };
 
-/// How far the two readings of the monotonic clock around the thread's own may be apart: the clocks are compared to half of
-/// that.
-const APART_NS: u64 = 200_000;
-/// How far apart they are where nothing comes in between: six µs here, and ten times as much where the machine is emulated.
+/// How exactly the clocks are compared.
+const EXACT_NS: u64 = 100_000;
+/// How far the two readings of the monotonic clock around the thread's own are apart at most where nothing comes in between: six µs
+/// here, and ten times as much where the machine is emulated.
 const CLOSE_NS: u64 = 20_000;
 /// How often the clocks are read until nothing comes in between: a hypervisor may take the CPU away at any instant.
 const READINGS: u32 = 8;
@@ -50,8 +50,8 @@ impl Probes {
     /// cannot read. But asking for this thread's CPU time makes the kernel bring this thread's counters up to now and
     /// date them in that clock, and the words of the same thread, the first ones that are read, show it.
     ///
-    /// It is not exact when this thread is switched out in between, when a hypervisor keeps the CPU for itself, which is no
-    /// switch, or when a tick brings the counters up to date once more: they leave out what an interrupt took.
+    /// It is not exact when this thread is switched out in between, or when a hypervisor keeps the CPU for itself, which is no
+    /// switch: the thread's counters leave out what that or an interrupt takes.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         let mut tasks = self.tasks()?;
         let switches = clock::thread_switches();
@@ -62,8 +62,13 @@ impl Probes {
         ensure!(is_own, "the snapshot lacks its own thread");
         let own = threads.swap_remove(0).task;
         let since_ns = own.sum_exec_runtime.saturating_sub(clocks.own_cpu_ns);
+        // Who wakes up on this CPU brings the counters up to date once more. What had been taken by then is not more than they lack.
+        let lacking_ns = match since_ns {
+            0 => 0,
+            _ => own.read_ns.saturating_sub(clocks.after_ns + since_ns),
+        };
         let exact =
-            own.voluntary + own.preempted == switches && since_ns == 0 && clocks.apart_ns() <= APART_NS;
+            own.voluntary + own.preempted == switches && clocks.apart_ns() / 2 + lacking_ns <= EXACT_NS;
         let dated_ns = clocks.before_ns.midpoint(clocks.after_ns) + since_ns;
         let dated_clock = own.rq_clock - own.rq_clock_task.saturating_sub(own.exec_start);
         let clock_offset_ns = dated_ns.wrapping_sub(dated_clock);
