@@ -1,4 +1,5 @@
-//! An ELF file that may hold an interpreter, and where its symbols are. Parsed once per file, and once for all its copies.
+//! An ELF file that may hold an interpreter, and where its symbols are. Parsed once for all copies
+//! of a file that a user's processes map.
 
 use std::{
     collections::HashMap,
@@ -65,17 +66,17 @@ pub struct Image {
     greenlets: Option<greenlets::InFile>,
 }
 
-/// Images by file, and by what all copies of a file have.
+/// Images by file, and by what all copies of a file have. Both by user: what one user's processes show is not believed of
+/// another's.
 #[derive(Default)]
 struct Cache {
-    files: HashMap<(u64, u64, i64), Option<Arc<Image>>>,
+    files: HashMap<(u32, u64, u64, i64), Option<Arc<Image>>>,
     copies: HashMap<Copied, Arc<Image>>,
 }
 
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
 
-/// What copies of a file have in common, as containers and virtual environments have many: a build-id and so many bytes. By user,
-/// for the files that one user's processes show are not believed to be another's.
+/// What copies of a file have in common, as containers and virtual environments have many.
 #[derive(PartialEq, Eq, Hash)]
 struct Copied {
     user: u32,
@@ -101,7 +102,7 @@ impl Image {
     #[must_use]
     pub fn of(file: &File, user: u32) -> Option<Arc<Self>> {
         let about = file.metadata().ok()?;
-        let key = (about.dev(), about.ino(), about.mtime());
+        let key = (user, about.dev(), about.ino(), about.mtime());
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         let Cache { files, copies } = cache.get_or_insert_default();
         let read = || {
@@ -280,14 +281,16 @@ mod tests {
     #[test]
     fn copies_are_read_once_for_each_user() {
         let folder = tempfile::tempdir().unwrap();
-        let image = |name: &str, user| {
+        let copy = |name: &str| {
             let path = folder.path().join(name);
             fs::copy("/bin/sh", &path).unwrap();
-            Image::of(&File::open(path).unwrap(), user).unwrap()
+            File::open(path).unwrap()
         };
-        let first = image("a", u32::MAX - 1);
-        assert!(Arc::ptr_eq(&first, &image("b", u32::MAX - 1)));
-        assert!(!Arc::ptr_eq(&first, &image("c", u32::MAX - 2)));
+        let [one, other] = ["a", "b"].map(copy);
+        let image = |file, user| Image::of(file, u32::MAX - user).unwrap();
+        let first = image(&one, 1);
+        assert!(Arc::ptr_eq(&first, &image(&one, 1)) && Arc::ptr_eq(&first, &image(&other, 1)));
+        assert!(!Arc::ptr_eq(&first, &image(&other, 2)) && !Arc::ptr_eq(&first, &image(&one, 3)));
     }
 
     #[test]
