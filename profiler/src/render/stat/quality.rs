@@ -15,9 +15,9 @@ use crate::{
 /// The quality of a window: a line that begins with `quality:`, and indented lines below it.
 #[must_use]
 pub fn text(stat: &StatDelta, options: TableOptions) -> String {
-    let sentences = sentences(&stat.quality, stat.duration_ns);
-    let lines = sentences.iter().map(|sentence| wrapped(sentence, 4, options.width));
-    format!("quality: {}\n", lines.collect::<Vec<_>>().join("\n  "))
+    let text = format!("quality: {}", sentences(&stat.quality, stat.duration_ns).join("\n"));
+    let lines = text.lines().map(|sentence| wrapped(sentence, 4, options.width));
+    lines.collect::<Vec<_>>().join("\n  ") + "\n"
 }
 
 /// The quality of a window of a length: what was lost and how the numbers compare, then a sentence each.
