@@ -98,19 +98,23 @@ impl OutputFile {
 
     /// Makes the file, with these contents, in place of an older one.
     pub fn commit(&self, contents: &[u8]) -> Result<(), Failure> {
-        self.write(|| {
-            let mut draft = open_beside(&self.target, self.access)?;
-            draft.file().write_all(contents)?;
-            draft.file().sync_all()?;
-            draft.publish(&self.target)
-        })
+        self.replace(contents, |file| file.sync_all())
     }
 
     /// Makes the file, of contents that are written anew all the time: it does not wait for the disk.
     pub fn keep(&self, contents: &[u8]) -> Result<(), Failure> {
+        self.replace(contents, |_| Ok(()))
+    }
+
+    fn replace(
+        &self,
+        contents: &[u8],
+        settle: impl FnOnce(&fs::File) -> io::Result<()>,
+    ) -> Result<(), Failure> {
         self.write(|| {
             let mut draft = open_beside(&self.target, self.access)?;
             draft.file().write_all(contents)?;
+            settle(draft.file())?;
             draft.publish(&self.target)
         })
     }
