@@ -363,7 +363,7 @@ impl EventHandler {
     fn incomplete(&self, tgid: u32, missing: Missing) -> Option<String> {
         let is_founded = !missing.is_overdrawn || self.interpreters.contains_key(&tgid);
         is_founded.then(|| {
-            format!("process {tgid} has more threads, tasks, stacks, lines or code than `--max-memory` allows: some are missing")
+            format!("process {tgid} has more threads, tasks, stacks, lines or code than are kept: some are missing")
         })
     }
 }

@@ -197,8 +197,7 @@ fn made_up_interpreters() {
     let program = mallory.compile("boundless.c", "python3.14", &["-rdynamic", "-ldl", "-lpthread"]);
     let as_library = ["-DMINOR=15", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-lpthread"];
     let library = mallory.compile("boundless.c", "libpython3.15.so", &as_library).display().to_string();
-    let more =
-        Some("has more threads, tasks, stacks, lines or code than `--max-memory` allows: some are missing");
+    let more = Some("has more threads, tasks, stacks, lines or code than are kept: some are missing");
     let run = |words: &[&str], missing| Hostile { workload: mallory.run(&program, words), missing };
     let mut hostile = vec![
         Hostile { workload: mallory.python("long_tables.py", &[]), missing: more },
