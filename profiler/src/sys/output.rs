@@ -98,7 +98,7 @@ impl OutputFile {
 
     /// Makes the file, with these contents, in place of an older one.
     pub fn commit(&self, contents: &[u8]) -> Result<(), Failure> {
-        self.replace(contents, |file| file.sync_all())
+        self.replace(contents, fs::File::sync_all)
     }
 
     /// Makes the file, of contents that are written anew all the time: it does not wait for the disk.
